@@ -1,0 +1,27 @@
+"""The classes that `manifest.yaml` names: what the CDK's own components cannot express."""
+
+from source_prefect.components.auth import ServerAuthenticator
+from source_prefect.components.config import NormalizeConfig
+from source_prefect.components.http import JsonListExtractor, PrefectErrorHandler, RetryAfterBackoffStrategy
+from source_prefect.components.records import (
+    DescribeSchedule,
+    FlattenRecord,
+    LinkToUi,
+    NameValueType,
+)
+from source_prefect.components.retrievers import TableRetriever
+from source_prefect.components.runs import RunRetriever
+
+__all__ = [
+    "DescribeSchedule",
+    "FlattenRecord",
+    "JsonListExtractor",
+    "LinkToUi",
+    "NameValueType",
+    "NormalizeConfig",
+    "PrefectErrorHandler",
+    "RetryAfterBackoffStrategy",
+    "RunRetriever",
+    "ServerAuthenticator",
+    "TableRetriever",
+]

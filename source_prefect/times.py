@@ -1,0 +1,29 @@
+"""Prefect's timestamps as datetimes. Their text must never be compared: `…13Z` sorts after `…13.5Z`."""
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+ONE_MICROSECOND = timedelta(microseconds=1)
+
+_parse = TypeAdapter(datetime).validate_python
+
+
+def parse_time(text: Any) -> datetime | None:
+    """The UTC time that a timestamp of the API stands for; None where it is missing or no timestamp.
+
+    Takes what every Prefect since 2.20 writes: `Z` or an offset, with or without a fraction.
+    """
+    if not isinstance(text, str):
+        return None
+    try:
+        time = _parse(text)
+    except ValidationError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+
+
+def format_time(time: datetime) -> str:
+    """The time as the API's filters and the connector's state write it: UTC with microseconds."""
+    return time.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,55 @@
+"""How far a stream's cursor may go."""
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from source_prefect.times import parse_time
+
+
+class Watermark:
+    """The latest time of the *server's* clock that lies, for certain, before the scan began.
+
+    Whatever changes while a scan runs may be missed by it, and is then `updated` after the scan's start. So the
+    cursor may come as far as that start, measured on the clock that wrote `updated`; the connector's own clock
+    says nothing about it. A row's `updated` is a reading of that clock, taken no later than the row's page;
+    less the time since the scan began (a duration, which clocks agree on) it lies before the start.
+    `limit` takes the `Date` of the scan's first answer, so that a row that is dated in the future, written
+    while a server's clock was wrong, cannot carry the cursor with it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._monotonic = time.monotonic()
+        self._wall = time.time()
+        self._latest: datetime | None = None
+        self._limit: datetime | None = None
+
+    def limit(self, server_time: datetime) -> None:
+        """Never to pass this time. The first call counts."""
+        with self._lock:
+            if self._limit is None:
+                self._limit = server_time
+
+    def see(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take in the rows of a page that has just arrived."""
+        updated = [at for row in rows if (at := parse_time(row.get("updated")))]
+        if updated:
+            before_start = max(updated) - self._elapsed()
+            with self._lock:
+                if self._latest is None or before_start > self._latest:
+                    self._latest = before_start
+
+    @property
+    def value(self) -> datetime | None:
+        """The time, or None as long as no row was seen."""
+        with self._lock:
+            if self._latest and self._limit:
+                return min(self._latest, self._limit)
+            return self._latest
+
+    def _elapsed(self) -> timedelta:
+        # A machine that slept stops its monotonic clock; too long a time is safe, too short is not.
+        return timedelta(seconds=max(time.monotonic() - self._monotonic, time.time() - self._wall))
