@@ -8,10 +8,11 @@ CLOUD_API = "https://api.prefect.cloud/api"
 CLOUD_UI = "https://app.prefect.cloud"
 
 # The first path segments of the UI's pages (Prefect 3.8): what follows them is no part of the API's address.
-_UI_PAGES = frozenset(
-    "artifacts automations blocks concurrency-limits dashboard deployments event-feed events flow-runs flows login "
-    "logs notifications runs settings task-runs variables work-pools work-queues workers".split()
-)
+_UI_PAGES = {
+    *("artifacts", "automations", "blocks", "concurrency-limits", "dashboard", "deployments", "event-feed"),
+    *("events", "flow-runs", "flows", "login", "logs", "notifications", "runs", "settings", "task-runs"),
+    *("variables", "work-pools", "work-queues", "workers"),
+}
 
 
 def server_api_url(text: str) -> str:

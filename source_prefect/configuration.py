@@ -59,7 +59,9 @@ def lookback_window(config: Mapping[str, Any]) -> timedelta:
     except (isodate.ISO8601Error, TypeError):
         duration = None
     if not isinstance(duration, timedelta) or duration < timedelta(0):
-        raise ConfigError(f"lookback_window is {text!r}; it must be an ISO 8601 duration in days or hours, such as P1D.")
+        raise ConfigError(
+            f"lookback_window is {text!r}; it must be an ISO 8601 duration in days or hours, such as P1D."
+        )
     return duration
 
 

@@ -16,9 +16,7 @@ def json_text(value: Any) -> str:
         return json.dumps(value, separators=(",", ":"))
 
 
-def flatten(
-    record: Mapping[str, Any], objects: Collection[str], text_columns: Collection[str]
-) -> dict[str, Any]:
+def flatten(record: Mapping[str, Any], objects: Collection[str], text_columns: Collection[str]) -> dict[str, Any]:
     """The record as one flat row.
 
     `objects` names the columns whose objects have a fixed shape: their fields become columns of their own,

@@ -20,7 +20,9 @@ class ServerAuthenticator(DeclarativeAuthenticator):
 
     def __post_init__(self) -> None:
         connection = self.config["connection"]
-        self._headers = {header["name"]: header["value"] for header in connection.get("custom_headers") or []}
+        self._headers: dict[str, str] = {
+            header["name"]: header["value"] for header in connection.get("custom_headers") or []
+        }
         for value in self._headers.values():
             # The CDK finds secrets by their path in the spec, which does not lead into lists.
             add_to_secrets(value)

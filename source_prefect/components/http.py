@@ -122,9 +122,7 @@ class PrefectErrorHandler(DefaultErrorHandler):
     _answered: bool = field(init=False, default=False)
     _unreached: int = field(init=False, default=0)
 
-    def interpret_response(
-        self, response_or_exception: requests.Response | Exception | None
-    ) -> ErrorResolution:
+    def interpret_response(self, response_or_exception: requests.Response | Exception | None) -> ErrorResolution:
         if isinstance(response_or_exception, requests.Response):
             self._answered = True
             return _meaning(response_or_exception)
@@ -175,12 +173,16 @@ def _meaning(response: requests.Response) -> ErrorResolution:
         )
     if status == requests.codes.too_many_requests:
         return ErrorResolution(
-            ResponseAction.RATE_LIMITED, FailureType.transient_error, f"Prefect asked to slow down (429) at {url}."
+            ResponseAction.RATE_LIMITED,
+            FailureType.transient_error,
+            f"Prefect asked to slow down (429) at {url}.",
         )
     if status in (requests.codes.request_timeout, requests.codes.too_early) or status >= 500:
         return _retry(f"Prefect answered {status} at {url}.")
     return ErrorResolution(
-        ResponseAction.FAIL, FailureType.system_error, f"Prefect answered {status} at {url}: {response.text[:500]}"
+        ResponseAction.FAIL,
+        FailureType.system_error,
+        f"Prefect answered {status} at {url}: {response.text[:500]}",
     )
 
 
@@ -190,7 +192,7 @@ def _unreadable(response: requests.Response, error: ValueError) -> ErrorResoluti
         return ErrorResolution(
             ResponseAction.RETRY,
             FailureType.config_error,
-            f"{response.url} answered with a page of HTML instead of JSON: it may be the address of a UI. {RIGHT_ADDRESS}",
+            f"{response.url} answered with a page of HTML: it may be the address of a UI. {RIGHT_ADDRESS}",
         )
     return _retry(f"{response.url} answered 200 with a body that is no JSON list ({error}): {start!r}")
 

@@ -1,3 +1,4 @@
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,8 +9,25 @@ from airbyte_cdk.sources.types import Config, StreamSlice, StreamState
 from source_prefect.flatten import flatten
 
 
+class RowTransformation(RecordTransformation):
+    """A change of the record alone. The CDK hands over the sync's circumstances as well."""
+
+    def transform(
+        self,
+        record: dict[str, Any],
+        config: Config | None = None,  # noqa: ARG002  (this and the next two: the CDK's signature)
+        stream_state: StreamState | None = None,  # noqa: ARG002
+        stream_slice: StreamSlice | None = None,  # noqa: ARG002
+    ) -> None:
+        self.change(record)
+
+    @abstractmethod
+    def change(self, record: dict[str, Any]) -> None:
+        """Change the record in place."""
+
+
 @dataclass
-class FlattenRecord(RecordTransformation):
+class FlattenRecord(RowTransformation):
     """Nested objects as columns, arrays and free maps as JSON text.
 
     The CDK's `FlattenFields` would make a column of every key that a person chose, and leaves arrays as they are.
@@ -22,21 +40,15 @@ class FlattenRecord(RecordTransformation):
         self._objects = frozenset(self.objects)
         self._text_columns = frozenset(self.text_columns)
 
-    def transform(
-        self,
-        record: dict[str, Any],
-        config: Config | None = None,
-        stream_state: StreamState | None = None,
-        stream_slice: StreamSlice | None = None,
-    ) -> None:
+    def change(self, record: dict[str, Any]) -> None:
         row = flatten(record, self._objects, self._text_columns)
         record.clear()
         record.update(row)
 
 
 @dataclass
-class LinkToUi(RecordTransformation):
-    """`ui_url`, the page of the record in Prefect's UI. `AddFields` renders a template per row, at 20 times the cost."""
+class LinkToUi(RowTransformation):
+    """`ui_url`, the page of the record in Prefect's UI. `AddFields` would render a template for every row."""
 
     config: Config
     ui_path: str
@@ -45,30 +57,18 @@ class LinkToUi(RecordTransformation):
     def __post_init__(self) -> None:
         self._base = f"{self.config.get('ui_url')}/{self.ui_path}/"
 
-    def transform(
-        self,
-        record: dict[str, Any],
-        config: Config | None = None,
-        stream_state: StreamState | None = None,
-        stream_slice: StreamSlice | None = None,
-    ) -> None:
+    def change(self, record: dict[str, Any]) -> None:
         record["ui_url"] = f"{self._base}{record['id']}" if record.get("id") else None
 
 
 @dataclass
-class DescribeSchedule(RecordTransformation):
+class DescribeSchedule(RowTransformation):
     """A deployment's `schedule` as text, and `is_schedule_active`.
 
     `schedules` holds one object per schedule, each of one of three shapes.
     """
 
-    def transform(
-        self,
-        record: dict[str, Any],
-        config: Config | None = None,
-        stream_state: StreamState | None = None,
-        stream_slice: StreamSlice | None = None,
-    ) -> None:
+    def change(self, record: dict[str, Any]) -> None:
         active = [entry for entry in record.get("schedules") or [] if entry.get("active")]
         record["schedule"] = _schedule_text(active[0].get("schedule") or {}) if active else None
         record["is_schedule_active"] = bool(active) and not record.get("paused")
@@ -83,16 +83,10 @@ def _schedule_text(schedule: dict[str, Any]) -> str | None:
 
 
 @dataclass
-class NameValueType(RecordTransformation):
+class NameValueType(RowTransformation):
     """`value_type`, the JSON type of a variable's value: as text, the number 1 and the string "1" look alike."""
 
-    def transform(
-        self,
-        record: dict[str, Any],
-        config: Config | None = None,
-        stream_state: StreamState | None = None,
-        stream_slice: StreamSlice | None = None,
-    ) -> None:
+    def change(self, record: dict[str, Any]) -> None:
         record["value_type"] = _json_type(record.get("value"))
 
 

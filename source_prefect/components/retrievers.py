@@ -30,6 +30,7 @@ IN_FLIGHT = timedelta(minutes=5)
 
 DEFAULT_PAGE_SIZE = 200
 
+
 class RequestRefusedError(AirbyteTracedException):
     """Prefect answered 422: it does not know a filter of the request."""
 
@@ -62,16 +63,17 @@ class PrefectRetriever(Retriever):
     @property
     def since(self) -> datetime | None:
         """The cursor of the last sync; None in a first one."""
-        if self.cursor is None or self._start is None or self.cursor.start <= self._start:
-            return None
-        since: datetime = self.cursor.start
-        return since
+        since = self.cursor.start if self.cursor else None
+        return since if isinstance(since, datetime) and self._start and since > self._start else None
 
     def fetch(self, **body: Any) -> Page:
-        """One page. Raises RequestRefusedError where Prefect refuses the request itself."""
+        """One page, of `page_size` rows unless `limit` asks for fewer.
+
+        Raises RequestRefusedError where Prefect refuses the request itself.
+        """
         while True:
-            limit = self._limit
-            response = self.requester.send_request(request_body_json={"limit": limit, **body})
+            limit = min(self._limit, body.get("limit", self._limit))
+            response = self.requester.send_request(request_body_json={**body, "limit": limit})
             assert response is not None  # noqa: S101  (the CDK's type; only a missing answer could be None)
             if response.status_code != requests.codes.unprocessable:
                 break
@@ -174,8 +176,7 @@ class TableRetriever(PrefectRetriever):
         created, updated = parse_time(row.get("created")), parse_time(row.get("updated"))
         oldest = self._oldest_created()
         return not (
-            (oldest and created and created < oldest)
-            or (changed_since and updated and updated < changed_since)
+            (oldest and created and created < oldest) or (changed_since and updated and updated < changed_since)
         )
 
     def _take_over_updated(self, row: Row) -> None:

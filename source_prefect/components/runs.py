@@ -1,7 +1,7 @@
 import logging
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import InitVar, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -45,6 +45,8 @@ class RunRetriever(PrefectRetriever):
     _unfinished: set[str] = field(init=False, default_factory=set)
     # The walk that the opening began and the windows go on with; None where it came to the end.
     _begun: TimeWalk | None = field(init=False, default=None)
+    # When the oldest run was due, where a first sync has windows to read: those before it are empty.
+    _beginning: datetime | None = field(init=False, default=None)
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
@@ -148,7 +150,12 @@ class RunRetriever(PrefectRetriever):
             reached = parse_time(walk.before)
             if not walk.done and reached and reached <= self._now:
                 self._begun = walk
+                self._beginning = None if self.since else self._due_first()
                 return
+
+    def _due_first(self) -> datetime | None:
+        page = self.fetch(sort="EXPECTED_START_TIME_ASC", limit=1)
+        return parse_time(page.rows[0].get("expected_start_time")) if page.rows else None
 
     # The windows
 
@@ -164,6 +171,8 @@ class RunRetriever(PrefectRetriever):
         """What the opening has not read of a window."""
         reached = parse_time(self._begun.before) if self._begun else None
         if self._begun is None or reached is None or window.start > reached:
+            return ()
+        if self._beginning and window.end < self._beginning:
             return ()
         oldest = self._oldest()
         lowest = oldest if window.is_first(oldest or self._start) else window.start
@@ -237,10 +246,10 @@ class Window:
     @classmethod
     def of(cls, stream_slice: StreamSlice | None) -> "Window":
         """The window that a slice stands for; one without bounds is all time."""
-        bounds = (stream_slice or {}).get
+        bounds: Mapping[str, Any] = stream_slice or {}
         return cls(
-            parse_time(bounds("start_time")) or datetime.min.replace(tzinfo=timezone.utc),
-            parse_time(bounds("end_time")) or datetime.max.replace(tzinfo=timezone.utc),
+            parse_time(bounds.get("start_time")) or datetime.min.replace(tzinfo=timezone.utc),
+            parse_time(bounds.get("end_time")) or datetime.max.replace(tzinfo=timezone.utc),
         )
 
     def is_first(self, beginning: datetime | None) -> bool:

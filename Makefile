@@ -1,0 +1,37 @@
+# Everything runs in .venv, which `make` creates with the Python it finds (or PYTHON=...).
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install test lint unit integration constraints clean
+
+help: ## Lists the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.venv/.synced: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt --editable . --group dev
+	touch $@
+
+install: .venv/.synced ## Creates the environment
+
+test: lint unit integration ## Runs everything that CI runs
+
+lint: install ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: install ## Tests without a server
+	$(BIN)/python -m pytest unit_tests
+
+integration: install ## Tests against a real Prefect server
+	$(BIN)/python -m pytest integration_tests
+
+constraints: install ## Compiles constraints.txt anew
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --group dev --no-emit-index-url --no-annotate --no-header \
+		--output-file constraints.txt pyproject.toml
+
+clean: ## Removes what the targets made
+	rm -rf .venv .venvs .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build demo

@@ -1,0 +1,150 @@
+"""The connector as its users run it: a process that prints Airbyte messages."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+COMMAND = [sys.executable, "-m", "source_prefect"]
+
+State = list[dict[str, Any]]
+
+
+@dataclass
+class Sync:
+    """What one run of `source-prefect read` printed."""
+
+    exit_code: int = 0
+    seconds: float = 0.0
+    peak_memory: int = 0
+    records: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    states: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    statuses: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    logs: list[str] = field(default_factory=list)
+    stderr: str = ""
+
+    @property
+    def state(self) -> State:
+        """The state messages to start the next sync from, as a destination that has taken everything keeps them."""
+        return [messages[-1] for messages in self.states.values()]
+
+    def cursor(self, stream: str) -> str | None:
+        state = self.states[stream][-1]["stream"]["stream_state"] if self.states[stream] else {}
+        value: str | None = state.get("updated")
+        return value
+
+    def ids(self, stream: str) -> list[str]:
+        return [record["id"] for record in self.records[stream]]
+
+    def by_id(self, stream: str) -> dict[str, dict[str, Any]]:
+        """The rows by id; the last one of an id wins, as in a destination that deduplicates."""
+        return {record["id"]: record for record in self.records[stream]}
+
+    def ok(self) -> "Sync":
+        assert self.exit_code == 0, (self.errors, self.stderr[-3000:])
+        return self
+
+    def take(self, message: Mapping[str, Any]) -> None:
+        kind = message["type"]
+        if kind == "RECORD":
+            self.records[message["record"]["stream"]].append(message["record"]["data"])
+        elif kind == "STATE":
+            self.states[message["state"]["stream"]["stream_descriptor"]["name"]].append(message["state"])
+        elif kind == "LOG":
+            self.logs.append(message["log"]["message"])
+        elif kind == "TRACE" and message["trace"]["type"] == "ERROR":
+            self.errors.append(message["trace"]["error"])
+        elif kind == "TRACE" and message["trace"]["type"] == "STREAM_STATUS":
+            status = message["trace"]["stream_status"]
+            self.statuses[status["stream_descriptor"]["name"]].append(status["status"])
+
+
+def run(command: str, config: Mapping[str, Any] | None = None, *, cwd: Path | None = None) -> list[dict[str, Any]]:
+    """The messages of `spec`, `check` or `discover`, the log lines left out."""
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = [] if config is None else ["--config", _write(folder, "config.json", config)]
+        done = subprocess.run(
+            [*COMMAND, command, *arguments], capture_output=True, text=True, timeout=180, cwd=cwd, check=False
+        )
+    messages = [json.loads(line) for line in done.stdout.splitlines()]
+    return [message for message in messages if message["type"] != "LOG"]
+
+
+def catalog(config: Mapping[str, Any], streams: Sequence[str] | None, sync_mode: str) -> dict[str, Any]:
+    """A configured catalog of these streams, or of all, each in this sync mode where it can."""
+    discovered = next(m for m in run("discover", config) if m["type"] == "CATALOG")["catalog"]["streams"]
+    chosen = [stream for stream in discovered if streams is None or stream["name"] in streams]
+    return {
+        "streams": [
+            {
+                "stream": stream,
+                "sync_mode": sync_mode if sync_mode in stream["supported_sync_modes"] else "full_refresh",
+                "destination_sync_mode": "append",
+                "cursor_field": stream.get("default_cursor_field"),
+                "primary_key": stream.get("source_defined_primary_key"),
+            }
+            for stream in chosen
+        ]
+    }
+
+
+def read(
+    config: Mapping[str, Any],
+    streams: Sequence[str] | None = None,
+    state: State | None = None,
+    *,
+    sync_mode: str = "incremental",
+    env: Mapping[str, str] | None = None,
+    timeout: float = 600,
+) -> Sync:
+    """One sync, whatever comes of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = ["--config", _write(folder, "config.json", config)]
+        arguments += ["--catalog", _write(folder, "catalog.json", catalog(config, streams, sync_mode))]
+        if state is not None:
+            arguments += ["--state", _write(folder, "state.json", _state_file(state))]
+        sync = Sync()
+        began = time.monotonic()
+        errors = Path(folder) / "stderr"
+        with errors.open("w") as stderr:
+            process = subprocess.Popen(
+                [*COMMAND, "read", *arguments],
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env={**os.environ, **(env or {})},
+            )
+        assert process.stdout is not None
+        for number, line in enumerate(process.stdout):
+            sync.take(json.loads(line))
+            if number % 500 == 0:
+                sync.peak_memory = _peak_memory(process.pid) or sync.peak_memory
+        sync.exit_code = process.wait()
+        sync.seconds = time.monotonic() - began
+        sync.stderr = errors.read_text()
+        assert sync.seconds < timeout, f"the sync took {sync.seconds:.0f} s"
+        return sync
+
+
+def _peak_memory(pid: int) -> int:
+    """Bytes. The rusage of a child would count what its parent held when it forked."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    kilobytes = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(kilobytes[0]) * 1024 if kilobytes else 0
+
+
+def _state_file(state: State) -> list[dict[str, Any]]:
+    return [{"type": "STREAM", "stream": message["stream"]} for message in state]
+
+
+def _write(folder: str, name: str, content: Any) -> str:
+    path = Path(folder) / name
+    path.write_text(json.dumps(content))
+    return str(path)

@@ -1,0 +1,164 @@
+"""A proxy in front of a real server: it counts the requests, and does to them what a test asks for."""
+
+import gzip
+import http.client
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+
+@dataclass
+class Request:
+    """A request as it came. `path` is relative to the API, without a slash in front."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: Any
+    number: int
+
+
+@dataclass
+class Answer:
+    """An answer to send instead of the server's, or the server's own, to look at and change."""
+
+    status: int = 200
+    body: bytes = b"[]"
+    headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": "application/json"})
+    # Send only so many bytes of the body, then close the connection.
+    cut_after: int | None = None
+    # Close the connection without a word.
+    reset: bool = False
+
+    @property
+    def rows(self) -> Any:
+        return json.loads(self.body)
+
+    @classmethod
+    def of(cls, rows: Any) -> "Answer":
+        return cls(body=json.dumps(rows).encode())
+
+
+Forward = Callable[[Request], Answer]
+Behaviour = Callable[[Request, Forward], Answer]
+
+
+def pass_on(request: Request, forward: Forward) -> Answer:
+    return forward(request)
+
+
+class Proxy:
+    """`behaviour` decides each answer and may be changed at any time; `log` holds the requests so far."""
+
+    def __init__(self, upstream: str, behaviour: Behaviour, prefix: str) -> None:
+        self.upstream = urlsplit(upstream)
+        self.behaviour = behaviour
+        self.prefix = prefix.rstrip("/")
+        self.log: list[Request] = []
+        self.lock = threading.Lock()
+        handler = type("Handler", (_Handler,), {"proxy": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server.daemon_threads = True
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    @property
+    def url(self) -> str:
+        return self.origin + self.prefix
+
+    def requests(self, path: str) -> list[Request]:
+        return [request for request in self.log if request.path == path]
+
+    def serve(self) -> None:
+        self._server.serve_forever(poll_interval=0.05)
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@contextmanager
+def proxy(upstream: str, behaviour: Behaviour = pass_on, *, prefix: str = "/api") -> Iterator[Proxy]:
+    """Serve `upstream` (an API address) under `prefix` until the block ends. Other paths get a 404."""
+    served = Proxy(upstream, behaviour, prefix)
+    thread = threading.Thread(target=served.serve, daemon=True)
+    thread.start()
+    try:
+        yield served
+    finally:
+        served.close()
+        thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    proxy: Proxy
+    protocol_version = "HTTP/1.1"
+    # Without it every answer waits for the client's delayed acknowledgement.
+    disable_nagle_algorithm = True
+
+    def handle_any(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        raw = self.rfile.read(length)
+        prefix = self.proxy.prefix + "/"
+        if not self.path.startswith(prefix):
+            self._send(Answer(404, b'{"detail":"Not Found"}'))
+            return
+        with self.proxy.lock:
+            request = Request(
+                self.command,
+                self.path[len(prefix) :],
+                dict(self.headers.items()),
+                json.loads(raw) if raw else None,
+                len(self.proxy.log),
+            )
+            self.proxy.log.append(request)
+        self._send(self.proxy.behaviour(request, self._forward))
+
+    do_GET = do_POST = handle_any  # noqa: N815  (the names that http.server looks for)
+
+    def _forward(self, request: Request) -> Answer:
+        upstream = self.proxy.upstream
+        connection = http.client.HTTPConnection(upstream.hostname or "", upstream.port, timeout=120)
+        dropped = {"host", "content-length", "connection", "accept-encoding"}
+        headers = {key: value for key, value in request.headers.items() if key.lower() not in dropped}
+        body = None if request.body is None else json.dumps(request.body)
+        try:
+            connection.request(request.method, f"{upstream.path}/{request.path}", body, headers)
+            response = connection.getresponse()
+            content = response.read()
+            kept = {
+                key: value
+                for key, value in response.getheaders()
+                if key.lower() not in {"content-length", "transfer-encoding", "connection", "content-encoding"}
+            }
+            if response.getheader("Content-Encoding") == "gzip":
+                content = gzip.decompress(content)
+            return Answer(response.status, content, kept)
+        finally:
+            connection.close()
+
+    def _send(self, answer: Answer) -> None:
+        if answer.reset:
+            self.close_connection = True
+            self.connection.close()
+            return
+        self.send_response_only(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
+        self.wfile.write(answer.body[: answer.cut_after])
+        if answer.cut_after is not None:
+            self.wfile.flush()
+            self.close_connection = True
+            self.connection.close()
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""

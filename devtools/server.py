@@ -1,0 +1,137 @@
+"""A real Prefect server on a free port of 127.0.0.1, in a folder of its own, gone when the block ends."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+START_TIMEOUT = 120.0
+
+
+@dataclass
+class PrefectServer:
+    """A running server. `url` ends in /api; `home` is its PREFECT_HOME, which holds `prefect.db` on SQLite."""
+
+    url: str
+    home: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment in which Prefect's client talks to this server."""
+        return _environment(self.home) | {"PREFECT_API_URL": self.url}
+
+    @property
+    def database(self) -> Path:
+        return self.home / "prefect.db"
+
+    def post(self, path: str, body: Any = None) -> Any:
+        return self._call("POST", path, body)
+
+    def get(self, path: str) -> Any:
+        return self._call("GET", path, None)
+
+    def patch(self, path: str, body: Any) -> Any:
+        return self._call("PATCH", path, body)
+
+    def delete(self, path: str) -> Any:
+        return self._call("DELETE", path, None)
+
+    def rows(self, table: str, **body: Any) -> list[dict[str, Any]]:
+        """Every row of a table, by the simplest means: for servers that nobody else changes meanwhile."""
+        rows: list[dict[str, Any]] = []
+        while True:
+            page = self.post(f"{table}/filter", {"limit": 200, "offset": len(rows), **body})
+            rows += page
+            if len(page) < 200:
+                return rows
+
+    def _call(self, method: str, path: str, body: Any) -> Any:
+        response = requests.request(method, f"{self.url}/{path}", json=body, timeout=60)
+        if not response.ok:
+            raise AssertionError(f"{method} {path}: {response.status_code} {response.text}")
+        return response.json() if response.content else None
+
+
+@contextmanager
+def prefect_server(
+    settings: Mapping[str, str] | None = None,
+    *,
+    python: str | Path = sys.executable,
+    home: Path | None = None,
+) -> Iterator[PrefectServer]:
+    """Start a server with these extra settings (environment variables) and stop it in the end."""
+    with tempfile.TemporaryDirectory(prefix="prefect-") as folder:
+        home = home or Path(folder)
+        port = free_port()
+        log_path = home / "server.log"
+        command = [
+            str(Path(python).parent / "prefect"),
+            "server",
+            "start",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        ]
+        with log_path.open("wb") as log:
+            process = subprocess.Popen(
+                command, env=_environment(home) | dict(settings or {}), stdout=log, stderr=subprocess.STDOUT
+            )
+        server = PrefectServer(f"http://127.0.0.1:{port}/api", home, process)
+        try:
+            _wait_until_ready(server, log_path)
+            yield server
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_until_ready(server: PrefectServer, log_path: Path) -> None:
+    """A green /health does not prove that the server can read its tables: ask for one."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        if server.process.poll() is not None:
+            break
+        try:
+            # Any answer but a refused connection or a 5xx: a server may ask for credentials or a CSRF token.
+            answer = requests.post(f"{server.url}/flows/filter", json={"limit": 1}, timeout=5)
+            if answer.status_code < 500 and answer.status_code != 404:
+                return
+        except requests.RequestException:
+            pass
+        time.sleep(0.2)
+    raise RuntimeError(f"The Prefect server did not start:\n{log_path.read_text()[-4000:]}")
+
+
+def _environment(home: Path) -> dict[str, str]:
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
+    return inherited | {
+        "PREFECT_HOME": str(home),
+        "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_CLI_PROMPT": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_LOGGING_LEVEL": "WARNING",
+        "PREFECT_API_URL": "",
+    }

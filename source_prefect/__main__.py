@@ -1,0 +1,3 @@
+from source_prefect.run import run
+
+run()
