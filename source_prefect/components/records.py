@@ -6,7 +6,7 @@ from typing import Any
 from airbyte_cdk.sources.declarative.transformations import RecordTransformation
 from airbyte_cdk.sources.types import Config, StreamSlice, StreamState
 
-from source_prefect.flatten import flatten
+from source_prefect.flatten import Flattener
 
 
 class RowTransformation(RecordTransformation):
@@ -37,11 +37,10 @@ class FlattenRecord(RowTransformation):
     text_columns: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        self._objects = frozenset(self.objects)
-        self._text_columns = frozenset(self.text_columns)
+        self._flattener = Flattener(self.objects, self.text_columns)
 
     def change(self, record: dict[str, Any]) -> None:
-        row = flatten(record, self._objects, self._text_columns)
+        row = self._flattener.flatten(record)
         record.clear()
         record.update(row)
 
