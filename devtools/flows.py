@@ -1,0 +1,213 @@
+"""The pipelines of a small shop's data team, run for real: they fill a Prefect server in a few seconds.
+
+`PREFECT_API_URL=... python -m devtools.flows` runs all of them, `python -m devtools.flows refresh-marts` only one.
+Every kind of row is among them: a success, a failure, a crash, a cancellation, retries of a flow and of a task, a
+subflow, mapped tasks, artifacts, variables of every JSON type, schedules, an asset, tags that declare lineage.
+"""
+
+import contextlib
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from prefect import flow, tags, task
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+)
+from prefect.assets import materialize
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.deployments.runner import RunnerDeployment
+from prefect.runtime import flow_run, task_run
+from prefect.schedules import Cron, Interval, RRule
+from prefect.states import Cancelled
+from prefect.variables import Variable
+
+WORK_POOL = "shop"
+REGIONS = ["Köln", "Łódź", "東京"]
+
+
+# load-orders: mapped tasks, a task that needs a second try, a subflow, large and nested parameters, tags of the run
+
+
+@task(tags=["extract"])
+def extract_orders(region: str) -> list[dict[str, Any]]:
+    return [{"order": n, "region": region, "amount": 19.99 * n} for n in range(1, 4)]
+
+
+@task(retries=2, retry_delay_seconds=[0, 1])
+def write_to_warehouse(batches: list[list[dict[str, Any]]], table: str) -> int:
+    if task_run.run_count == 1:
+        raise ConnectionError(f"The warehouse closed the connection while {table} was written")
+    return sum(len(batch) for batch in batches)
+
+
+@flow(name="check-quality")
+def check_quality(rows: int) -> None:
+    create_table_artifact(
+        key="order-checks",
+        table=[{"check": "not empty", "passed": rows > 0}, {"check": "no duplicates", "passed": True}],
+        description="Checks of the orders that were loaded",
+    )
+    create_markdown_artifact(key="order-report", markdown=f"# Orders\n\n**{rows}** rows from {', '.join(REGIONS)} ✓")
+
+
+@flow(name="load-orders")
+def load_orders(regions: list[str], options: dict[str, Any], order_ids: list[int]) -> int:
+    batches = extract_orders.map(regions).result()
+    rows = write_to_warehouse(batches, table="staging.orders")
+    create_link_artifact(link="https://shop.example.com/orders", link_text="The shop's orders", key="orders-source")
+    asked = f"{len(order_ids)} orders asked for, from {options.get('window')}"
+    create_progress_artifact(progress=100.0, key="order-load", description=asked)
+    check_quality(rows)
+    return rows
+
+
+# refresh-marts: an asset and what it is made from; the flow needs a second try
+
+
+@materialize(
+    "postgres://prod/warehouse/mart/customers",
+    asset_deps=["postgres://prod/warehouse/staging/orders", "s3://shop-exports/customers.parquet"],
+    by="dbt",
+)
+def build_customers() -> None:
+    """One row per customer."""
+
+
+@flow(name="refresh-marts", retries=1, retry_delay_seconds=0)
+def refresh_marts() -> None:
+    build_customers()
+    if flow_run.run_count == 1:
+        raise TimeoutError("mart.customers is locked by another session")
+
+
+# sync-crm fails, train-forecast crashes
+
+
+@task
+def fetch_contacts(page: int) -> None:
+    raise RuntimeError(f"CRM answered 503 for page {page}: „Wartungsarbeiten“")
+
+
+@flow(name="sync-crm")
+def sync_crm(page: int = 1) -> None:
+    fetch_contacts(page)
+
+
+@flow(name="train-forecast")
+def train_forecast() -> None:
+    # What a container that ran out of memory looks like from inside.
+    raise SystemExit(137)
+
+
+# How they run
+
+
+def run_load_orders() -> None:
+    options = {
+        "window": {"from": "2026-11-01", "to": "2026-11-20", "days": [1, 2, 3]},
+        "filter": {"status": ["paid", "shipped"], "min_amount": 9.5, "test orders": False, "coupon": None},
+        "Größe 📦": {"a.b": {"c": [[], {}, ""]}},
+    }
+    with tags("nightly", "Team Ümläut"):
+        load_orders(REGIONS, options, order_ids=list(range(5_000)))
+
+
+def run_refresh_marts() -> None:
+    refresh_marts()
+
+
+def run_sync_crm() -> None:
+    sync_crm(return_state=True)
+
+
+def run_train_forecast() -> None:
+    with contextlib.suppress(SystemExit):
+        train_forecast()
+
+
+RUNS: dict[str, Callable[[], None]] = {
+    "load-orders": run_load_orders,
+    "refresh-marts": run_refresh_marts,
+    "sync-crm": run_sync_crm,
+    "train-forecast": run_train_forecast,
+}
+
+VARIABLES: dict[str, Any] = {
+    "warehouse_schema": "staging",
+    "batch_size": 500,
+    "min_amount": 9.5,
+    "is_frozen": False,
+    "regions": REGIONS,
+    "crm": {"url": "https://crm.example.com", "retries": {"max": 3, "on": [502, 503]}},
+    "owner": None,
+}
+
+
+def deployments() -> list[RunnerDeployment]:
+    return [
+        RunnerDeployment.from_flow(
+            load_orders,
+            "nightly",
+            schedules=[
+                Cron("0 2 * * *", timezone="Europe/Berlin", slug="night"),
+                Interval(timedelta(hours=6), anchor_date=datetime(2026, 1, 1, tzinfo=timezone.utc)),
+                RRule("FREQ=WEEKLY;BYDAY=MO;BYHOUR=5", active=False),
+            ],
+            parameters={"regions": REGIONS, "options": {"full": True}, "order_ids": []},
+            description="Every night, all regions",
+            tags=["om-source:shop.public.orders", "om-destination:warehouse.staging.orders", "nightly"],
+            version="1.4.0",
+            work_pool_name=WORK_POOL,
+            job_variables={"env": {"LOG_LEVEL": "INFO"}},
+        ),
+        RunnerDeployment.from_flow(
+            refresh_marts,
+            "hourly",
+            interval=3600,
+            tags=["om-source:warehouse.staging.orders", "OM-Destination: postgres.warehouse.mart.customers "],
+            concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
+        ),
+        RunnerDeployment.from_flow(
+            sync_crm,
+            "weekly",
+            rrule="FREQ=WEEKLY;BYDAY=SU;BYHOUR=4",
+            paused=True,
+            tags=["source:crm.api.contacts", "destination:warehouse.staging.contacts"],
+        ),
+    ]
+
+
+def set_up() -> None:
+    """Variables, a flow with tags, deployments with schedules, and a run that is cancelled before it is due."""
+    for name, value in VARIABLES.items():
+        Variable.set(name, value, tags=["shop"], overwrite=True)
+    with get_client(sync_client=True) as client:
+        # Python cannot give a flow tags; whoever deploys by the API can.
+        tagged = {"name": "train-forecast", "tags": ["om-source:warehouse.mart.customers"]}
+        client.request("POST", "/flows/", json=tagged)
+        client.create_work_pool(WorkPoolCreate(name=WORK_POOL, type="process"), overwrite=True)
+        for deployment in deployments():
+            deployment.apply()
+        run = client.create_flow_run_from_deployment(
+            client.read_deployment_by_name("sync-crm/weekly").id, name="sync-crm-maintenance", tags=["manual"]
+        )
+        client.set_flow_run_state(run.id, Cancelled(message="The CRM is down for maintenance"))
+
+
+def main(names: Sequence[str]) -> None:
+    """Run the named flows; without names all of them, after setting up what is around them."""
+    if not names:
+        set_up()
+    for name in names or RUNS:
+        RUNS[name]()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
