@@ -1,5 +1,6 @@
 """Prefect's timestamps as datetimes. Their text must never be compared: `…13Z` sorts after `…13.5Z`."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -22,6 +23,12 @@ def parse_time(text: Any) -> datetime | None:
     except ValidationError:
         return None
     return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+
+
+def latest(texts: Iterable[Any]) -> str | None:
+    """The timestamp of the latest time, as it is written; None where there is none."""
+    times = [(at, text) for text in texts if (at := parse_time(text))]
+    return max(times)[1] if times else None
 
 
 def format_time(time: datetime) -> str:

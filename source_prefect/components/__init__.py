@@ -3,6 +3,7 @@
 from source_prefect.components.auth import ServerAuthenticator
 from source_prefect.components.config import NormalizeConfig
 from source_prefect.components.http import JsonListExtractor, PrefectErrorHandler, RetryAfterBackoffStrategy
+from source_prefect.components.lineage import LineageRetriever
 from source_prefect.components.records import (
     DescribeSchedule,
     FlattenRecord,
@@ -16,6 +17,7 @@ __all__ = [
     "DescribeSchedule",
     "FlattenRecord",
     "JsonListExtractor",
+    "LineageRetriever",
     "LinkToUi",
     "NameValueType",
     "NormalizeConfig",

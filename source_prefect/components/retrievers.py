@@ -12,7 +12,7 @@ from airbyte_cdk.sources.declarative.extractors.record_selector import RecordSel
 from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
 from airbyte_cdk.sources.declarative.requesters.requester import Requester
 from airbyte_cdk.sources.declarative.retrievers import Retriever
-from airbyte_cdk.sources.streams.concurrent.cursor import ConcurrentCursor
+from airbyte_cdk.sources.streams.concurrent.cursor import ConcurrentCursor, Cursor
 from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.types import Config, Record, StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -20,7 +20,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_prefect.components.http import read_rows, server_date
 from source_prefect.paging import Page, Row, offset_walk, time_key
 from source_prefect.progress import Progress
-from source_prefect.times import format_time, parse_time
+from source_prefect.times import format_time, latest, parse_time
 from source_prefect.watermark import Watermark
 
 LOGGER = logging.getLogger("airbyte")
@@ -48,7 +48,8 @@ class PrefectRetriever(Retriever):
     requester: Requester
     record_selector: RecordSelector
     parameters: InitVar[Mapping[str, Any]]
-    cursor: ConcurrentCursor | None = None
+    # A ConcurrentCursor, except where the stream is always read whole.
+    cursor: Cursor | None = None
     start_datetime: str = ""
     _known: frozenset[str] = field(init=False, default=frozenset())
 
@@ -63,17 +64,17 @@ class PrefectRetriever(Retriever):
     @property
     def since(self) -> datetime | None:
         """The cursor of the last sync; None in a first one."""
-        since = self.cursor.start if self.cursor else None
+        since = self.cursor.start if isinstance(self.cursor, ConcurrentCursor) else None
         return since if isinstance(since, datetime) and self._start and since > self._start else None
 
-    def fetch(self, **body: Any) -> Page:
-        """One page, of `page_size` rows unless `limit` asks for fewer.
+    def fetch(self, path: str | None = None, /, **body: Any) -> Page:
+        """One page, of `page_size` rows unless `limit` asks for fewer, from the stream's own path or another.
 
         Raises RequestRefusedError where Prefect refuses the request itself.
         """
         while True:
             limit = min(self._limit, body.get("limit", self._limit))
-            response = self.requester.send_request(request_body_json={**body, "limit": limit})
+            response = self.requester.send_request(path=path, request_body_json={**body, "limit": limit})
             assert response is not None  # noqa: S101  (the CDK's type; only a missing answer could be None)
             if response.status_code != requests.codes.unprocessable:
                 break
@@ -99,7 +100,7 @@ class PrefectRetriever(Retriever):
 
     def advance(self, stream_slice: StreamSlice | None, cursor_value: datetime | None) -> None:
         """Tell the CDK's cursor how far the slice has brought the stream."""
-        if self.cursor is None or cursor_value is None:
+        if not isinstance(self.cursor, ConcurrentCursor) or cursor_value is None:
             return
         data = {self.cursor.cursor_field.cursor_field_key: format_time(cursor_value)}
         self.cursor.observe(Record(data=data, stream_name=self.name, associated_slice=stream_slice))
@@ -181,6 +182,5 @@ class TableRetriever(PrefectRetriever):
 
     def _take_over_updated(self, row: Row) -> None:
         parts = [part for part in row.get(self.updated_with) or [] if isinstance(part, dict)]
-        times = [(at, text) for text in (r.get("updated") for r in [row, *parts]) if (at := parse_time(text))]
-        if times:
-            row["updated"] = max(times)[1]
+        if updated := latest(part.get("updated") for part in [row, *parts]):
+            row["updated"] = updated

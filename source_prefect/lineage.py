@@ -1,0 +1,79 @@
+"""Tables in tags: what a pipeline reads and writes, as teams declare it for OpenMetadata. No CDK in here."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+OM = "om"
+LEGACY = "legacy"
+MIXED = "mixed"
+
+# One part of a name; OpenMetadata quotes a part that holds a dot, and doubles a quote inside.
+_PART = r'("(?:[^"]|"")+"|[^."]+)'
+_NAME = re.compile(rf"(?:{_PART}\.)?{_PART}\.{_PART}\.{_PART}")
+
+
+class Table(NamedTuple):
+    """A table's name in its parts, as they are written."""
+
+    service: str | None = None
+    database: str | None = None
+    schema: str | None = None
+    table: str | None = None
+
+
+class Edge(NamedTuple):
+    """From a table that is read to one that is written; None on the side of which no tag speaks."""
+
+    source: str | None
+    destination: str | None
+    tag_format: str
+
+
+@dataclass
+class Declared:
+    """The tables that tags declare, in the order of the tags, each with the forms of the tags that name it."""
+
+    sources: dict[str, set[str]] = field(default_factory=dict)
+    destinations: dict[str, set[str]] = field(default_factory=dict)
+
+
+def declared(tags: Iterable[Any]) -> Declared:
+    """The tables in `om-source:<table>` and `om-destination:<table>`, and in the older forms without `om-`.
+
+    Other tags, and what is no text, say nothing.
+    """
+    found = Declared()
+    sides = {
+        "om-source": (found.sources, OM),
+        "om-destination": (found.destinations, OM),
+        "source": (found.sources, LEGACY),
+        "destination": (found.destinations, LEGACY),
+    }
+    for tag in tags:
+        if not isinstance(tag, str):
+            continue
+        prefix, _, rest = tag.partition(":")
+        tables, form = sides.get(prefix.strip().lower(), (None, ""))
+        if tables is not None and (name := rest.strip()):
+            tables.setdefault(name, set()).add(form)
+    return found
+
+
+def edges(tags: Iterable[Any]) -> Iterator[Edge]:
+    """Every source with every destination; a side without the other stands alone."""
+    found = declared(tags)
+    if not (found.sources or found.destinations):
+        return
+    nothing: dict[str | None, set[str]] = {None: set()}
+    for source, source_forms in (found.sources or nothing).items():
+        for destination, destination_forms in (found.destinations or nothing).items():
+            forms = source_forms | destination_forms
+            yield Edge(source, destination, MIXED if len(forms) > 1 else min(forms))
+
+
+def split_name(name: str | None) -> Table:
+    """The parts of `[service.]database.schema.table`; no part of a name of another shape."""
+    match = _NAME.fullmatch(name or "")
+    return Table(*match.groups()) if match else Table()
