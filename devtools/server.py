@@ -56,7 +56,12 @@ class PrefectServer:
                 return rows
 
     def _call(self, method: str, path: str, body: Any) -> Any:
+        deadline = time.monotonic() + 30
         response = requests.request(method, f"{self.url}/{path}", json=body, timeout=60)
+        # SQLite was locked by the server's own services: Prefect's client asks again, too.
+        while response.status_code == requests.codes.service_unavailable and time.monotonic() < deadline:
+            time.sleep(0.1)
+            response = requests.request(method, f"{self.url}/{path}", json=body, timeout=60)
         if not response.ok:
             raise AssertionError(f"{method} {path}: {response.status_code} {response.text}")
         return response.json() if response.content else None
