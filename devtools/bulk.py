@@ -1,8 +1,9 @@
-"""Many runs at once, written straight into a SQLite server's database: REST makes about 50 a second."""
+"""Many rows at once, written straight into a SQLite server's database: REST makes about 50 a second."""
 
+import json
 import sqlite3
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -55,6 +56,22 @@ def insert_flow_runs(database: Path, flow_id: str, runs: Iterable[Run]) -> list[
             state_rows,
         )
     return ids
+
+
+def insert_deployments(database: Path, tag_lists: Iterable[Sequence[str]], *, until: datetime) -> None:
+    """Insert a deployment with each of these tags, of a flow of its own; one a second, the last of them at `until`."""
+    flow_rows, deployment_rows = [], []
+    for n, tags in enumerate(tag_lists):
+        flow_id, deployment_id = str(uuid.uuid4()), str(uuid.uuid4())
+        created = sqlite_time(until - timedelta(seconds=n))
+        flow_rows.append((flow_id, created, created, f"flow-{n}"))
+        deployment_rows.append((deployment_id, created, created, f"deployment-{n}", json.dumps(tags), flow_id))
+    with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
+        connection.executemany("INSERT INTO flow (id, created, updated, name) VALUES (?, ?, ?, ?)", flow_rows)
+        connection.executemany(
+            "INSERT INTO deployment (id, created, updated, name, tags, flow_id) VALUES (?, ?, ?, ?, ?, ?)",
+            deployment_rows,
+        )
 
 
 def sqlite_time(time: datetime) -> str:

@@ -1,6 +1,8 @@
 """Tables in tags: what a pipeline reads and writes, as teams declare it for OpenMetadata. No CDK in here."""
 
+import json
 import re
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -8,6 +10,9 @@ from typing import Any, NamedTuple
 OM = "om"
 LEGACY = "legacy"
 MIXED = "mixed"
+
+# The ids of all edges rest on it: with another one every row would be a new one.
+_NAMESPACE = uuid.UUID("5b0f7c2e-8a43-4d5e-9d0a-6f1e3c27b914")
 
 # One part of a name; OpenMetadata quotes a part that holds a dot, and doubles a quote inside.
 _PART = r'("(?:[^"]|"")+"|[^."]+)'
@@ -71,6 +76,13 @@ def edges(tags: Iterable[Any]) -> Iterator[Edge]:
         for destination, destination_forms in (found.destinations or nothing).items():
             forms = source_forms | destination_forms
             yield Edge(source, destination, MIXED if len(forms) > 1 else min(forms))
+
+
+def edge_id(flow_id: str | None, deployment_id: str | None, edge: Edge) -> str:
+    """The id of what a flow or a deployment declares: the same in every sync, on every machine."""
+    # As JSON, for it is different for different edges, whatever is in their names.
+    content = json.dumps([flow_id, deployment_id, edge.source, edge.destination])
+    return str(uuid.uuid5(_NAMESPACE, content))
 
 
 def split_name(name: str | None) -> Table:

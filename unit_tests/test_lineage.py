@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from source_prefect.lineage import Edge, Table, declared, edges, split_name
+from source_prefect.lineage import Edge, Table, declared, edge_id, edges, split_name
 
 # Examples
 
@@ -106,6 +106,17 @@ def test_edges(tags: list[str], expected: list[Edge]) -> None:
     assert list(edges(tags)) == expected
 
 
+def test_an_id_is_the_same_on_every_machine_and_in_every_version() -> None:
+    flow, deployment = "1c594a3c-bb4a-496c-adbb-6df4169608ff", "8c111520-0940-4508-a1e9-3b564c52426e"
+    edge = Edge("crm_eu.public.customers", "warehouse.raw.customers", "om")
+    assert edge_id(flow, deployment, edge) == "26791bdf-1252-51a3-84b6-e91617a3c290"
+    assert edge_id(flow, None, edge._replace(destination=None)) == "a49597cc-74b3-5dfe-a8eb-13058ae44b15"
+
+
+def test_an_edge_keeps_its_id_when_its_tags_move_to_the_other_form() -> None:
+    assert edge_id("f", "d", Edge("a", "b", "legacy")) == edge_id("f", "d", Edge("a", "b", "om"))
+
+
 # Properties
 
 PREFIXES = {
@@ -190,3 +201,16 @@ def test_three_or_four_plain_parts_are_always_split(parts: list[str]) -> None:
     without_service: list[str | None] = [None] * (len(parts) == 3)
     expected = Table(*without_service, *parts) if len(parts) in (3, 4) else Table()
     assert split_name(".".join(parts)) == expected
+
+
+maybe = st.one_of(st.none(), st.text(max_size=3))
+owned_edges = st.tuples(maybe, maybe, st.builds(Edge, source=maybe, destination=maybe, tag_format=st.just("om")))
+
+
+@given(owned_edges, owned_edges)
+@example(("f", "d", Edge("a", 'b", "c', "om")), ("f", "d", Edge('a", "b', "c", "om")))
+@example(("f", None, Edge("a", "b", "om")), ("f", "null", Edge("a", "b", "om")))
+@example(("f", "d", Edge("a", None, "om")), ("f", "d", Edge(None, "a", "om")))
+@example(("f", "d", Edge("\ud800", None, "om")), ("f", "d", Edge("\\ud800", None, "om")))
+def test_ids_are_the_same_only_for_the_same(one: tuple[Any, Any, Edge], other: tuple[Any, Any, Edge]) -> None:
+    assert (edge_id(*one) == edge_id(*other)) == (one == other)

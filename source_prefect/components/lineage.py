@@ -1,5 +1,3 @@
-import json
-import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,12 +6,9 @@ from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.types import StreamSlice
 
 from source_prefect.components.retrievers import PrefectRetriever
-from source_prefect.lineage import edges, split_name
+from source_prefect.lineage import edge_id, edges, split_name
 from source_prefect.paging import Row, offset_walk, time_key
 from source_prefect.times import latest
-
-# The ids of all edges rest on it: with another one every row would be a new one.
-_NAMESPACE = uuid.UUID("5b0f7c2e-8a43-4d5e-9d0a-6f1e3c27b914")
 
 # What is kept of each flow until the deployments have been read.
 _FLOW_FIELDS = ("id", "name", "updated", "tags")
@@ -68,10 +63,8 @@ class LineageRetriever(PrefectRetriever):
         flow_id, deployment_id = flow["id"], deployment.get("id")
         page = f"deployments/deployment/{deployment_id}" if deployment_id else f"flows/flow/{flow_id}"
         for edge in edges([*_tags(deployment), *_tags(flow)]):
-            # As JSON, for it is different for different edges, whatever is in their names.
-            content = json.dumps([flow_id, deployment_id, edge.source, edge.destination])
             yield {
-                "id": str(uuid.uuid5(_NAMESPACE, content)),
+                "id": edge_id(flow_id, deployment_id, edge),
                 **_columns("source", edge.source),
                 **_columns("destination", edge.destination),
                 "flow_id": flow_id,
