@@ -1,16 +1,27 @@
-"""The connector as its users run it: a process that prints Airbyte messages."""
+"""The connector as its users run it: a process that prints Airbyte messages.
+
+`read_here` does the same inside the caller's process, for a process takes three seconds to start.
+"""
 
 import json
+import logging
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from airbyte_cdk.entrypoint import AirbyteEntrypoint
+from airbyte_cdk.exception_handler import assemble_uncaught_exception
+from airbyte_cdk.logger import AirbyteLogFormatter
+from airbyte_cdk.models import AirbyteMessageSerializer
+
+from source_prefect.run import source
 
 COMMAND = [sys.executable, "-m", "source_prefect"]
 
@@ -80,7 +91,17 @@ def run(command: str, config: Mapping[str, Any] | None = None, *, cwd: Path | No
 
 def catalog(config: Mapping[str, Any], streams: Sequence[str] | None, sync_mode: str) -> dict[str, Any]:
     """A configured catalog of these streams, or of all, each in this sync mode where it can."""
-    discovered = next(m for m in run("discover", config) if m["type"] == "CATALOG")["catalog"]["streams"]
+    return _configured(_catalog_of(run("discover", config)), streams, sync_mode)
+
+
+def _catalog_of(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    discovered: list[dict[str, Any]] = next(m for m in messages if m["type"] == "CATALOG")["catalog"]["streams"]
+    return discovered
+
+
+def _configured(
+    discovered: Sequence[Mapping[str, Any]], streams: Sequence[str] | None, sync_mode: str
+) -> dict[str, Any]:
     chosen = [stream for stream in discovered if streams is None or stream["name"] in streams]
     return {
         "streams": [
@@ -131,6 +152,64 @@ def read(
         sync.stderr = errors.read_text()
         assert sync.seconds < timeout, f"the sync took {sync.seconds:.0f} s"
         return sync
+
+
+def run_here(command: str, config: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """What `run` returns, without a process."""
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = [] if config is None else ["--config", _write(folder, "config.json", config)]
+        messages: list[dict[str, Any]] = []
+        _run_here([command, *arguments], messages.append)
+        return [message for message in messages if message["type"] != "LOG"]
+
+
+def read_here(
+    config: Mapping[str, Any],
+    streams: Sequence[str] | None = None,
+    state: State | None = None,
+    *,
+    sync_mode: str = "incremental",
+) -> Sync:
+    """What `read` returns, without a process."""
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = _configured(_catalog_of(run_here("discover", config)), streams, sync_mode)
+        arguments = ["--config", _write(folder, "config.json", config)]
+        arguments += ["--catalog", _write(folder, "catalog.json", chosen)]
+        if state is not None:
+            arguments += ["--state", _write(folder, "state.json", _state_file(state))]
+        sync = Sync()
+        began = time.monotonic()
+        sync.exit_code = _run_here(["read", *arguments], sync.take)
+        sync.seconds = time.monotonic() - began
+        return sync
+
+
+def _run_here(arguments: list[str], take: Callable[[dict[str, Any]], None]) -> int:
+    """Hand over each message of one command; the exit code that the process would have had."""
+    logger = logging.getLogger("airbyte")
+    logs = _LogMessages(take)
+    logger.addHandler(logs)
+    try:
+        for message in AirbyteEntrypoint(source(arguments)).run(AirbyteEntrypoint.parse_args(arguments)):
+            take(json.loads(message))
+    except Exception as error:
+        trace = assemble_uncaught_exception(type(error), error).as_airbyte_message()
+        take(json.loads(json.dumps(AirbyteMessageSerializer.dump(trace))))
+        return 1
+    else:
+        return 0
+    finally:
+        logger.removeHandler(logs)
+
+
+class _LogMessages(logging.Handler):
+    def __init__(self, take: Callable[[dict[str, Any]], None]) -> None:
+        super().__init__(logging.INFO)
+        self.setFormatter(AirbyteLogFormatter())
+        self._take = take
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._take(json.loads(self.format(record)))
 
 
 def _peak_memory(pid: int) -> int:

@@ -2,12 +2,13 @@
 
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,16 @@ class PrefectServer:
             rows += page
             if len(page) < 200:
                 return rows
+
+    def clear(self) -> None:
+        """Empty the tables that the connector reads, and the events: a new server takes ten seconds to start."""
+        tables = (
+            "flow_run_state task_run_state task_run flow_run deployment_schedule deployment flow artifact_collection "
+            "artifact variable event_resources events"
+        )
+        with closing(sqlite3.connect(self.database, timeout=60)) as connection, connection:
+            for table in tables.split():
+                connection.execute(f"DELETE FROM {table}")
 
     def _call(self, method: str, path: str, body: Any) -> Any:
         deadline = time.monotonic() + 30

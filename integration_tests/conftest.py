@@ -5,12 +5,26 @@ import pytest
 
 from devtools.server import PrefectServer, prefect_server
 
+# Nothing happens on the server but what a test does: no runs are created for schedules, none is marked as late.
+QUIET = {
+    "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
+}
+
+
+@pytest.fixture(scope="session")
+def shared_server() -> Iterator[PrefectServer]:
+    with prefect_server(QUIET) as running:
+        yield running
+
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[PrefectServer]:
-    """An empty Prefect server for the tests of one module."""
-    with prefect_server() as running:
-        yield running
+def server(shared_server: PrefectServer) -> PrefectServer:
+    """A Prefect server that is empty when the tests of a module begin."""
+    shared_server.clear()
+    return shared_server
 
 
 @pytest.fixture(scope="module")
