@@ -1,0 +1,92 @@
+"""Rows made by the API or, where it cannot make them, in the server's database."""
+
+import sqlite3
+from contextlib import closing
+from datetime import datetime, timedelta
+from typing import Any
+
+from devtools.connector import State
+from devtools.server import PrefectServer
+
+STATE_TYPES = [
+    *("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"),
+    *("COMPLETED", "FAILED", "CANCELLED", "CRASHED"),
+]
+
+
+def make_flow(server: PrefectServer, name: str = "load-orders", **fields: Any) -> str:
+    flow_id: str = server.post("flows/", {"name": name, **fields})["id"]
+    return flow_id
+
+
+def make_run(
+    server: PrefectServer, flow_id: str, state: str = "SCHEDULED", *, due: datetime | None = None, **fields: Any
+) -> str:
+    """A flow run that was created as SCHEDULED and then forced into `state`."""
+    scheduled: dict[str, Any] = {"type": "SCHEDULED"}
+    if due:
+        scheduled["state_details"] = {"scheduled_time": due.isoformat()}
+    run_id: str = server.post("flow_runs/", {"flow_id": flow_id, "state": scheduled, **fields})["id"]
+    if state == "CANCELLING":
+        # What does not run yet would be cancelled at once.
+        set_state(server, "flow_runs", run_id, "RUNNING")
+    if state != "SCHEDULED":
+        set_state(server, "flow_runs", run_id, state)
+    return run_id
+
+
+def make_task_run(server: PrefectServer, flow_run_id: str, key: str, state: str = "SCHEDULED") -> str:
+    body = {"flow_run_id": flow_run_id, "task_key": key, "dynamic_key": "0", "state": {"type": "SCHEDULED"}}
+    run_id: str = server.post("task_runs/", body)["id"]
+    if state != "SCHEDULED":
+        set_state(server, "task_runs", run_id, state)
+    return run_id
+
+
+def set_state(server: PrefectServer, table: str, run_id: str, state: str, **fields: Any) -> None:
+    answer = server.post(f"{table}/{run_id}/set_state", {"state": {"type": state, **fields}, "force": True})
+    assert answer["status"] == "ACCEPT", answer
+
+
+def make_deployment(server: PrefectServer, flow_id: str, name: str, cron: str | None = "0 2 * * *") -> str:
+    schedules = [{"schedule": {"cron": cron}, "active": True}] if cron else []
+    body = {"name": name, "flow_id": flow_id, "schedules": schedules}
+    deployment_id: str = server.post("deployments/", body)["id"]
+    return deployment_id
+
+
+def make_one_of_everything(server: PrefectServer) -> None:
+    """At least one row in every stream."""
+    flow_id = make_flow(server)
+    make_deployment(server, flow_id, "nightly")
+    run_id = make_run(server, flow_id, "COMPLETED")
+    make_task_run(server, run_id, "extract", "COMPLETED")
+    server.post("artifacts/", {"key": "report", "type": "markdown", "data": "# Orders"})
+    server.post("variables/", {"name": "batch_size", "value": 500})
+
+
+def age(server: PrefectServer, by: timedelta) -> None:
+    """Let everything on the server have happened so much earlier, times of the future included."""
+    with closing(sqlite3.connect(server.database, timeout=60)) as connection, connection:
+        for table in ("flow", "deployment", "deployment_schedule", "flow_run", "flow_run_state", "task_run",
+                      "task_run_state", "artifact", "variable"):  # fmt: skip
+            columns = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+            times = columns & {"created", "updated", "expected_start_time", "start_time", "end_time", "timestamp"}
+            seconds = f"-{by.total_seconds():.0f} seconds"
+            changes = ", ".join(f"{time} = strftime('%Y-%m-%d %H:%M:%f000', {time}, '{seconds}')" for time in times)
+            connection.execute(f"UPDATE {table} SET {changes}")
+
+
+def execute(server: PrefectServer, statement: str, *values: Any) -> None:
+    """Change the server's database where the API cannot."""
+    with closing(sqlite3.connect(server.database, timeout=60)) as connection, connection:
+        connection.execute(statement, values)
+
+
+def state_at(time: datetime, *streams: str) -> State:
+    """The state of syncs that have brought these streams up to `time`."""
+    cursor = {"updated": time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+    return [
+        {"type": "STREAM", "stream": {"stream_descriptor": {"name": stream}, "stream_state": cursor}}
+        for stream in streams
+    ]
