@@ -139,8 +139,10 @@ class PrefectErrorHandler(DefaultErrorHandler):
             return _config_error(f"{host} is no usable address: {reason}. {RIGHT_ADDRESS}")
         if _never_connected(error):
             # A server that restarts comes back; a wrong address does not, and nobody should wait long to hear it.
+            if self._answered:
+                return _retry(f"Could not connect to {host} any more: {reason}")
             self._unreached += 1
-            action = ResponseAction.RETRY if self._answered or self._unreached <= 3 else ResponseAction.FAIL
+            action = ResponseAction.RETRY if self._unreached <= 3 else ResponseAction.FAIL
             return ErrorResolution(
                 action, FailureType.config_error, f"Could not connect to {host}: {reason}. {RIGHT_ADDRESS}"
             )
