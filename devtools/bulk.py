@@ -74,6 +74,35 @@ def insert_deployments(database: Path, tag_lists: Iterable[Sequence[str]], *, un
         )
 
 
+def insert_task_runs(database: Path, flow_run_id: str, runs: Iterable[Run]) -> list[str]:
+    """Insert the runs as task runs of one flow run, with a state each; their ids, in order."""
+    ids: list[str] = []
+    run_rows, state_rows = [], []
+    for run in runs:
+        run_id, state_id = str(uuid.uuid4()), str(uuid.uuid4())
+        ids.append(run_id)
+        changed = sqlite_time(run.updated or run.end or run.expected)
+        run_rows.append(
+            (run_id, sqlite_time(run.expected), changed, f"task-{len(ids)}", flow_run_id, f"task-{len(ids)}", run_id,
+             state_id, run.state, run.state.title(), changed, sqlite_time(run.expected),
+             sqlite_time(run.end) if run.end else None)
+        )  # fmt: skip
+        state_rows.append((state_id, changed, changed, run_id, run.state, run.state.title(), changed))
+    with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO task_run (id, created, updated, name, flow_run_id, task_key, dynamic_key, state_id, "
+            "state_type, state_name, state_timestamp, expected_start_time, end_time, total_run_time, labels) VALUES "
+            "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '1970-01-01 00:00:00.000000', '{}')",
+            run_rows,
+        )
+        connection.executemany(
+            "INSERT INTO task_run_state (id, created, updated, task_run_id, type, name, timestamp, message, "
+            "state_details, data) VALUES (?, ?, ?, ?, ?, ?, ?, '', '{}', 'null')",
+            state_rows,
+        )
+    return ids
+
+
 def sqlite_time(time: datetime) -> str:
     """A timestamp as Prefect's SQLite tables hold it."""
     return time.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f")

@@ -1,7 +1,7 @@
 """What a person typed into the form, made ready for use. No CDK in here."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import isodate
@@ -23,7 +23,9 @@ class ConfigError(Exception):
 
 
 def normalize(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The values to add to the config: `api_url` and `ui_url`, and `start_date` with microseconds.
+    """The values to add to the config: `api_url` and `ui_url`, and `start_date`, a whole second.
+
+    By the fraction of its cursor, a sync knows a first sync that was cut short (`RunRetriever`).
 
     Raises ConfigError.
     """
@@ -44,7 +46,7 @@ def normalize(config: Mapping[str, Any]) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigError(f"connection.api_url: {error}") from None
     if start_date := config.get("start_date"):
-        added["start_date"] = format_time(_start_date(start_date))
+        added["start_date"] = format_time(_start_date(start_date).replace(microsecond=0))
     lookback_window(config)
     return added
 
@@ -65,7 +67,7 @@ def lookback_window(config: Mapping[str, Any]) -> timedelta:
     return duration
 
 
-def _start_date(value: Any) -> Any:
+def _start_date(value: Any) -> datetime:
     time = parse_time(value)
     if time is None:
         raise ConfigError(f"start_date is {value!r}; it must look like 2026-01-01 or 2026-01-01T00:00:00Z.")

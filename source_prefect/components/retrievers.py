@@ -129,9 +129,11 @@ class PrefectRetriever(Retriever):
 
 
 def _detail(response: requests.Response) -> str:
+    """What Prefect says is wrong: one sentence, or a list that names the paths of the keys."""
     try:
-        detail = response.json().get("detail")
-    except (ValueError, AttributeError):
+        body = response.json()
+        detail = body.get("detail") or body["exception_detail"]
+    except (ValueError, AttributeError, KeyError):
         detail = response.text
     return detail if isinstance(detail, str) else json.dumps(detail)
 

@@ -18,6 +18,8 @@ from source_prefect.times import format_time, parse_time
 LOGGER = logging.getLogger("airbyte")
 
 TERMINAL_STATES = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
+# Named one by one: the filter of task runs knows no `not_any_`.
+UNFINISHED_STATES = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"]
 
 # How far the manifest lets the windows reach beyond the connector's clock (`end_datetime` of the runs' cursor).
 HORIZON = timedelta(days=30)
@@ -78,13 +80,13 @@ class RunRetriever(PrefectRetriever):
     def _open(self) -> Iterator[Record]:
         can_filter = self._can_filter_by_end_time()
         for rows in self._unfinished_runs(can_filter):
-            fresh = self._new(rows)
-            self._unfinished.update(row["id"] for row in fresh if "id" in row)
+            changed = [row for row in self._new(rows) if self._changed(row)]
+            self._unfinished.update(row["id"] for row in changed if "id" in row)
             self._progress.add(rows, "expected_start_time")
-            yield from self.emit(row for row in fresh if self._changed(row))
+            yield from self.emit(changed)
         if self._resumes_first_sync():
             for rows in self._cancelled_before_due(can_filter):
-                yield from self.emit(self._new(rows))
+                yield from self.emit(row for row in self._new(rows) if not self._in_windows(row))
         if self.since and not can_filter:
             for rows in self._finished_by_offset():
                 yield from self._emit_changed(rows)
@@ -110,7 +112,7 @@ class RunRetriever(PrefectRetriever):
 
     def _unfinished_runs(self, can_filter: bool) -> Iterable[list[Row]]:
         filters: dict[str, Any] = (
-            {"end_time": {"is_null_": True}} if can_filter else {"state": {"type": {"not_any_": TERMINAL_STATES}}}
+            {"end_time": {"is_null_": True}} if can_filter else {"state": {"type": {"any_": UNFINISHED_STATES}}}
         )
         return self._walk("expected_start_time", self._start_date, filters)
 
@@ -123,12 +125,18 @@ class RunRetriever(PrefectRetriever):
 
         A run that was cancelled long before it was due stands late in the one's order and early in the other's.
         """
+        oldest = self._oldest()
         filters: dict[str, Any] = (
-            {"end_time": {"before_": format_time(self.since)}}
-            if can_filter and self.since
+            {"end_time": {"before_": format_time(oldest)}}
+            if can_filter and oldest
             else {"state": {"type": {"any_": TERMINAL_STATES}}}
         )
         return self._walk("expected_start_time", self.since, filters)
+
+    def _in_windows(self, row: Row) -> bool:
+        """Whether a later sync reads the finished run in its windows."""
+        ended, oldest = parse_time(row.get("end_time")), self._oldest()
+        return ended is not None and oldest is not None and ended >= oldest
 
     def _finished_by_offset(self) -> Iterator[list[Row]]:
         """The runs that ended since the lookback window began, where the API cannot filter by their end."""
