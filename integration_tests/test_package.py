@@ -1,0 +1,95 @@
+"""The package as Airbyte's image installs it: from a wheel, and from an editable install, in any working directory."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devtools.connector import run_here
+from devtools.server import PrefectServer
+from integration_tests.record_rules import STREAMS
+from integration_tests.seeding import make_one_of_everything
+
+PROJECT = Path(__file__).parent.parent
+
+
+def _uv(*arguments: str | Path) -> None:
+    done = subprocess.run([sys.executable, "-m", "uv", *arguments], cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    _uv("build", "--wheel", "--out-dir", folder)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module", params=["wheel", "editable"])
+def scripts(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the commands of a fresh environment, into which nothing but the package was installed."""
+    venv: Path = tmp_path_factory.mktemp("venv") / request.param
+    _uv("venv", "--python", sys.executable, venv)
+    what = [wheel] if request.param == "wheel" else ["--editable", PROJECT]
+    _uv("pip", "install", "--python", venv / "bin" / "python", "--constraints", "constraints.txt", *what)
+    return venv / "bin"
+
+
+@pytest.fixture
+def folder_of_another_connector(tmp_path: Path) -> Path:
+    (tmp_path / "manifest.yaml").write_text("version: 0.0.1\ntype: DeclarativeSource\nstreams: []\n")
+    (tmp_path / "components.py").write_text("raise RuntimeError('not this one')\n")
+    return tmp_path
+
+
+def _run(command: list[str | Path], cwd: Path) -> list[dict[str, Any]]:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=180, env={"PATH": "/usr/bin:/bin"})
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    messages = [json.loads(line) for line in done.stdout.splitlines()]
+    return [message for message in messages if message["type"] != "LOG"]
+
+
+def test_every_command_works_in_a_folder_that_holds_another_manifest(
+    scripts: Path, folder_of_another_connector: Path, server: PrefectServer, config: dict[str, Any]
+) -> None:
+    server.clear()
+    make_one_of_everything(server)
+    folder = folder_of_another_connector
+    (folder / "config.json").write_text(json.dumps(config))
+    connector = scripts / "source-prefect"
+    assert _run([connector, "spec"], folder) == run_here("spec")
+    (status,) = _run([connector, "check", "--config", "config.json"], folder)
+    assert status["connectionStatus"]["status"] == "SUCCEEDED"
+    discovered = _run([connector, "discover", "--config", "config.json"], folder)
+    assert discovered == run_here("discover", config)
+    catalog = {
+        "streams": [
+            {"stream": stream, "sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
+            for stream in discovered[0]["catalog"]["streams"]
+        ]
+    }
+    (folder / "catalog.json").write_text(json.dumps(catalog))
+    messages = _run([connector, "read", "--config", "config.json", "--catalog", "catalog.json"], folder)
+    assert {m["record"]["stream"] for m in messages if m["type"] == "RECORD"} >= set(STREAMS)
+
+
+def test_the_source_can_be_imported(scripts: Path, tmp_path: Path) -> None:
+    code = "from source_prefect import SourcePrefect; print(SourcePrefect.__name__)"
+    done = subprocess.run([scripts / "python", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "SourcePrefect\n"
+
+
+def test_the_wheel_holds_the_connector_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        metadata = archive.read(next(name for name in names if name.endswith("METADATA"))).decode()
+    assert "source_prefect/manifest.yaml" in names
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"source_prefect"}
+    assert [line for line in metadata.splitlines() if line.startswith("Requires-Dist")] == [
+        "Requires-Dist: airbyte-cdk<8,>=7.39"
+    ]

@@ -1,0 +1,53 @@
+"""A long history: each run once, at a constant price a page, in little memory; then a sync with nothing new."""
+
+import math
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from devtools.bulk import Run, history, insert_flow_runs
+from devtools.connector import read
+from devtools.proxy import proxy
+from devtools.server import PrefectServer
+from integration_tests.seeding import make_flow
+
+PAGE = 200
+UNFINISHED = 305
+
+
+@pytest.mark.parametrize(
+    ("count", "most_requests"),
+    [(20_005, 135), pytest.param(200_005, 1_040, marks=pytest.mark.slow)],
+)
+def test_a_long_history(count: int, most_requests: int, server: PrefectServer) -> None:
+    server.clear()
+    flow_id = make_flow(server)
+    now = datetime.now(timezone.utc)
+    every = timedelta(seconds=150)
+    ids = insert_flow_runs(
+        server.database, flow_id, history(count - UNFINISHED, until=now - timedelta(minutes=20), every=every)
+    )
+    ahead = [Run(now + timedelta(hours=n), None, now - timedelta(hours=1), "SCHEDULED") for n in range(UNFINISHED)]
+    ids += insert_flow_runs(server.database, flow_id, ahead)
+    # What brings the cursor to the present.
+    insert_flow_runs(server.database, flow_id, [Run(now, now)])
+    with proxy(server.url) as gate:
+        config = {"connection": {"type": "server", "api_url": gate.url}}
+        first = read(config, ["flow_runs"], sync_mode="full_refresh").ok()
+        requests = len(gate.log)
+        emitted = first.ids("flow_runs")
+        print(
+            f"{len(emitted)} rows in {requests} requests, {first.seconds:.0f} s, "
+            f"at most {first.peak_memory / 2**20:.0f} MB"
+        )
+        assert len(emitted) == len(set(emitted)) == count + 1
+        assert set(ids) <= set(emitted)
+        assert requests <= most_requests
+        assert first.peak_memory < 300 * 2**20
+
+        gate.log.clear()
+        second = read(config, ["flow_runs"], first.state).ok()
+        finished_in_lookback = timedelta(days=1) / every
+        print(f"then {len(second.ids('flow_runs'))} rows in {len(gate.log)} requests")
+        assert len(second.ids("flow_runs")) == 1
+        assert len(gate.log) <= math.ceil(UNFINISHED / PAGE) + math.ceil(finished_in_lookback / PAGE) + 3
