@@ -68,17 +68,17 @@ class TimeWalk:
             self.done = True
             return
         last = page.rows[-1][self._field]
-        if page.rows[0][self._field] == last:
+        if page.rows[0].get(self._field) == last:
             yield from self._whole_instant(last)
             self.before = self._just_before(last)
             self.border = frozenset()
         else:
             yield self._fresh(page.rows)
-            self.border = frozenset(row["id"] for row in page.rows if row[self._field] == last)
+            self.border = frozenset(row["id"] for row in page.rows if row.get(self._field) == last and "id" in row)
             self.before = last
 
     def _whole_instant(self, at: str) -> Iterator[list[Row]]:
-        for rows in offset_walk(lambda offset: self._instant(at, offset), key=lambda row: row["id"]):
+        for rows in offset_walk(lambda offset: self._instant(at, offset), key=lambda row: row.get("id")):
             yield self._fresh(rows)
 
     def _fresh(self, rows: list[Row]) -> list[Row]:
@@ -144,10 +144,9 @@ def offset_walk(page_at: Callable[[int], Page], key: Callable[[Row], Any]) -> It
 
 
 def _without_gaps(rows: list[Row], key: Callable[[Row], Any], border: Any) -> list[Any]:
-    """The keys of the rows; a row without one is taken to stand with the row before it."""
-    keys = []
-    last = border if border is not None else _END_OF_TIME
-    for row in rows:
-        last = key(row) or last
-        keys.append(last)
+    """The keys of the rows; a row without one is taken to stand with the row before it, or else with the first."""
+    keys = [key(row) for row in rows]
+    last = border if border is not None else next((at for at in keys if at is not None), _END_OF_TIME)
+    for i, at in enumerate(keys):
+        keys[i] = last = at if at is not None else last
     return keys
