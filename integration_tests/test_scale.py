@@ -23,7 +23,7 @@ def test_a_long_history(count: int, most_requests: int, server: PrefectServer) -
     server.clear()
     flow_id = make_flow(server)
     now = datetime.now(timezone.utc)
-    every = timedelta(seconds=150)
+    every = timedelta(seconds=100)
     ids = insert_flow_runs(
         server.database, flow_id, history(count - UNFINISHED, until=now - timedelta(minutes=20), every=every)
     )

@@ -1,0 +1,82 @@
+"""The cursor is a time of the server's clock that lies, for certain, before the scan began."""
+
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from source_prefect.times import format_time
+from source_prefect.watermark import Watermark
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The connector's two clocks, which say nothing of the server's."""
+    clock = SimpleNamespace(steady=1_000.0, wall=86_400.0)
+    fake = SimpleNamespace(monotonic=lambda: clock.steady, time=lambda: clock.wall)
+    monkeypatch.setattr("source_prefect.watermark.time", fake)
+    return clock
+
+
+def _row(time: datetime | None) -> dict[str, Any]:
+    return {"id": "a", "updated": format_time(time) if time else None}
+
+
+def _pass(clock: SimpleNamespace, seconds: float) -> None:
+    clock.steady += seconds
+    clock.wall += seconds
+
+
+@pytest.mark.usefixtures("clock")
+def test_without_a_row_there_is_no_time() -> None:
+    watermark = Watermark()
+    watermark.limit(NOON)
+    watermark.see([])
+    watermark.see([_row(None), {"updated": "soon"}, {}])
+    assert watermark.value is None
+
+
+@pytest.mark.usefixtures("clock")
+def test_it_is_the_latest_time_seen_at_the_start() -> None:
+    watermark = Watermark()
+    watermark.see([_row(NOON), _row(NOON - timedelta(hours=1))])
+    assert watermark.value == NOON
+
+
+def test_what_is_seen_later_counts_less_the_time_that_has_passed(clock: SimpleNamespace) -> None:
+    """A row that changed while the scan ran must not carry the cursor past others that did."""
+    watermark = Watermark()
+    watermark.see([_row(NOON)])
+    _pass(clock, 60)
+    watermark.see([_row(NOON + timedelta(seconds=59))])
+    assert watermark.value == NOON
+    watermark.see([_row(NOON + timedelta(seconds=61))])
+    assert watermark.value == NOON + timedelta(seconds=1)
+
+
+def test_it_does_not_go_back(clock: SimpleNamespace) -> None:
+    watermark = Watermark()
+    watermark.see([_row(NOON)])
+    _pass(clock, 600)
+    watermark.see([_row(NOON - timedelta(days=9))])
+    assert watermark.value == NOON
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_row_dated_in_the_future_cannot_pass_the_date_of_the_first_answer() -> None:
+    watermark = Watermark()
+    watermark.limit(NOON)
+    watermark.limit(NOON + timedelta(hours=5))
+    watermark.see([_row(NOON + timedelta(days=365))])
+    assert watermark.value == NOON
+
+
+def test_a_machine_that_slept_is_taken_at_its_longer_word(clock: SimpleNamespace) -> None:
+    watermark = Watermark()
+    clock.steady += 10
+    clock.wall += 3_600
+    watermark.see([_row(NOON)])
+    assert watermark.value == NOON - timedelta(hours=1)
