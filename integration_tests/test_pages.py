@@ -145,6 +145,36 @@ def test_the_last_row_of_every_page_moves_before_the_next_is_read(
     _assert_the_next_sync_brings(missed, server, sync)
 
 
+def finishes(server: PrefectServer, run_id: str) -> None:
+    set_state(server, "flow_runs", run_id, "COMPLETED")
+
+
+@pytest.mark.parametrize("cursor", CURSORS)
+@pytest.mark.parametrize("happens", [finishes, is_deleted])
+def test_the_last_unfinished_row_of_every_page_moves_before_the_next_is_read(
+    happens: Callable[[PrefectServer, str], None],
+    cursor: str,
+    server: PrefectServer,
+    flow_id: str,
+    gate: Proxy,
+    read_runs: Callable[..., Sync],
+) -> None:
+    unfinished = [Run(NOW + HOUR - n * SECOND, None, NOW - HOUR, "SCHEDULED") for n in range(4 * PAGE_SIZE)]
+    ids = insert_flow_runs(server.database, flow_id, [*unfinished, *_finished(PAGE_SIZE)])
+    pending = set(ids[: 4 * PAGE_SIZE])
+
+    def move_the_border(request: Request, forward: Forward) -> Answer:
+        answer = forward(request)
+        if len(answer.rows) == PAGE_SIZE and (last := answer.rows[-1]["id"]) in pending:
+            pending.discard(last)
+            happens(server, last)
+        return answer
+
+    gate.behaviour = move_the_border
+    assert Counter(read_runs(cursor).ids("flow_runs")) == _exactly(ids)
+    assert len(pending) < 4 * PAGE_SIZE
+
+
 @pytest.mark.parametrize("cursor", CURSORS)
 def test_a_run_that_finishes_after_the_unfinished_were_read_comes_once(
     cursor: str, server: PrefectServer, flow_id: str, gate: Proxy, read_runs: Callable[..., Sync]
