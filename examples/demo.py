@@ -75,7 +75,7 @@ def main() -> None:
         with progress("Running a data team's flows on it, and adding a month of earlier runs"):
             run_flows(server)
             give_past(server)
-        source, cache = connect(counter), ab.DuckDBCache(db_path=DATABASE)
+        source, cache = connect(counter), ab.DuckDBCache(db_path=DATABASE, cache_dir=FOLDER / "cache")
         with progress("First sync: all streams, by PyAirbyte, into DuckDB"):
             first = sync(source, cache, counter)
         show(*per_stream(first))
