@@ -1,5 +1,6 @@
 """The documentation is complete and holds nothing that is gone: every stream, column and setting, both ways."""
 
+import ast
 import logging
 import re
 from collections.abc import Iterator, Mapping
@@ -78,6 +79,14 @@ def test_every_setting_is_documented_under_its_title_and_nothing_else() -> None:
     assert dict(_documented_settings()) == dict(_spec_settings())
 
 
+def test_every_error_under_troubleshooting_is_one_of_ours() -> None:
+    table = GUIDE.split("| the error says | what to do |\n", 1)[1].split("\n\n", 1)[0]
+    documented = [text for line in table.splitlines()[1:] for text in re.findall(r"`(.+?)`", line.split("|")[1])]
+    assert documented
+    messages = list(_messages())
+    assert [text for text in documented if not any(text in message for message in messages)] == []
+
+
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/prefect.md", "docs/architecture.md"])
 def test_links_between_the_documents_lead_somewhere(document: str) -> None:
     path = ROOT / document
@@ -100,6 +109,16 @@ def _type(schema: Mapping[str, Any]) -> str:
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     kind = next(kind for kind in kinds if kind != "null")
     return "timestamp" if schema.get("format") == "date-time" else {"string": "text"}.get(kind, kind)
+
+
+def _messages() -> Iterator[str]:
+    """The texts in the code, with … for each value that goes into them."""
+    for path in (ROOT / "source_prefect").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
 
 
 Settings = Iterator[tuple[str, dict[str, str]]]
