@@ -63,7 +63,6 @@ QUERIES = {
 class Sync(NamedTuple):
     """What one sync of all streams cost, by the tables that were asked for, and brought, by stream."""
 
-    seconds: float
     requests: Counter[str]
     rows: dict[str, int]
 
@@ -71,11 +70,10 @@ class Sync(NamedTuple):
 def main() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
-    with progress("Starting a throw-away Prefect server"):
-        running = ExitStack()
-        server = running.enter_context(prefect_server(SETTINGS))
-        counter = running.enter_context(proxy(server.url))
-    with running:
+    with ExitStack() as running:
+        with progress("Starting a throw-away Prefect server"):
+            server = running.enter_context(prefect_server(SETTINGS))
+            counter = running.enter_context(proxy(server.url))
         with progress("Running a data team's flows on it, and adding a month of earlier runs"):
             run_flows(server)
             give_past(server)
@@ -143,13 +141,12 @@ def connect(counter: Proxy) -> ab.Source:
 
 def sync(source: ab.Source, cache: ab.DuckDBCache, counter: Proxy) -> Sync:
     before = len(counter.log)
-    began, began_at = time.monotonic(), datetime.now(timezone.utc).replace(tzinfo=None)
+    began = datetime.now(timezone.utc)
     with quiet():
         source.read(cache)
-    seconds = time.monotonic() - began
     requests = Counter(request.path.split("/")[0] for request in counter.log[before:])
-    rows = {stream: rows_since(cache, stream, began_at) for stream in sorted(source.get_selected_streams())}
-    return Sync(seconds, requests, rows)
+    rows = {stream: rows_since(cache, stream, began) for stream in sorted(source.get_selected_streams())}
+    return Sync(requests, rows)
 
 
 def rows_since(cache: ab.DuckDBCache, stream: str, time: datetime) -> int:
@@ -171,16 +168,14 @@ def per_stream(done: Sync) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
 
 def show(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """The rows as a table; numbers to the right."""
-    table = [list(header), *[[cell(value) for value in row] for row in rows]]
-    widths = [max(len(line[column]) for line in table) for column in range(len(header))]
-    numeric = [
-        all(isinstance(row[column], int | float | Decimal | None) for row in rows) for column in range(len(header))
-    ]
-    for line in table:
-        cells = zip(line, widths, numeric, strict=True)
-        print(
-            "   ", "  ".join(text.rjust(width) if right else text.ljust(width) for text, width, right in cells).rstrip()
-        )
+    columns = []
+    for name, *values in zip(header, *rows, strict=True):
+        texts = [name, *map(cell, values)]
+        width = max(map(len, texts))
+        numeric = all(isinstance(value, int | float | Decimal | None) for value in values)
+        columns.append([text.rjust(width) if numeric else text.ljust(width) for text in texts])
+    for line in zip(*columns, strict=True):
+        print("   ", "  ".join(line).rstrip())
 
 
 def cell(value: Any) -> str:

@@ -67,12 +67,13 @@ def test_every_column_is_documented_and_nothing_else(stream: str) -> None:
 
 @pytest.mark.parametrize("stream", sorted(SCHEMAS))
 def test_documented_types_are_those_of_the_schema(stream: str) -> None:
-    rows = _column_rows((STREAM_PAGES / f"{stream}.md").read_text())
-    documented = {name: kind for names, kind in rows for name in names if kind is not None}
-    assert documented == {
-        name: kind if documented.get(name) != "JSON text" else kind.replace("text", "JSON text")
-        for name, kind in ((name, _type(SCHEMAS[stream][name])) for name in documented)
-    }
+    for names, kind in _column_rows((STREAM_PAGES / f"{stream}.md").read_text()):
+        for name in names if kind else ():
+            # What the text of a column is, its schema does not tell.
+            assert (name, kind) in {
+                (name, _type(SCHEMAS[stream][name])),
+                (name, f"JSON {_type(SCHEMAS[stream][name])}"),
+            }
 
 
 def test_every_setting_is_documented_under_its_title_and_nothing_else() -> None:
