@@ -15,6 +15,7 @@ from source_prefect.source import manifest_path
 
 ROOT = Path(__file__).parents[1]
 STREAM_PAGES = ROOT / "docs" / "streams"
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 CONFIG = {"connection": {"type": "server", "api_url": "http://localhost:4200/api"}}
 
 # The sections that Airbyte asks of a source's documentation, in its order.
@@ -88,7 +89,7 @@ def test_every_error_under_troubleshooting_is_one_of_ours() -> None:
     assert [text for text in documented if not any(text in message for message in messages)] == []
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/prefect.md", "docs/architecture.md"])
+@pytest.mark.parametrize("document", sorted(str(path.relative_to(ROOT)) for path in DOCUMENTS))
 def test_links_between_the_documents_lead_somewhere(document: str) -> None:
     path = ROOT / document
     for target in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", path.read_text()):
