@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint unit integration constraints clean
+.PHONY: help install demo test lint unit integration constraints clean
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -15,6 +15,10 @@ help: ## Lists the targets
 	touch $@
 
 install: .venv/.synced ## Creates the environment
+
+demo: install ## Prefect into DuckDB, and what it tells
+	@# PyAirbyte need not look the connector up in Airbyte's registry, nor tell anyone; its libraries warn of older Pythons.
+	@AIRBYTE_OFFLINE_MODE=1 DO_NOT_TRACK=1 $(BIN)/python -W ignore::FutureWarning -m examples.demo
 
 test: lint unit integration ## Runs everything that CI runs
 

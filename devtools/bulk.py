@@ -9,14 +9,19 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import NamedTuple
 
+# Prefect's SQLite tables hold a duration as the time since then.
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
 
 class Run(NamedTuple):
-    """A run as its row says. Times are UTC; an unfinished run has no end."""
+    """A run as its row says. Times are UTC; an unfinished run has no end. Without `start`, it began when it was due."""
 
     expected: datetime
     end: datetime | None
     updated: datetime | None = None
     state: str = "COMPLETED"
+    start: datetime | None = None
+    deployment_id: str | None = None
 
 
 def history(count: int, *, until: datetime, every: timedelta) -> Iterable[Run]:
@@ -34,20 +39,21 @@ def insert_flow_runs(database: Path, flow_id: str, runs: Iterable[Run]) -> list[
         run_id, state_id = str(uuid.uuid4()), str(uuid.uuid4())
         ids.append(run_id)
         changed = sqlite_time(run.updated or run.end or run.expected)
-        start = sqlite_time(run.expected) if run.end else None
+        start = (run.start or run.expected) if run.end else None
+        duration = run.end - start if run.end and start else timedelta(0)
         run_rows.append(
-            (run_id, sqlite_time(run.expected), changed, f"run-{len(ids)}", flow_id, state_id, run.state,
-             run.state.title(), changed, sqlite_time(run.expected), start,
-             sqlite_time(run.end) if run.end else None, "1970-01-01 00:00:30.000000")
+            (run_id, sqlite_time(run.expected), changed, f"run-{len(ids)}", flow_id, run.deployment_id, state_id,
+             run.state, run.state.title(), changed, sqlite_time(run.expected), sqlite_time(start) if start else None,
+             sqlite_time(run.end) if run.end else None, sqlite_time(_EPOCH + duration))
         )  # fmt: skip
         state_rows.append((state_id, changed, changed, run_id, run.state, run.state.title(), changed))
     # Autocommit is off: one transaction; the server waits for it.
     with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
         connection.executemany(
-            "INSERT INTO flow_run (id, created, updated, name, flow_id, state_id, state_type, state_name, "
-            "state_timestamp, expected_start_time, start_time, end_time, total_run_time, run_count, parameters, "
-            "context, empirical_policy, tags, auto_scheduled, labels) VALUES "
-            "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, '{}', '{}', '{}', '[]', 0, '{}')",
+            "INSERT INTO flow_run (id, created, updated, name, flow_id, deployment_id, state_id, state_type, "
+            "state_name, state_timestamp, expected_start_time, start_time, end_time, total_run_time, run_count, "
+            "parameters, context, empirical_policy, tags, auto_scheduled, labels) VALUES "
+            "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, '{}', '{}', '{}', '[]', 0, '{}')",
             run_rows,
         )
         connection.executemany(

@@ -1,0 +1,204 @@
+"""`make demo`: from Prefect into a DuckDB file and back to what changed, on this machine alone."""
+
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from datetime import datetime, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import airbyte as ab
+
+from devtools.past import give_past
+from devtools.proxy import Proxy, proxy
+from devtools.server import PrefectServer, prefect_server
+
+# Services that have nothing to do here, but write to the database now and then: SQLite has one writer at a time.
+SETTINGS = {
+    f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false"
+    for service in ("CANCELLATION_CLEANUP", "FOREMAN", "LATE_RUNS", "PAUSE_EXPIRATIONS", "REPOSSESSOR", "TRIGGERS")
+}
+
+FOLDER = Path("demo")
+DATABASE = FOLDER / "prefect.duckdb"
+LOG = FOLDER / "demo.log"
+
+QUERIES = {
+    "How often does each flow succeed, and how long does it take?": """
+        SELECT f.name AS flow,
+               count(*) AS runs,
+               round(100 * avg(CASE WHEN r.state_type = 'COMPLETED' THEN 1 ELSE 0 END), 1) AS "success %",
+               round(quantile_cont(r.total_run_time, 0.50)) AS "p50 seconds",
+               round(quantile_cont(r.total_run_time, 0.95)) AS "p95 seconds"
+        FROM flow_runs r JOIN flows f ON f.id = r.flow_id
+        WHERE r.end_time IS NOT NULL
+        GROUP BY f.name ORDER BY runs DESC
+    """,
+    "What is broken right now: whose last run did not succeed?": """
+        SELECT f.name AS flow, r.state_name AS state, r.end_time AS ended, r.state_message AS why
+        FROM flow_runs r JOIN flows f ON f.id = r.flow_id
+        WHERE r.start_time IS NOT NULL AND r.state_type <> 'CANCELLED'
+        QUALIFY row_number() OVER (PARTITION BY f.id ORDER BY r.start_time DESC) = 1 AND r.state_type <> 'COMPLETED'
+        ORDER BY r.end_time DESC
+    """,
+    "What runs next, by which schedule?": """
+        SELECT f.name || '/' || d.name AS deployment, d.schedule, d.is_schedule_active AS active,
+               min(r.expected_start_time) AS "next run"
+        FROM deployments d JOIN flows f ON f.id = d.flow_id
+        LEFT JOIN flow_runs r ON r.deployment_id = d.id AND r.state_type = 'SCHEDULED'
+        GROUP BY ALL ORDER BY "next run" NULLS LAST
+    """,
+    "Which tables does each pipeline read and write, by its tags?": """
+        SELECT source, destination, flow_name AS flow, deployment_name AS deployment
+        FROM lineage ORDER BY source, destination
+    """,
+}
+
+
+class Sync(NamedTuple):
+    """What one sync of all streams cost, by the tables that were asked for, and brought, by stream."""
+
+    requests: Counter[str]
+    rows: dict[str, int]
+
+
+def main() -> None:
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir()
+    with ExitStack() as running:
+        with progress("Starting a throw-away Prefect server"):
+            server = running.enter_context(prefect_server(SETTINGS))
+            counter = running.enter_context(proxy(server.url))
+        with progress("Running a data team's flows on it, and adding a month of earlier runs"):
+            run_flows(server)
+            give_past(server)
+        source, cache = connect(counter), ab.DuckDBCache(db_path=DATABASE, cache_dir=FOLDER / "cache")
+        with progress("First sync: all streams, by PyAirbyte, into DuckDB"):
+            first = sync(source, cache, counter)
+        show(*per_stream(first))
+
+        for question, sql in QUERIES.items():
+            print(f"\n{question}")
+            answer = cache.run_sql_query(sql)
+            show(list(answer[0]), [list(row.values()) for row in answer])
+
+        with progress("\nRunning one flow again, and pausing one schedule"):
+            change(server)
+        with progress("Second sync: only what changed"):
+            second = sync(source, cache, counter)
+        show(*per_stream(second))
+    print(f"\nThe tables are in {DATABASE}, the log is in {LOG}. The server is gone.")
+
+
+# The server
+
+
+def run_flows(server: PrefectServer, *names: str) -> None:
+    with LOG.open("a") as log:
+        subprocess.run(
+            [sys.executable, "-m", "devtools.flows", *names], env=server.env, stdout=log, stderr=log, check=True
+        )
+    wait_for_task_runs(server)
+
+
+def wait_for_task_runs(server: PrefectServer) -> None:
+    """Prefect records task runs from events, a moment after they ended."""
+    deadline = time.monotonic() + 20
+    seen: list[Any] = []
+    while time.monotonic() < deadline:
+        states = [(row["id"], row["state_type"]) for row in server.rows("task_runs", sort="ID_DESC")]
+        if states and states == seen:
+            return
+        seen = states
+        time.sleep(0.5)
+
+
+def change(server: PrefectServer) -> None:
+    run_flows(server, "refresh-marts")
+    deployment = server.get("deployments/name/load-orders/nightly")
+    schedule = next(entry for entry in deployment["schedules"] if entry["active"])
+    server.patch(f"deployments/{deployment['id']}/schedules/{schedule['id']}", {"active": False})
+
+
+# The sync
+
+
+def connect(counter: Proxy) -> ab.Source:
+    """The connector of this environment, and all its streams."""
+    with quiet():
+        return ab.get_source(
+            "source-prefect",
+            config={"connection": {"type": "server", "api_url": counter.url}},
+            streams="*",
+            local_executable=Path(sys.executable).with_name("source-prefect"),
+        )
+
+
+def sync(source: ab.Source, cache: ab.DuckDBCache, counter: Proxy) -> Sync:
+    before = len(counter.log)
+    began = datetime.now(timezone.utc)
+    with quiet():
+        source.read(cache)
+    requests = Counter(request.path.split("/")[0] for request in counter.log[before:])
+    rows = {stream: rows_since(cache, stream, began) for stream in sorted(source.get_selected_streams())}
+    return Sync(requests, rows)
+
+
+def rows_since(cache: ab.DuckDBCache, stream: str, time: datetime) -> int:
+    """How many rows of a table were written since then: PyAirbyte notes on each when the connector sent it."""
+    column = f"count(*) FILTER (_airbyte_extracted_at >= TIMESTAMP '{time:%Y-%m-%d %H:%M:%S}')"
+    count: int = cache.run_sql_query(f"SELECT {column} AS count FROM {stream}")[0]["count"]
+    return count
+
+
+# What a person sees
+
+
+def per_stream(done: Sync) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+    # lineage has no table of its own at Prefect: its requests are among those for flows and deployments.
+    rows = [(stream, count, done.requests.get(stream)) for stream, count in done.rows.items()]
+    total = ("together", sum(done.rows.values()), sum(done.requests.values()))
+    return ("stream", "rows", "requests"), [*rows, total]
+
+
+def show(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """The rows as a table; numbers to the right."""
+    columns = []
+    for name, *values in zip(header, *rows, strict=True):
+        texts = [name, *map(cell, values)]
+        width = max(map(len, texts))
+        numeric = all(isinstance(value, int | float | Decimal | None) for value in values)
+        columns.append([text.rjust(width) if numeric else text.ljust(width) for text in texts])
+    for line in zip(*columns, strict=True):
+        print("   ", "  ".join(line).rstrip())
+
+
+def cell(value: Any) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%d %b %H:%M}"
+    text = "-" if value is None else " ".join(str(value).split())
+    return text if len(text) <= 50 else text[:49] + "…"
+
+
+@contextmanager
+def progress(text: str) -> Iterator[None]:
+    print(text, end=" … ", flush=True)
+    began = time.monotonic()
+    yield
+    print(f"{time.monotonic() - began:.0f} s", flush=True)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """PyAirbyte's own messages go to the log."""
+    with LOG.open("a") as log, redirect_stdout(log), redirect_stderr(log):
+        yield
+
+
+if __name__ == "__main__":
+    main()
