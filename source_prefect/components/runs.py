@@ -86,7 +86,7 @@ class RunRetriever(PrefectRetriever):
             yield from self.emit(changed)
         if self._resumes_first_sync():
             for rows in self._cancelled_before_due(can_filter):
-                yield from self.emit(row for row in self._new(rows) if not self._in_windows(row))
+                yield from self.emit(row for row in self._new(rows) if not self._comes_later(row))
         if self.since and not can_filter:
             for rows in self._finished_by_offset():
                 yield from self._emit_changed(rows)
@@ -125,18 +125,17 @@ class RunRetriever(PrefectRetriever):
 
         A run that was cancelled long before it was due stands late in the one's order and early in the other's.
         """
-        oldest = self._oldest()
         filters: dict[str, Any] = (
-            {"end_time": {"before_": format_time(oldest)}}
-            if can_filter and oldest
+            {"end_time": {"before_": format_time(self.since)}}
+            if can_filter and self.since
             else {"state": {"type": {"any_": TERMINAL_STATES}}}
         )
         return self._walk("expected_start_time", self.since, filters)
 
-    def _in_windows(self, row: Row) -> bool:
-        """Whether a later sync reads the finished run in its windows."""
+    def _comes_later(self, row: Row) -> bool:
+        """Whether the windows of a later sync, or the read without them, emit the finished run."""
         ended, oldest = parse_time(row.get("end_time")), self._oldest()
-        return ended is not None and oldest is not None and ended >= oldest
+        return ended is not None and oldest is not None and ended >= oldest and self._changed(row)
 
     def _finished_by_offset(self) -> Iterator[list[Row]]:
         """The runs that ended since the lookback window began, where the API cannot filter by their end."""
