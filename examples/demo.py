@@ -160,7 +160,7 @@ def rows_since(cache: ab.DuckDBCache, stream: str, time: datetime) -> int:
 
 
 def per_stream(done: Sync) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
-    # lineage has no table of its own at Prefect: its requests are among those for flows and deployments.
+    # A stream without a table of its own at Prefect is made of others', and its requests are among theirs.
     rows = [(stream, count, done.requests.get(stream)) for stream, count in done.rows.items()]
     total = ("together", sum(done.rows.values()), sum(done.requests.values()))
     return ("stream", "rows", "requests"), [*rows, total]
