@@ -72,7 +72,8 @@ def schemas(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def test_an_empty_workspace_is_synced(sync_of_nothing: Sync) -> None:
     assert sync_of_nothing.ok().records == {}
-    assert sync_of_nothing.statuses == {stream: ["STARTED", "COMPLETE"] for stream in STREAMS}
+    assert {*map(tuple, sync_of_nothing.statuses.values())} == {("STARTED", "COMPLETE")}
+    assert sync_of_nothing.statuses.keys() >= set(STREAMS)
 
 
 def test_a_sync_after_that_of_an_empty_workspace_brings_everything(
