@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint unit integration constraints clean
+.PHONY: help install demo test lint unit integration test-pythons constraints clean
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,6 +32,9 @@ unit: install ## Tests without a server
 
 integration: install ## Tests against a real Prefect server
 	$(BIN)/python -m pytest integration_tests
+
+test-pythons: install ## Unit tests, spec and check on every supported Python that is there
+	$(BIN)/python -m devtools.pythons
 
 constraints: install ## Compiles constraints.txt anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --group dev --no-emit-index-url --no-annotate --no-header \

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,3 +33,11 @@ def server(shared_server: PrefectServer) -> PrefectServer:
 def config(server: PrefectServer) -> dict[str, Any]:
     """A config that reads the module's server."""
     return {"connection": {"type": "server", "api_url": server.url}}
+
+
+@pytest.fixture(scope="module")
+def filled_server() -> Iterator[PrefectServer]:
+    """A Prefect server on which a data team's pipelines have run: rows of every kind."""
+    with prefect_server() as running:
+        subprocess.run([sys.executable, "-m", "devtools.flows"], env=running.env, check=True, capture_output=True)
+        yield running
