@@ -1,0 +1,129 @@
+"""The examples, run as a reader runs them: against a real Prefect, into a real DuckDB file and a real PostgreSQL."""
+
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import duckdb
+import psycopg2
+import pytest
+
+from devtools import bulk
+from devtools.postgres import postgres
+from devtools.server import PrefectServer
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+LONG_FINISHED = 300
+
+
+@pytest.fixture(scope="module")
+def server(filled_server: PrefectServer) -> PrefectServer:
+    """A filled server with a past: runs that a second sync has no reason to read again."""
+    flow = filled_server.post("flows/", {"name": "legacy-import"})
+    past = bulk.history(
+        LONG_FINISHED, until=datetime.now(timezone.utc) - timedelta(days=3), every=timedelta(minutes=10)
+    )
+    bulk.insert_flow_runs(filled_server.database, flow["id"], past)
+    return filled_server
+
+
+@pytest.fixture(scope="module")
+def warehouse() -> Iterator[str]:
+    with postgres() as url:
+        yield url
+
+
+def run_example(server: PrefectServer, name: str, *arguments: str | Path) -> str:
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / name, *arguments],
+        env=server.env | {"AIRBYTE_OFFLINE_MODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
+
+
+def rows_read(output: str) -> int:
+    said = re.search(r"^(\d+) rows were read into", output, re.MULTILINE)
+    assert said, output
+    return int(said[1])
+
+
+QUERY = "SELECT id, name, state_type, flow_id, end_time IS NULL FROM {schema}.flow_runs ORDER BY id"
+
+
+def expected_rows(server: PrefectServer) -> list[tuple[Any, ...]]:
+    """What QUERY must bring, by the server's own account."""
+    return sorted(
+        (run["id"], run["name"], run["state_type"], run["flow_id"], run["end_time"] is None)
+        for run in server.rows("flow_runs", sort="ID_DESC")
+        # The scheduler makes and unmakes these at any time.
+        if run["state_type"] != "SCHEDULED"
+    )
+
+
+def finished_one_more(server: PrefectServer) -> None:
+    subprocess.run([sys.executable, "-m", "devtools.flows", "refresh-marts"], env=server.env, check=True)
+
+
+def without_scheduled(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return [row for row in rows if row[2] != "SCHEDULED"]
+
+
+def test_to_duckdb_keeps_its_state(server: PrefectServer, tmp_path: Path) -> None:
+    def rows() -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(file), read_only=True) as connection:
+            return without_scheduled(connection.execute(QUERY.format(schema="main")).fetchall())
+
+    file = tmp_path / "prefect.duckdb"
+    first = rows_read(run_example(server, "to_duckdb.py", file))
+    assert first > LONG_FINISHED
+    assert rows() == expected_rows(server)
+
+    finished_one_more(server)
+    second = rows_read(run_example(server, "to_duckdb.py", file))
+    assert 0 < second < first - LONG_FINISHED + 20
+    assert rows() == expected_rows(server)
+
+
+def test_to_postgres_keeps_its_state(server: PrefectServer, warehouse: str) -> None:
+    def rows() -> list[tuple[Any, ...]]:
+        with psycopg2.connect(warehouse) as connection, connection.cursor() as cursor:
+            cursor.execute(QUERY.format(schema="prefect"))
+            return without_scheduled(cursor.fetchall())
+
+    first = rows_read(run_example(server, "to_postgres.py", warehouse, "prefect"))
+    assert first > LONG_FINISHED
+    assert rows() == expected_rows(server)
+
+    finished_one_more(server)
+    second = rows_read(run_example(server, "to_postgres.py", warehouse, "prefect"))
+    assert 0 < second < first - LONG_FINISHED + 20
+    assert rows() == expected_rows(server)
+
+
+def test_to_pandas_tells_how_often_each_flow_succeeds(server: PrefectServer) -> None:
+    names = {flow["id"]: flow["name"] for flow in server.rows("flows")}
+    ended = defaultdict(list)
+    for run in server.rows("flow_runs", sort="ID_DESC"):
+        if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED"):
+            ended[names[run["flow_id"]]].append(run)
+    expected = {
+        flow: (
+            len(runs),
+            round(sum(run["state_type"] == "COMPLETED" for run in runs) / len(runs), 2),
+            round(median(run["total_run_time"] for run in runs), 2),
+        )
+        for flow, runs in ended.items()
+    }
+    table = run_example(server, "to_pandas.py").splitlines()[2:]
+    shown = {flow: (int(runs), float(rate), float(time)) for flow, runs, rate, time in map(str.split, table)}
+    assert shown == expected
