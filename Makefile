@@ -1,9 +1,11 @@
 # Everything runs in .venv, which `make` creates with the Python it finds (or PYTHON=...).
 PYTHON ?= python3
 BIN := .venv/bin
+DATABASE ?= demo/prefect.duckdb
+PAGE ?= report.html
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint unit integration test-pythons constraints clean
+.PHONY: help install demo test lint unit integration test-pythons browser report constraints clean
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,8 +32,14 @@ lint: install ## ruff and mypy
 unit: install ## Tests without a server
 	$(BIN)/python -m pytest unit_tests
 
-integration: install ## Tests against a real Prefect server
+integration: install browser ## Tests against a real Prefect server
 	$(BIN)/python -m pytest integration_tests
+
+browser: install ## Installs Chromium, which looks at the report in a test, where there is none
+	$(BIN)/python -m devtools.browser
+
+report: install ## Writes PAGE about the health of the pipelines in DATABASE, the DuckDB file of a sync
+	$(BIN)/python -m examples.pipeline_health.report $(DATABASE) $(PAGE)
 
 test-pythons: install ## Unit tests, spec and check on every supported Python that is there
 	$(BIN)/python -m devtools.pythons
