@@ -125,8 +125,8 @@ def test_the_views_agree_with_a_plain_count_of_the_rows(page: Page, warehouse: P
         took = sorted(
             float(seconds)
             for (seconds,) in plain.execute(
-                "SELECT total_run_time FROM flow_runs JOIN flows ON flows.id = flow_id WHERE name = 'load-orders' "
-                "AND state_type = 'COMPLETED' AND end_time >= ? - INTERVAL 30 DAY",
+                "SELECT total_run_time FROM flow_runs JOIN flows ON flows.id = flow_id "
+                "WHERE flows.name = 'load-orders' AND state_type = 'COMPLETED' AND end_time >= ? - INTERVAL 30 DAY",
                 [AS_OF],
             ).fetchall()
         )

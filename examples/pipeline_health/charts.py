@@ -45,6 +45,9 @@ SERIES = (
 )
 DARK = dict([*COLOURS.values(), *SERIES])
 
+# Durations at which a logarithmic axis has its lines.
+TICKS = {"0.1 s": 0.1, "1 s": 1, "10 s": 10, "1 min": 60, "10 min": 600, "1 h": 3600, "10 h": 36_000, "4 d": 345_600}
+
 # How a run ends, and the pattern that tells it from the others.
 ENDS = {"succeeded": "", "failed": "/", "crashed": "x", "cancelled": "."}
 
@@ -144,9 +147,11 @@ def durations(runs: Sequence[Row]) -> go.Figure:
                 "size": 7,
                 "opacity": 0.75,
             },
-            hovertemplate="%{fullData.name}: %{y:.1f} s, %{x|%d %b %H:%M}<extra></extra>",
+            hovertemplate="%{fullData.name}: %{y:,.1f} s, %{x|%d %b %H:%M}<extra></extra>",
         )
-    figure.update_layout(yaxis={"type": "log", "title": "seconds"})
+    figure.update_layout(
+        yaxis={"type": "log", "tickvals": list(TICKS.values()), "ticktext": list(TICKS)},
+    )
     return figure
 
 

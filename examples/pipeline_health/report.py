@@ -13,7 +13,6 @@ from typing import Any
 
 import duckdb
 import jinja2
-from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from examples.pipeline_health import charts
@@ -479,10 +478,10 @@ def raw(value: Any) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def json_text(value: Any) -> Markup:
+def json_text(value: Any) -> str:
     """JSON that may stand in a <script>: nothing in it can end the element."""
-    text = value.to_json() if hasattr(value, "to_json") else json.dumps(value)
-    return Markup(text.replace("<", "\\u003c"))
+    text: str = value.to_json() if hasattr(value, "to_json") else json.dumps(value)
+    return text.replace("<", "\\u003c")
 
 
 def safe_url(url: str) -> str:
