@@ -1,6 +1,6 @@
 """Copy Prefect into a DuckDB file. Run it again, and only what has changed is read and merged.
 
-    python examples/to_duckdb.py prefect.duckdb
+    python -m examples.to_duckdb prefect.duckdb
 
 The state of each stream is kept in the same file, beside the tables.
 """
@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from airbyte.caches import DuckDBCache
-from connect import prefect
+
+from examples.connect import prefect
 
 target = Path(sys.argv[1] if len(sys.argv) > 1 else "prefect.duckdb")
 result = prefect().read(cache=DuckDBCache(db_path=target))

@@ -1,10 +1,11 @@
 """How often each flow succeeds and how long it takes, with pandas and nothing stored.
 
-python examples/to_pandas.py
+python -m examples.to_pandas
 """
 
 import pandas as pd
-from connect import prefect
+
+from examples.connect import prefect
 
 source = prefect()
 

@@ -1,6 +1,6 @@
 """Copy Prefect into a schema of a PostgreSQL database. Run it again, and only what has changed is read and merged.
 
-    python examples/to_postgres.py postgresql://user:password@localhost:5432/warehouse prefect
+    python -m examples.to_postgres postgresql://user:password@localhost:5432/warehouse prefect
 
 The state of each stream is kept in the same schema, beside the tables.
 """
@@ -9,7 +9,8 @@ import sys
 from urllib.parse import unquote, urlsplit
 
 from airbyte.caches import PostgresCache
-from connect import prefect
+
+from examples.connect import prefect
 
 address = urlsplit(sys.argv[1])
 cache = PostgresCache(

@@ -36,8 +36,7 @@ def config(server: PrefectServer) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def filled_server() -> Iterator[PrefectServer]:
-    """A Prefect server on which a data team's pipelines have run: rows of every kind."""
-    with prefect_server() as running:
-        subprocess.run([sys.executable, "-m", "devtools.flows"], env=running.env, check=True, capture_output=True)
-        yield running
+def filled_server(server: PrefectServer) -> PrefectServer:
+    """The module's server, on which a data team's pipelines have run: rows of every kind."""
+    subprocess.run([sys.executable, "-m", "devtools.flows"], env=server.env, check=True, capture_output=True)
+    return server

@@ -18,12 +18,12 @@ from devtools import bulk
 from devtools.postgres import postgres
 from devtools.server import PrefectServer
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+ROOT = Path(__file__).resolve().parent.parent
 LONG_FINISHED = 300
 
 
 @pytest.fixture(scope="module")
-def server(filled_server: PrefectServer) -> PrefectServer:
+def prefect(filled_server: PrefectServer) -> PrefectServer:
     """A filled server with a past: runs that a second sync has no reason to read again."""
     flow = filled_server.post("flows/", {"name": "legacy-import"})
     past = bulk.history(
@@ -39,10 +39,11 @@ def warehouse() -> Iterator[str]:
         yield url
 
 
-def run_example(server: PrefectServer, name: str, *arguments: str | Path) -> str:
+def run_example(prefect: PrefectServer, name: str, *arguments: str | Path) -> str:
     done = subprocess.run(
-        [sys.executable, EXAMPLES / name, *arguments],
-        env=server.env | {"AIRBYTE_OFFLINE_MODE": "1"},
+        [sys.executable, "-m", f"examples.{name}", *arguments],
+        cwd=ROOT,
+        env=prefect.env | {"AIRBYTE_OFFLINE_MODE": "1"},
         capture_output=True,
         text=True,
         check=False,
@@ -60,60 +61,60 @@ def rows_read(output: str) -> int:
 QUERY = "SELECT id, name, state_type, flow_id, end_time IS NULL FROM {schema}.flow_runs ORDER BY id"
 
 
-def expected_rows(server: PrefectServer) -> list[tuple[Any, ...]]:
+def expected_rows(prefect: PrefectServer) -> list[tuple[Any, ...]]:
     """What QUERY must bring, by the server's own account."""
     return sorted(
         (run["id"], run["name"], run["state_type"], run["flow_id"], run["end_time"] is None)
-        for run in server.rows("flow_runs", sort="ID_DESC")
+        for run in prefect.rows("flow_runs", sort="ID_DESC")
         # The scheduler makes and unmakes these at any time.
         if run["state_type"] != "SCHEDULED"
     )
 
 
-def finished_one_more(server: PrefectServer) -> None:
-    subprocess.run([sys.executable, "-m", "devtools.flows", "refresh-marts"], env=server.env, check=True)
+def finished_one_more(prefect: PrefectServer) -> None:
+    subprocess.run([sys.executable, "-m", "devtools.flows", "refresh-marts"], env=prefect.env, check=True)
 
 
 def without_scheduled(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return [row for row in rows if row[2] != "SCHEDULED"]
 
 
-def test_to_duckdb_keeps_its_state(server: PrefectServer, tmp_path: Path) -> None:
+def test_to_duckdb_keeps_its_state(prefect: PrefectServer, tmp_path: Path) -> None:
     def rows() -> list[tuple[Any, ...]]:
         with duckdb.connect(str(file), read_only=True) as connection:
             return without_scheduled(connection.execute(QUERY.format(schema="main")).fetchall())
 
     file = tmp_path / "prefect.duckdb"
-    first = rows_read(run_example(server, "to_duckdb.py", file))
+    first = rows_read(run_example(prefect, "to_duckdb", file))
     assert first > LONG_FINISHED
-    assert rows() == expected_rows(server)
+    assert rows() == expected_rows(prefect)
 
-    finished_one_more(server)
-    second = rows_read(run_example(server, "to_duckdb.py", file))
+    finished_one_more(prefect)
+    second = rows_read(run_example(prefect, "to_duckdb", file))
     assert 0 < second < first - LONG_FINISHED + 20
-    assert rows() == expected_rows(server)
+    assert rows() == expected_rows(prefect)
 
 
-def test_to_postgres_keeps_its_state(server: PrefectServer, warehouse: str) -> None:
+def test_to_postgres_keeps_its_state(prefect: PrefectServer, warehouse: str) -> None:
     def rows() -> list[tuple[Any, ...]]:
         with psycopg2.connect(warehouse) as connection, connection.cursor() as cursor:
             cursor.execute(QUERY.format(schema="prefect"))
             return without_scheduled(cursor.fetchall())
 
-    first = rows_read(run_example(server, "to_postgres.py", warehouse, "prefect"))
+    first = rows_read(run_example(prefect, "to_postgres", warehouse, "prefect"))
     assert first > LONG_FINISHED
-    assert rows() == expected_rows(server)
+    assert rows() == expected_rows(prefect)
 
-    finished_one_more(server)
-    second = rows_read(run_example(server, "to_postgres.py", warehouse, "prefect"))
+    finished_one_more(prefect)
+    second = rows_read(run_example(prefect, "to_postgres", warehouse, "prefect"))
     assert 0 < second < first - LONG_FINISHED + 20
-    assert rows() == expected_rows(server)
+    assert rows() == expected_rows(prefect)
 
 
-def test_to_pandas_tells_how_often_each_flow_succeeds(server: PrefectServer) -> None:
-    names = {flow["id"]: flow["name"] for flow in server.rows("flows")}
+def test_to_pandas_tells_how_often_each_flow_succeeds(prefect: PrefectServer) -> None:
+    names = {flow["id"]: flow["name"] for flow in prefect.rows("flows")}
     ended = defaultdict(list)
-    for run in server.rows("flow_runs", sort="ID_DESC"):
+    for run in prefect.rows("flow_runs", sort="ID_DESC"):
         if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED"):
             ended[names[run["flow_id"]]].append(run)
     expected = {
@@ -124,6 +125,6 @@ def test_to_pandas_tells_how_often_each_flow_succeeds(server: PrefectServer) -> 
         )
         for flow, runs in ended.items()
     }
-    table = run_example(server, "to_pandas.py").splitlines()[2:]
+    table = run_example(prefect, "to_pandas").splitlines()[2:]
     shown = {flow: (int(runs), float(rate), float(time)) for flow, runs, rate, time in map(str.split, table)}
     assert shown == expected

@@ -265,7 +265,8 @@ def test_tables_may_be_missing_or_empty(browser: Browser, tmp_path: Path, column
 
 def test_a_report_of_a_real_sync(browser: Browser, filled_server: PrefectServer, tmp_path: Path) -> None:
     subprocess.run(
-        [sys.executable, ROOT / "examples" / "to_duckdb.py", tmp_path / "prefect.duckdb"],
+        [sys.executable, "-m", "examples.to_duckdb", tmp_path / "prefect.duckdb"],
+        cwd=ROOT,
         env=filled_server.env | {"AIRBYTE_OFFLINE_MODE": "1"},
         capture_output=True,
         check=True,

@@ -58,7 +58,7 @@ VIEWS = Path(__file__).with_name("views.sql")
 def open_health(database: Path, schema: str = "main") -> duckdb.DuckDBPyConnection:
     """A connection that knows the tables in this schema of the file, and the views. The file stays as it is."""
     if not database.exists():
-        raise FileNotFoundError(f"There is no {database}: `make demo` writes one, and so does examples/to_duckdb.py.")
+        raise FileNotFoundError(f"There is no {database}: `make demo` writes one, and so does examples.to_duckdb.")
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"ATTACH '{str(database).replace(chr(39), chr(39) * 2)}' AS synced (READ_ONLY)")
