@@ -4,11 +4,60 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, ViewportSize, sync_playwright
+
+PHONE: ViewportSize = {"width": 390, "height": 844}
+DESK: ViewportSize = {"width": 1440, "height": 900}
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Launch it, without a window."""
+    program = find_chromium()
+    assert program, "There is no Chromium: run `make browser`, or name one in the environment variable CHROMIUM."
+    with sync_playwright() as playwright:
+        # Its sandbox does not start as root.
+        launched = playwright.chromium.launch(executable_path=program, chromium_sandbox=os.geteuid() != 0)
+        yield launched
+        launched.close()
+
+
+def open_page(
+    browser: Browser, file: Path, viewport: ViewportSize, *, scheme: Literal["light", "dark"] = "light"
+) -> Page:
+    """A report, drawn, without a network. Fails if the page complains or asks for anything else."""
+    context = browser.new_context(viewport=viewport, color_scheme=scheme, offline=True)
+    # A busy machine draws slowly.
+    context.set_default_timeout(120_000)
+    page = context.new_page()
+    complaints: list[str] = []
+
+    def hear(said: ConsoleMessage | Error | Request) -> None:
+        if not (isinstance(said, Request) and said.url.startswith(("file:", "data:"))):
+            complaints.append(said.url if isinstance(said, Request) else str(said))
+
+    page.on("console", hear)
+    page.on("pageerror", hear)
+    page.on("request", hear)
+    page.goto(file.as_uri())
+    page.wait_for_function("[...document.querySelectorAll('.chart')].every(chart => chart.dataset.drawn)")
+    assert complaints == []
+    return page
+
+
+def cells(page: Page, table: str) -> list[list[str]]:
+    """The values of the cells of a table, as the page sorts by them."""
+    found: list[list[str]] = page.eval_on_selector_all(
+        f"#{table} tbody tr", "rows => rows.map(row => [...row.cells].map(cell => cell.dataset.value))"
+    )
+    return found
 
 
 def find_chromium() -> Path | None:

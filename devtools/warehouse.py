@@ -51,6 +51,8 @@ def write_warehouse(file: Path) -> None:
     """Write the tables into a new DuckDB file."""
     chance = random.Random(7)
     with duckdb.connect(str(file)) as connection:
+        # One transaction: each would wait for the disk.
+        connection.begin()
         connection.execute("CREATE TABLE flows (id VARCHAR, name VARCHAR, tags VARCHAR, ui_url VARCHAR)")
         connection.execute(
             "CREATE TABLE deployments (id VARCHAR, flow_id VARCHAR, name VARCHAR, tags VARCHAR, ui_url VARCHAR)"
@@ -81,6 +83,7 @@ def write_warehouse(file: Path) -> None:
             [(f"task-of-{run[0]}", run[0], chance.choice((1, 1, 1, 2, 3))) for run in runs if run[10]],
         )
         _write_lineage(connection)
+        connection.commit()
 
 
 def _runs(chance: random.Random, pipeline: Pipeline, flow: str, deployment: str | None) -> list[tuple[Any, ...]]:

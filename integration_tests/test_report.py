@@ -5,21 +5,17 @@ import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize
 
-from devtools.browser import find_chromium
-from devtools.server import PrefectServer
+from devtools.browser import DESK, PHONE, cells, chromium, open_page
 from devtools.warehouse import AS_OF, UI, write_warehouse
 from examples.pipeline_health.tables import open_health
 
 ROOT = Path(__file__).resolve().parent.parent
-
-PHONE = {"width": 390, "height": 844}
-DESK = {"width": 1440, "height": 900}
 
 # Each table of the page, and the query that must say the same: its columns in the order of the page.
 SHOWN = {
@@ -50,12 +46,8 @@ def write_report(database: Path, page: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    chromium = find_chromium()
-    assert chromium, "There is no Chromium: run `make browser`, or name one in the environment variable CHROMIUM."
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium() as launched:
         yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")
@@ -70,36 +62,10 @@ def report(warehouse: Path) -> Path:
     return write_report(warehouse, warehouse.with_name("report.html"))
 
 
-def open_page(browser: Browser, file: Path, viewport: dict[str, int], *, scheme: Any = "light") -> Page:
-    """The page, drawn, in a browser without a network. Fails if the page complains or asks for anything else."""
-    context = browser.new_context(viewport=viewport, color_scheme=scheme, offline=True)  # type: ignore[arg-type]
-    page = context.new_page()
-    complaints: list[str] = []
-
-    def hear(said: ConsoleMessage | Error | Request) -> None:
-        if not (isinstance(said, Request) and said.url.startswith(("file:", "data:"))):
-            complaints.append(said.url if isinstance(said, Request) else str(said))
-
-    page.on("console", hear)
-    page.on("pageerror", hear)
-    page.on("request", hear)
-    page.goto(file.as_uri())
-    page.wait_for_function("[...document.querySelectorAll('.chart')].every(chart => chart.dataset.drawn)")
-    assert complaints == []
-    return page
-
-
 @pytest.fixture(scope="module")
 def page(browser: Browser, report: Path) -> Page:
     """The page on a wide screen, for the tests that only look."""
     return open_page(browser, report, DESK)
-
-
-def cells(page: Page, table: str) -> list[list[str]]:
-    found: list[list[str]] = page.eval_on_selector_all(
-        f"#{table} tbody tr", "rows => rows.map(row => [...row.cells].map(cell => cell.dataset.value))"
-    )
-    return found
 
 
 def as_text(value: Any) -> str:
@@ -148,7 +114,9 @@ def test_the_views_agree_with_a_plain_count_of_the_rows(page: Page, warehouse: P
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
-def test_the_page_fits_and_can_be_read(browser: Browser, report: Path, viewport: dict[str, int], scheme: str) -> None:
+def test_the_page_fits_and_can_be_read(
+    browser: Browser, report: Path, viewport: ViewportSize, scheme: Literal["light", "dark"]
+) -> None:
     page = open_page(browser, report, viewport, scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
     paper, ink = page.evaluate(
@@ -261,28 +229,3 @@ def test_tables_may_be_missing_or_empty(browser: Browser, tmp_path: Path, column
     assert page.inner_text("header p") == "There are no flow runs in these tables yet."
     assert page.locator("table").count() == 0
     assert page.locator(".empty").count() == 13
-
-
-def test_a_report_of_a_real_sync(browser: Browser, filled_server: PrefectServer, tmp_path: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "examples.to_duckdb", tmp_path / "prefect.duckdb"],
-        cwd=ROOT,
-        env=filled_server.env | {"AIRBYTE_OFFLINE_MODE": "1"},
-        capture_output=True,
-        check=True,
-    )
-    page = open_page(browser, write_report(tmp_path / "prefect.duckdb", tmp_path / "report.html"), PHONE)
-    ended = [run for run in filled_server.rows("flow_runs", sort="ID_DESC") if run["end_time"]]
-    assert page.get_attribute("[data-tile=runs]", "data-value") == str(len(ended))
-    broken = {(row[0], row[3], row[7]) for row in cells(page, "unresolved-table")}
-    names = {flow["id"]: flow["name"] for flow in filled_server.rows("flows")}
-    assert broken == {
-        (names[run["flow_id"]], run["state_name"], run["state"]["message"])
-        for run in ended
-        if run["state_type"] in ("FAILED", "CRASHED")
-    }
-    links = page.eval_on_selector_all("#unresolved-table a", "links => links.map(link => link.href)")
-    ui = filled_server.url.removesuffix("/api")
-    assert {link for link in links if "/runs/flow-run/" in link} == {
-        f"{ui}/runs/flow-run/{run['id']}" for run in ended if run["state_type"] in ("FAILED", "CRASHED")
-    }

@@ -18,7 +18,7 @@ CREATE VIEW health_period AS
 SELECT
     max(_airbyte_extracted_at) AS as_of,
     max(_airbyte_extracted_at) - INTERVAL 30 DAY AS since,
-    max(_airbyte_extracted_at) - INTERVAL 60 DAY AS before
+    max(_airbyte_extracted_at) - INTERVAL 60 DAY AS earlier_since
 FROM flow_runs;
 
 
@@ -44,7 +44,7 @@ SELECT
     CASE WHEN run.state_type = 'COMPLETED' THEN 1 ELSE 0 END AS succeeded,
     CASE WHEN run.state_type IN ('FAILED', 'CRASHED') THEN 1 ELSE 0 END AS failed,
     CASE WHEN run.end_time >= period.since THEN 1 ELSE 0 END AS is_recent,
-    CASE WHEN run.end_time >= period.before AND run.end_time < period.since THEN 1 ELSE 0 END AS is_earlier,
+    CASE WHEN run.end_time >= period.earlier_since AND run.end_time < period.since THEN 1 ELSE 0 END AS is_earlier,
     -- Late is what began after it was due by its schedule.
     CASE
         WHEN run.auto_scheduled AND run.start_time IS NOT NULL
