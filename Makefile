@@ -5,7 +5,7 @@ DATABASE ?= demo/prefect.duckdb
 PAGE ?= report.html
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint unit integration test-pythons browser report constraints clean
+.PHONY: help install demo report test lint unit integration browser test-pythons constraints clean
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -21,6 +21,9 @@ install: .venv/.synced ## Creates the environment
 demo: install ## Prefect into DuckDB, and what it tells
 	@# PyAirbyte need not look the connector up in Airbyte's registry, nor tell anyone; its libraries warn of older Pythons.
 	@AIRBYTE_OFFLINE_MODE=1 DO_NOT_TRACK=1 $(BIN)/python -W ignore::FutureWarning -m examples.demo
+
+report: install ## Writes PAGE about the health of the pipelines in DATABASE, the DuckDB file of a sync
+	$(BIN)/python -m examples.pipeline_health.report $(DATABASE) $(PAGE)
 
 test: lint unit integration ## Runs everything that CI runs
 
@@ -38,9 +41,6 @@ integration: install browser ## Tests against a real Prefect server
 browser: install ## Installs Chromium, which looks at the report in a test, where there is none
 	$(BIN)/python -m devtools.browser
 
-report: install ## Writes PAGE about the health of the pipelines in DATABASE, the DuckDB file of a sync
-	$(BIN)/python -m examples.pipeline_health.report $(DATABASE) $(PAGE)
-
 test-pythons: install ## Unit tests, spec and check on every supported Python that is there
 	$(BIN)/python -m devtools.pythons
 
@@ -49,4 +49,4 @@ constraints: install ## Compiles constraints.txt anew
 		--output-file constraints.txt pyproject.toml
 
 clean: ## Removes what the targets made
-	rm -rf .venv .venvs .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build demo
+	rm -rf .venv .venvs .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build demo report.html
