@@ -1,9 +1,11 @@
 # Everything runs in .venv, which `make` creates with the Python it finds (or PYTHON=...).
 PYTHON ?= python3
 BIN := .venv/bin
+DATABASE ?= demo/prefect.duckdb
+PAGE ?= report.html
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint unit integration constraints clean
+.PHONY: help install demo report test lint unit integration browser test-pythons constraints clean
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,6 +22,9 @@ demo: install ## Prefect into DuckDB, and what it tells
 	@# PyAirbyte need not look the connector up in Airbyte's registry, nor tell anyone; its libraries warn of older Pythons.
 	@AIRBYTE_OFFLINE_MODE=1 DO_NOT_TRACK=1 $(BIN)/python -W ignore::FutureWarning -m examples.demo
 
+report: install ## Writes PAGE about the health of the pipelines in DATABASE, the DuckDB file of a sync
+	$(BIN)/python -m examples.pipeline_health.report $(DATABASE) $(PAGE)
+
 test: lint unit integration ## Runs everything that CI runs
 
 lint: install ## ruff and mypy
@@ -30,12 +35,18 @@ lint: install ## ruff and mypy
 unit: install ## Tests without a server
 	$(BIN)/python -m pytest unit_tests
 
-integration: install ## Tests against a real Prefect server
+integration: install browser ## Tests against a real Prefect server
 	$(BIN)/python -m pytest integration_tests
+
+browser: install ## Installs Chromium, which looks at the report in a test, where there is none
+	$(BIN)/python -m devtools.browser
+
+test-pythons: install ## Unit tests, spec and check on every supported Python that is there
+	$(BIN)/python -m devtools.pythons
 
 constraints: install ## Compiles constraints.txt anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --group dev --no-emit-index-url --no-annotate --no-header \
 		--output-file constraints.txt pyproject.toml
 
 clean: ## Removes what the targets made
-	rm -rf .venv .venvs .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build demo
+	rm -rf .venv .venvs .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build demo report.html

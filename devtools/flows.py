@@ -139,6 +139,20 @@ RUNS: dict[str, Callable[[], None]] = {
     "train-forecast": run_train_forecast,
 }
 
+AUTOMATION: dict[str, Any] = {
+    "name": "pause-after-failures",
+    "description": "A pipeline that fails three times within an hour needs a person",
+    "trigger": {
+        "type": "event",
+        "posture": "Reactive",
+        "expect": ["prefect.flow-run.Failed"],
+        "for_each": ["prefect.resource.id"],
+        "threshold": 3,
+        "within": 3600,
+    },
+    "actions": [{"type": "do-nothing"}],
+}
+
 VARIABLES: dict[str, Any] = {
     "warehouse_schema": "staging",
     "batch_size": 500,
@@ -185,7 +199,7 @@ def deployments() -> list[RunnerDeployment]:
 
 
 def set_up() -> None:
-    """Variables, a flow with tags, deployments with schedules, and a run that is cancelled before it is due."""
+    """Variables, an automation, a flow with tags, deployments with schedules, a run cancelled before it is due."""
     for name, value in VARIABLES.items():
         Variable.set(name, value, tags=["shop"], overwrite=True)
     with get_client(sync_client=True) as client:
@@ -193,6 +207,8 @@ def set_up() -> None:
         tagged = {"name": "train-forecast", "tags": ["om-source:warehouse.mart.customers"]}
         client.request("POST", "/flows/", json=tagged)
         client.create_work_pool(WorkPoolCreate(name=WORK_POOL, type="process"), overwrite=True)
+        if not client.read_automations_by_name(AUTOMATION["name"]):
+            client.request("POST", "/automations/", json=AUTOMATION)
         for deployment in deployments():
             deployment.apply()
         run = client.create_flow_run_from_deployment(

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,3 +35,10 @@ def server(shared_server: PrefectServer) -> PrefectServer:
 def config(server: PrefectServer) -> dict[str, Any]:
     """A config that reads the module's server."""
     return {"connection": {"type": "server", "api_url": server.url}}
+
+
+@pytest.fixture(scope="module")
+def filled_server(server: PrefectServer) -> PrefectServer:
+    """The module's server, on which a data team's pipelines have run: rows of every kind."""
+    subprocess.run([sys.executable, "-m", "devtools.flows"], env=server.env, check=True, capture_output=True)
+    return server

@@ -1,0 +1,91 @@
+"""A real Chromium, for the tests that look at pages. `python -m devtools.browser` installs one where there is none."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, ViewportSize, sync_playwright
+
+PHONE: ViewportSize = {"width": 390, "height": 844}
+DESK: ViewportSize = {"width": 1440, "height": 900}
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Launch it, without a window."""
+    program = find_chromium()
+    assert program, "There is no Chromium: run `make browser`, or name one in the environment variable CHROMIUM."
+    with sync_playwright() as playwright:
+        # Its sandbox does not start as root.
+        launched = playwright.chromium.launch(executable_path=program, chromium_sandbox=os.geteuid() != 0)
+        yield launched
+        launched.close()
+
+
+def open_page(
+    browser: Browser, file: Path, viewport: ViewportSize, *, scheme: Literal["light", "dark"] = "light"
+) -> Page:
+    """A report, drawn, without a network. Fails if the page complains or asks for anything else."""
+    context = browser.new_context(viewport=viewport, color_scheme=scheme, offline=True)
+    # A busy machine draws slowly.
+    context.set_default_timeout(120_000)
+    page = context.new_page()
+    complaints: list[str] = []
+
+    def hear(said: ConsoleMessage | Error | Request) -> None:
+        if not (isinstance(said, Request) and said.url.startswith(("file:", "data:"))):
+            complaints.append(said.url if isinstance(said, Request) else str(said))
+
+    page.on("console", hear)
+    page.on("pageerror", hear)
+    page.on("request", hear)
+    page.goto(file.as_uri())
+    page.wait_for_function("[...document.querySelectorAll('.chart')].every(chart => chart.dataset.drawn)")
+    assert complaints == []
+    return page
+
+
+def cells(page: Page, table: str) -> list[list[str]]:
+    """The values of the cells of a table, as the page sorts by them."""
+    found: list[list[str]] = page.eval_on_selector_all(
+        f"#{table} tbody tr", "rows => rows.map(row => [...row.cells].map(cell => cell.dataset.value))"
+    )
+    return found
+
+
+def find_chromium() -> Path | None:
+    """The program that CHROMIUM names, or one on the PATH, or Playwright's own."""
+    candidates = [os.environ.get("CHROMIUM"), *map(shutil.which, NAMES), _playwright_chromium()]
+    return next((Path(path) for path in candidates if path and Path(path).exists()), None)
+
+
+def install() -> None:
+    """By apt on Debian as root, or else from Playwright's servers."""
+    if os.geteuid() == 0 and shutil.which("apt-get") and "ID=debian" in _os_release():
+        subprocess.run(["apt-get", "update", "-qq"], check=True)
+        subprocess.run(["apt-get", "install", "-qq", "-y", "--no-install-recommends", "chromium"], check=True)
+    else:
+        subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
+
+
+def _playwright_chromium() -> str:
+    with sync_playwright() as playwright:
+        return playwright.chromium.executable_path
+
+
+def _os_release() -> list[str]:
+    file = Path("/etc/os-release")
+    return file.read_text().splitlines() if file.exists() else []
+
+
+if __name__ == "__main__":
+    if find_chromium() is None:
+        install()
+    print(f"Chromium: {find_chromium()}")

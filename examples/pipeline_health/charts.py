@@ -1,0 +1,265 @@
+"""The charts of the page, as Plotly figures in the light palette; the page itself exchanges it for the dark one.
+
+No chart tells anything by colour alone, and each has a table beside it that says the same.
+"""
+
+import html
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import plotly.graph_objects as go
+
+from examples.pipeline_health.layout import place
+
+Row = dict[str, Any]
+
+WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
+
+# In a light page and in a dark one. No colour stands for two things: the page looks them up by their light form.
+COLOURS = {
+    "page": ("#ffffff", "#171a21"),
+    "ink": ("#1c2430", "#e7eaf0"),
+    "box": ("#f5f7fa", "#20252f"),
+    "succeeded": ("#2e8b6f", "#4bb894"),
+    "failed": ("#c8412e", "#f0806f"),
+    "crashed": ("#7d1f6b", "#d68bc8"),
+    "cancelled": ("#8b94a3", "#7d8797"),
+    "declared": ("#1f5fa8", "#77b2f2"),
+    "observed": ("#a85b00", "#f0ac5c"),
+    "both": ("#1a7a5c", "#5cc9a3"),
+    "few": ("#e3edf8", "#1f2c3d"),
+    "many": ("#2a6ebb", "#6aa9ee"),
+    "middling": ("#f3c75f", "#b98a1f"),
+}
+SERIES = (
+    ("#0072b2", "#56a8e0"),
+    ("#d55e00", "#ff9550"),
+    ("#009e73", "#3fcf9f"),
+    ("#9b4f86", "#dd95c7"),
+    ("#8a7400", "#e0cf4d"),
+    ("#4d5bce", "#9aa4ff"),
+    ("#6b4a2b", "#c9a27d"),
+    ("#3f7d86", "#7fc4cf"),
+)
+DARK = dict([*COLOURS.values(), *SERIES])
+
+# Durations at which a logarithmic axis has its lines.
+TICKS = {"0.1 s": 0.1, "1 s": 1, "10 s": 10, "1 min": 60, "10 min": 600, "1 h": 3600, "10 h": 36_000, "4 d": 345_600}
+
+# How a run ends, and the pattern that tells it from the others.
+ENDS = {"succeeded": "", "failed": "/", "crashed": "x", "cancelled": "."}
+
+
+def light(name: str) -> str:
+    return COLOURS[name][0]
+
+
+def escape(name: str | None) -> str:
+    """A name as text: Plotly takes tags for formatting."""
+    return html.escape(name or "(unknown)", quote=False)
+
+
+def bars_of_days(days: Sequence[Row]) -> go.Figure:
+    """How many runs ended on each day, by how they ended."""
+    totals: dict[date, dict[str, int]] = defaultdict(lambda: dict.fromkeys(ENDS, 0))
+    links: dict[date, str] = {}
+    for row in days:
+        for end in ENDS:
+            totals[row["ended_on"]][end] += row[end]
+        # The page of a day is that of a failure, where there was one.
+        if row["failed"] + row["crashed"] or row["ended_on"] not in links:
+            links[row["ended_on"]] = row["run_url"]
+    dates = sorted(totals)
+    figure = go.Figure()
+    for end, pattern in ENDS.items():
+        figure.add_bar(
+            name=end,
+            x=dates,
+            y=[totals[day][end] for day in dates],
+            customdata=[links[day] for day in dates],
+            marker={
+                "color": light(end),
+                "pattern": {"shape": pattern, "fillmode": "overlay", "fgcolor": light("page"), "size": 6},
+            },
+            hovertemplate=f"%{{x|%a %d %b}}: %{{y}} {end}<extra></extra>",
+        )
+    figure.update_layout(barmode="stack", yaxis={"title": "runs"}, bargap=0.25, legend={"traceorder": "normal"})
+    return figure
+
+
+def calendar(days: Sequence[Row]) -> go.Figure:
+    """How often each flow succeeded on each day."""
+    flows = sorted({row["flow"] or "" for row in days}, reverse=True)
+    first, last = min(row["ended_on"] for row in days), max(row["ended_on"] for row in days)
+    dates = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    cells = {(row["flow"] or "", row["ended_on"]): row for row in days}
+
+    def values(key: str) -> list[list[Any]]:
+        return [[cells.get((flow, day), {}).get(key) for day in dates] for flow in flows]
+
+    rates = values("success_rate")
+    figure = go.Figure(
+        go.Heatmap(
+            x=dates,
+            y=[escape(flow) for flow in flows],
+            z=rates,
+            zmin=0,
+            zmax=1,
+            text=[["" if rate is None or rate == 1 else f"{100 * rate:.0f}" for rate in row] for row in rates],
+            texttemplate="%{text}",
+            customdata=values("run_url"),
+            colorscale=[[0, light("failed")], [0.5, light("middling")], [1, light("succeeded")]],
+            showscale=False,
+            xgap=2,
+            ygap=2,
+            hovertemplate="%{y}, %{x|%a %d %b}: %{z:.0%} succeeded<extra></extra>",
+            hoverongaps=False,
+        )
+    )
+    figure.update_layout(
+        height=110 + 34 * len(flows),
+        # Each day as wide as its figure, which would be left out; a narrow page scrolls.
+        meta={"min_width": 170 + 27 * len(dates)},
+        yaxis={"showgrid": False},
+        xaxis={"showgrid": False},
+    )
+    return figure
+
+
+def durations(runs: Sequence[Row]) -> go.Figure:
+    """Each run: when it ended and how long it took."""
+    by_flow = defaultdict(list)
+    for row in runs:
+        by_flow[row["flow"] or ""].append(row)
+    figure = go.Figure()
+    for number, (flow, points) in enumerate(sorted(by_flow.items())):
+        figure.add_scatter(
+            name=escape(flow),
+            mode="markers",
+            x=[row["end_time"] for row in points],
+            y=[row["seconds"] for row in points],
+            customdata=[row["ui_url"] for row in points],
+            marker={
+                "color": SERIES[number % len(SERIES)][0],
+                "symbol": number % len(SERIES),
+                "size": 7,
+                "opacity": 0.75,
+            },
+            hovertemplate="%{fullData.name}: %{y:,.1f} s, %{x|%d %b %H:%M}<extra></extra>",
+        )
+    figure.update_layout(
+        yaxis={"type": "log", "tickvals": list(TICKS.values()), "ticktext": list(TICKS)},
+    )
+    return figure
+
+
+def hours(rows: Sequence[Row]) -> go.Figure:
+    """How many runs began in each hour of the week."""
+    cells = {(row["weekday"], row["hour"]): row for row in rows}
+    # Monday on top.
+    order = [0, 6, 5, 4, 3, 2, 1]
+
+    def values(key: str) -> list[list[Any]]:
+        return [[cells.get((day, hour), {}).get(key) for hour in range(24)] for day in order]
+
+    figure = go.Figure(
+        go.Heatmap(
+            x=[f"{hour:02}" for hour in range(24)],
+            y=[WEEKDAYS[day] for day in order],
+            z=values("runs"),
+            zmin=0,
+            text=values("runs"),
+            texttemplate="%{text}",
+            customdata=values("longest_url"),
+            colorscale=[[0, light("few")], [1, light("many")]],
+            showscale=False,
+            xgap=2,
+            ygap=2,
+            hovertemplate="%{y} %{x}:00 UTC: %{z} runs<extra></extra>",
+            hoverongaps=False,
+        )
+    )
+    figure.update_layout(
+        height=320,
+        meta={"min_width": 760},
+        yaxis={"showgrid": False},
+        xaxis={"showgrid": False, "title": "hour (UTC)", "type": "category", "tickangle": 0},
+    )
+    return figure
+
+
+def lineage(edges: Sequence[Row]) -> go.Figure:
+    """Tables in columns, each right of all that it is made from, and the edges between them."""
+    drawn = [edge for edge in edges if edge["source"] and edge["destination"]]
+    tables = sorted({table for edge in edges for table in (edge["source"], edge["destination"]) if table})
+    graph = place({(edge["source"], edge["destination"]) for edge in drawn}, tables)
+    figure = go.Figure()
+    styles = (
+        ("declared and observed", 1, 1, "both", "solid", 3.5),
+        ("declared by tags only", 1, 0, "declared", "dash", 2),
+        ("observed in runs only", 0, 1, "observed", "dot", 2),
+    )
+    for name, declared, observed, colour, dash, width in styles:
+        chosen = [edge for edge in drawn if (edge["declared"], edge["observed"]) == (declared, observed)]
+        xs: list[float | None] = []
+        ys: list[float | None] = []
+        arrows = []
+        for edge in chosen:
+            path = graph.paths[edge["source"], edge["destination"]]
+            xs += [x for x, _ in path] + [None]
+            ys += [y for _, y in path] + [None]
+            (x0, y0), (x1, y1) = path[-2:]
+            arrows.append(((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0, edge))
+        figure.add_scatter(
+            name=f"{name} ({len(chosen)})",
+            mode="lines",
+            x=xs,
+            y=ys,
+            line={"color": light(colour), "dash": dash, "width": width},
+            hoverinfo="skip",
+        )
+        # In the middle of an edge: which way it leads, and what a click finds.
+        figure.add_scatter(
+            mode="markers",
+            x=[value for x, _, dx, _, _ in arrows for value in (x - dx / 1000, x, None)],
+            y=[value for _, y, _, dy, _ in arrows for value in (y - dy / 1000, y, None)],
+            customdata=[
+                value for *_, edge in arrows for value in (None, edge["run_url"] or edge["declared_url"], None)
+            ],
+            text=[
+                value
+                for *_, edge in arrows
+                for value in ("", f"{escape(edge['source'])} → {escape(edge['destination'])}: {name}", "")
+            ],
+            hovertemplate="%{text}<extra></extra>",
+            marker={
+                "color": light(colour),
+                "symbol": "arrow",
+                "size": [0, 16, 0] * len(arrows),
+                "angleref": "previous",
+                "opacity": 1,
+            },
+            showlegend=False,
+        )
+    for table, (x, y) in graph.places.items():
+        parents, _, own = table.rpartition("/" if "/" in table else ".")
+        figure.add_annotation(
+            x=x,
+            y=y,
+            text=f"<b>{escape(own)}</b><br>{escape(parents)}" if parents else f"<b>{escape(own)}</b>",
+            showarrow=False,
+            bgcolor=light("box"),
+            bordercolor=light("ink"),
+            borderpad=5,
+        )
+    columns = 1 + max(x for x, _ in graph.places.values())
+    rows = [y for _, y in graph.places.values()]
+    figure.update_layout(
+        height=int(150 + 75 * (max(rows) - min(rows) + 1)),
+        meta={"min_width": int(230 * columns)},
+        xaxis={"visible": False, "range": [-0.5, columns - 0.5]},
+        yaxis={"visible": False, "range": [min(rows) - 0.6, max(rows) + 0.6]},
+    )
+    return figure

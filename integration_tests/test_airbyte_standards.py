@@ -1,0 +1,71 @@
+"""Airbyte's own tests: the standard suite over acceptance-test-config.yml, and PyAirbyte's `pyab validate`."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from airbyte_cdk.test.models import ConnectorTestScenario
+from airbyte_cdk.test.standard_tests import SourceTestSuiteBase
+
+from devtools.server import PrefectServer
+from source_prefect import SourcePrefect
+
+pytest_plugins = ["airbyte_cdk.test.standard_tests.pytest_hooks"]
+
+ROOT = Path(__file__).resolve().parent.parent
+PROGRAMS = Path(sys.executable).parent
+
+# Where the configs of acceptance-test-config.yml mean a Prefect Server to be.
+DEFAULT_ADDRESS = "http://127.0.0.1:4200"
+
+# The scenarios are collected before there is a server: they name files that are written once it runs.
+CONFIGS = tempfile.TemporaryDirectory(prefix="acceptance-")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def configs(filled_server: PrefectServer) -> Iterator[Path]:
+    """The configs, with the address of the server that runs."""
+    folder = Path(CONFIGS.name)
+    for config in (ROOT / "integration_tests" / "acceptance").glob("*.json"):
+        address = filled_server.url.removesuffix("/api")
+        (folder / config.name).write_text(config.read_text().replace(DEFAULT_ADDRESS, address))
+    yield folder
+    CONFIGS.cleanup()
+
+
+@pytest.mark.filterwarnings("error::airbyte_cdk.test.standard_tests.DiscoveredCatalogWarning")
+class TestStandards(SourceTestSuiteBase):
+    """The suite calls the connector without arguments; a declarative source takes its config when it is made."""
+
+    @classmethod
+    def get_scenarios(cls) -> list[ConnectorTestScenario]:
+        declared = super().get_scenarios()
+        assert declared
+        return [
+            scenario.model_copy(update={"config_path": Path(CONFIGS.name) / scenario.config_path.name})
+            for scenario in declared
+            if scenario.config_path
+        ]
+
+    @classmethod
+    def create_connector(cls, scenario: ConnectorTestScenario | None) -> SourcePrefect:
+        if scenario is None:
+            return SourcePrefect()
+        return SourcePrefect(config=scenario.get_config_dict(connector_root=ROOT, empty_if_missing=True))
+
+
+def test_pyab_validates_the_connector(configs: Path) -> None:
+    done = subprocess.run(
+        [PROGRAMS / "pyab", "validate", f"--connector={PROGRAMS / 'source-prefect'}",
+         f"--config={configs / 'server.json'}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"AIRBYTE_OFFLINE_MODE": "1", "DO_NOT_TRACK": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Connection check succeeded for `source-prefect`." in done.stderr + done.stdout

@@ -1,0 +1,164 @@
+"""The examples, run as a reader runs them: against a real Prefect, into a real DuckDB file and a real PostgreSQL."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import duckdb
+import psycopg2
+import pytest
+
+from devtools import bulk
+from devtools.browser import PHONE, cells, chromium, open_page
+from devtools.postgres import postgres
+from devtools.server import PrefectServer
+
+ROOT = Path(__file__).resolve().parent.parent
+LONG_FINISHED = 300
+
+
+@pytest.fixture(scope="module")
+def prefect(filled_server: PrefectServer) -> PrefectServer:
+    """A filled server with a past: runs that a second sync has no reason to read again."""
+    flow = filled_server.post("flows/", {"name": "legacy-import"})
+    past = bulk.history(
+        LONG_FINISHED, until=datetime.now(timezone.utc) - timedelta(days=3), every=timedelta(minutes=10)
+    )
+    bulk.insert_flow_runs(filled_server.database, flow["id"], past)
+    return filled_server
+
+
+class Synced(NamedTuple):
+    """A first sync into DuckDB: the file, how many rows were read, and the server's flow runs at that time."""
+
+    file: Path
+    read: int
+    runs: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def synced(prefect: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Synced:
+    file = tmp_path_factory.mktemp("duckdb") / "prefect.duckdb"
+    return Synced(file, rows_read(run_example(prefect, "to_duckdb", file)), prefect.rows("flow_runs", sort="ID_DESC"))
+
+
+@pytest.fixture(scope="module")
+def warehouse() -> Iterator[str]:
+    with postgres() as url:
+        yield url
+
+
+def run_example(prefect: PrefectServer, name: str, *arguments: str | Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", f"examples.{name}", *arguments],
+        cwd=ROOT,
+        env=prefect.env | {"AIRBYTE_OFFLINE_MODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
+
+
+def rows_read(output: str) -> int:
+    said = re.search(r"^(\d+) rows were read into", output, re.MULTILINE)
+    assert said, output
+    return int(said[1])
+
+
+QUERY = "SELECT id, name, state_type, flow_id, end_time IS NULL FROM {schema}.flow_runs ORDER BY id"
+
+
+def as_rows(runs: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    """What QUERY must bring, by the server's own account."""
+    return sorted(
+        (run["id"], run["name"], run["state_type"], run["flow_id"], run["end_time"] is None)
+        for run in runs
+        # The scheduler makes and unmakes these at any time.
+        if run["state_type"] != "SCHEDULED"
+    )
+
+
+def finished_one_more(prefect: PrefectServer) -> None:
+    subprocess.run([sys.executable, "-m", "devtools.flows", "refresh-marts"], env=prefect.env, check=True)
+
+
+def without_scheduled(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return [row for row in rows if row[2] != "SCHEDULED"]
+
+
+def test_to_duckdb_keeps_its_state(prefect: PrefectServer, synced: Synced, tmp_path: Path) -> None:
+    def rows() -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(file), read_only=True) as connection:
+            return without_scheduled(connection.execute(QUERY.format(schema="main")).fetchall())
+
+    file = tmp_path / "prefect.duckdb"
+    shutil.copy(synced.file, file)
+    assert synced.read > LONG_FINISHED
+    assert rows() == as_rows(synced.runs)
+
+    finished_one_more(prefect)
+    second = rows_read(run_example(prefect, "to_duckdb", file))
+    assert 0 < second < synced.read - LONG_FINISHED + 20
+    assert rows() == as_rows(prefect.rows("flow_runs", sort="ID_DESC"))
+
+
+def test_the_report_tells_of_a_real_sync(prefect: PrefectServer, synced: Synced, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    run_example(prefect, "pipeline_health.report", synced.file, file)
+    with chromium() as browser:
+        page = open_page(browser, file, PHONE)
+        ended = [run for run in synced.runs if run["end_time"]]
+        assert page.get_attribute("[data-tile=runs]", "data-value") == str(len(ended))
+
+        names = {flow["id"]: flow["name"] for flow in prefect.rows("flows")}
+        broken = [run for run in ended if run["state_type"] in ("FAILED", "CRASHED")]
+        assert sorted((row[0], row[3], row[7]) for row in cells(page, "unresolved-table")) == sorted(
+            (names[run["flow_id"]], run["state_name"], run["state"]["message"]) for run in broken
+        )
+        links = page.eval_on_selector_all("#unresolved-table a", "links => links.map(link => link.href)")
+        pages = prefect.url.removesuffix("api") + "runs/flow-run/"
+        assert set(links) == {pages + run["id"] for run in broken}
+
+
+def test_to_postgres_keeps_its_state(prefect: PrefectServer, warehouse: str) -> None:
+    def rows() -> list[tuple[Any, ...]]:
+        with psycopg2.connect(warehouse) as connection, connection.cursor() as cursor:
+            cursor.execute(QUERY.format(schema="prefect"))
+            return without_scheduled(cursor.fetchall())
+
+    first = rows_read(run_example(prefect, "to_postgres", warehouse, "prefect"))
+    assert first > LONG_FINISHED
+    assert rows() == as_rows(prefect.rows("flow_runs", sort="ID_DESC"))
+
+    finished_one_more(prefect)
+    second = rows_read(run_example(prefect, "to_postgres", warehouse, "prefect"))
+    assert 0 < second < first - LONG_FINISHED + 20
+    assert rows() == as_rows(prefect.rows("flow_runs", sort="ID_DESC"))
+
+
+def test_to_pandas_tells_how_often_each_flow_succeeds(prefect: PrefectServer) -> None:
+    names = {flow["id"]: flow["name"] for flow in prefect.rows("flows")}
+    ended = defaultdict(list)
+    for run in prefect.rows("flow_runs", sort="ID_DESC"):
+        if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED"):
+            ended[names[run["flow_id"]]].append(run)
+    expected = {
+        flow: (
+            len(runs),
+            round(sum(run["state_type"] == "COMPLETED" for run in runs) / len(runs), 2),
+            round(median(run["total_run_time"] for run in runs), 2),
+        )
+        for flow, runs in ended.items()
+    }
+    table = run_example(prefect, "to_pandas").splitlines()[2:]
+    shown = {flow: (int(runs), float(rate), float(time)) for flow, runs, rate, time in map(str.split, table)}
+    assert shown == expected
