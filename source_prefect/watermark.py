@@ -53,6 +53,12 @@ class Watermark:
                 return min(self._latest, self._limit)
             return self._latest
 
+    @property
+    def date(self) -> datetime | None:
+        """The time that `limit` was told: what lies before it is past on the server."""
+        with self._lock:
+            return self._limit
+
     def _elapsed(self) -> timedelta:
         # A machine that slept stops its monotonic clock; too long a time is safe, too short is not.
         return timedelta(seconds=max(time.monotonic() - self._monotonic, time.time() - self._wall))

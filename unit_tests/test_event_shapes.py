@@ -182,7 +182,7 @@ def test_an_asset_that_is_made_from_nothing_has_no_edge() -> None:
 
 
 def test_a_strange_event_is_passed_on() -> None:
-    strange = {"id": "1", "event": None, "resource": None, "related": "?", "payload": []}
+    strange: dict[str, Any] = {"id": "1", "event": None, "resource": None, "related": "?", "payload": []}
     assert list(events(strange)) == [{**strange, "resource_id": None, "resource_name": None}]
     assert list(state_transitions(strange)) == []
     assert [row["asset"] for row in materializations(strange)] == [""]

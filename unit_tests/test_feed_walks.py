@@ -22,14 +22,15 @@ def row(identifier: int, second: int) -> Row:
 class Feed:
     """A table in the order of `at`; rows of one time come in another order every time."""
 
-    def __init__(self, rows: list[Row], meanwhile: Callable[["Feed", int], None] = lambda _feed, _request: None) -> None:
+    def __init__(self, rows: list[Row], meanwhile: Callable[["Feed", int], None] | None = None) -> None:
         self.rows = rows
         self.requests = 0
         self._meanwhile = meanwhile
         self._random = random.Random(1)
 
     def _ordered(self, since: str, until: str | None) -> list[Row]:
-        self._meanwhile(self, self.requests)
+        if self._meanwhile:
+            self._meanwhile(self, self.requests)
         self.requests += 1
         chosen = [r for r in self.rows if r["at"] >= since and (until is None or r["at"] <= until)]
         self._random.shuffle(chosen)

@@ -57,7 +57,9 @@ class FeedRetriever(PrefectRetriever):
             ):
                 self._progress.add(rows, self.happened)
                 yield from self.emit(row for row in rows if self._is_new(row))
-        self.advance(stream_slice, window.reached(self._watermark.value, self._now))
+        # A window of the past is complete to its end, even if nothing happened there for a while.
+        reached = self._watermark.value if until is None else self._watermark.date
+        self.advance(stream_slice, window.reached(reached, self._now))
 
     @abstractmethod
     def page(self, since: str, until: str | None) -> Page:
