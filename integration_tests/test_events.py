@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterable
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
@@ -79,6 +80,7 @@ def test_every_change_of_state_is_a_row(server: PrefectServer, events: list[dict
         "run_count": 1,
         "from_state_type": "RUNNING",
         "from_state_name": "Running",
+        "from_state_since": rows[1]["occurred"],
         "to_state_type": "SCHEDULED",
         "to_state_name": "AwaitingRetry",
         "to_state_message": rows[2]["to_state_message"],
@@ -89,6 +91,26 @@ def test_every_change_of_state_is_a_row(server: PrefectServer, events: list[dict
     }
     assert "mart.customers is locked by another session" in rows[2]["to_state_message"]
     assert (rows[-1]["id"], rows[-1]["occurred"]) == (run["state_id"], run["state"]["timestamp"])
+
+
+def test_a_long_stay_in_a_state_is_known_from_the_transition_before(server: PrefectServer) -> None:
+    run, began = str(uuid.uuid4()), NOW - timedelta(days=9)
+    server.post(
+        "events", [_transition(run, "PENDING", "RUNNING", began), _transition(run, "RUNNING", "COMPLETED", NOW)]
+    )
+    everything = {"filter": {"resource": {"id": [f"prefect.flow-run.{run}"]}}}
+    deadline = time.monotonic() + 60
+    while server.post("events/filter", everything)["total"] < 2:
+        assert time.monotonic() < deadline, "The server has not recorded the events."
+        time.sleep(0.2)
+    with proxy(server.url) as counted:
+        config = {"connection": {"type": "server", "api_url": counted.url}}
+        state = _state("flow_run_state_transitions", NOW - timedelta(minutes=1))
+        rows = read(config, ["flow_run_state_transitions"], state).ok().records["flow_run_state_transitions"]
+    [row] = [row for row in rows if row["flow_run_id"] == run]
+    assert (row["from_state_name"], row["to_state_name"]) == ("Running", "Completed")
+    assert (_time(row["from_state_since"]), _time(row["occurred"])) == (began, NOW)
+    assert len(counted.log) == 2
 
 
 def test_every_materialization_and_every_edge_is_a_row(
@@ -271,6 +293,19 @@ def test_a_cursor_older_than_what_the_server_keeps_is_worth_a_warning(config: di
         == [line for line in sync.logs if line.startswith("asset_lineage: the last sync came to")]
         != []
     )
+
+
+def _transition(run: str, before: str, after: str, occurred: datetime) -> dict[str, Any]:
+    return {
+        "id": str(uuid.uuid4()),
+        "event": f"prefect.flow-run.{after.title()}",
+        "occurred": occurred.isoformat(),
+        "resource": {"prefect.resource.id": f"prefect.flow-run.{run}"},
+        "payload": {
+            "initial_state": {"type": before, "name": before.title()},
+            "validated_state": {"type": after, "name": after.title()},
+        },
+    }
 
 
 def _times(begin: datetime, count: int, seconds: float) -> Iterable[datetime]:

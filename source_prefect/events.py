@@ -77,7 +77,6 @@ def asset_edges(event: Row) -> Iterator[Row]:
 # What the manifest may ask for: the rows that an event becomes.
 SHAPES: dict[str, Callable[[Row], Iterator[Row]]] = {
     "events": events,
-    "state_transitions": state_transitions,
     "materializations": materializations,
     "asset_edges": asset_edges,
 }

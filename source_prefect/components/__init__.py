@@ -15,6 +15,7 @@ from source_prefect.components.records import (
 from source_prefect.components.retrievers import TableRetriever
 from source_prefect.components.runs import RunRetriever
 from source_prefect.components.tables import ScheduleRetriever, UnorderedTableRetriever
+from source_prefect.components.transitions import StateTransitionRetriever
 
 __all__ = [
     "DescribeSchedule",
@@ -31,6 +32,7 @@ __all__ = [
     "RunRetriever",
     "ScheduleRetriever",
     "ServerAuthenticator",
+    "StateTransitionRetriever",
     "TableRetriever",
     "UnorderedTableRetriever",
 ]

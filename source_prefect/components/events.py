@@ -34,11 +34,11 @@ class EventRetriever(FeedRetriever):
     exclude: Sequence[str] = ()
 
     def page(self, since: str, until: str | None) -> Page:
-        return self._events({"since": since} | ({"until": until} if until else {}), PAGE_SIZE)
+        return self.events({"since": since} | ({"until": until} if until else {}))
 
     def pages_of_instant(self, at: str, number: int) -> Iterator[Page]:
         limit = PAGE_SIZE - number
-        page = self._events({"since": at, "until": at}, limit)
+        page = self.events({"since": at, "until": at}, limit=limit)
         yield page
         while page.next_page:
             page = self._follow(page.next_page, limit)
@@ -50,15 +50,21 @@ class EventRetriever(FeedRetriever):
         return Page(rows, full=address is not None, next_page=address)
 
     def emit(self, rows: Iterable[Row]) -> Iterator[Record]:
-        return super().emit(row for event in rows for row in SHAPES[self.shape](event))
+        return super().emit(self.rows_of(rows))
 
-    def _events(self, occurred: Mapping[str, str], limit: int) -> Page:
+    def rows_of(self, events: Iterable[Row]) -> Iterator[Row]:
+        """The rows that the events of a page become."""
+        return (row for event in events for row in SHAPES[self.shape](event))
+
+    def events(
+        self, occurred: Mapping[str, str], *, order: str = "ASC", limit: int = PAGE_SIZE, **filters: Any
+    ) -> Page:
+        """The first page of the stream's events in this time that pass the filters."""
         prefixes = self.prefixes or self.config.get("event_prefixes") or ()
         names = {"prefix": list(prefixes), "exclude_name": list(self.exclude)}
-        asked: dict[str, Any] = {"occurred": occurred, "order": "ASC"}
         if any(names.values()):
-            asked["event"] = {key: value for key, value in names.items() if value}
-        return self.fetch(filter=asked, limit=limit)
+            filters["event"] = {key: value for key, value in names.items() if value}
+        return self.fetch(filter={"occurred": occurred, "order": order, **filters}, limit=limit)
 
     def _follow(self, address: str, limit: int) -> Page:
         """The page at an address that the server made: behind a proxy, only the parameters of it are right."""
