@@ -268,6 +268,7 @@ def _events_during_a_walk(server: PrefectServer, count: int, before: int) -> Non
         first = read(config, ["events"]).ok()
         assert inserted
         second = read(config, ["events"], first.state).ok()
+        print(f"{len(counted.log)} requests, {first.seconds:.0f} and {second.seconds:.0f} s")
     assert set(first.ids("events")) >= set(ids)
     assert len(set(first.ids("events"))) == len(first.ids("events"))
     assert set(first.ids("events")) | set(second.ids("events")) == {*ids, *inserted}

@@ -77,6 +77,12 @@ def test_a_later_sync_brings_new_lines_and_late_ones(server: PrefectServer) -> N
     assert again.ids("logs") == new
 
 
+def test_a_server_whose_clock_is_ahead_is_read_to_its_present(server: PrefectServer, config: dict[str, Any]) -> None:
+    cursor = NOW + timedelta(days=2)
+    ids = insert_logs(server.database, [cursor + timedelta(minutes=n) for n in range(3)])
+    assert read(config, ["logs"], _state(cursor)).ok().ids("logs") == ids
+
+
 def test_a_sync_that_fails_is_resumed_where_it_stopped(server: PrefectServer) -> None:
     begin = NOW - timedelta(days=100)
     ids = insert_logs(server.database, [begin + timedelta(hours=n) for n in range(24 * 60)])

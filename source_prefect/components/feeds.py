@@ -12,6 +12,7 @@ from source_prefect.components.retrievers import PrefectRetriever
 from source_prefect.components.windows import Window
 from source_prefect.configuration import minimum_log_level
 from source_prefect.paging import Page, Row, ascending_walk, offset_pages, unordered_walk
+from source_prefect.progress import Progress
 from source_prefect.retention import warn_of_gap
 from source_prefect.times import format_time, parse_time
 from source_prefect.watermark import Watermark
@@ -36,16 +37,21 @@ class FeedRetriever(PrefectRetriever):
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
-        self._now = datetime.now(timezone.utc)
+        # The clock of this machine may be behind the server's, which the cursor comes from.
+        now = datetime.now(timezone.utc)
+        self._present = max(now, self.since or now)
         self._watermark = Watermark(self.arrived)
+        self._progress = Progress(self.name, "up to")
 
     def read_records(
         self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
     ) -> Iterable[StreamData]:
         self.note_schema(records_schema)
         window = Window.of(stream_slice)
-        # The end of the present is for the server's clock to say.
-        until = None if window.is_present(self._now) else format_time(window.end)
+        if window.start > self._present:
+            # The window of the present is read to the end, wherever the server's clock stands.
+            return
+        until = None if window.is_present(self._present) else format_time(window.end)
         if until is None:
             warn_of_gap(self.name, self.since)
         if not self.is_empty(window):
@@ -59,7 +65,7 @@ class FeedRetriever(PrefectRetriever):
                 yield from self.emit(row for row in rows if self._is_new(row))
         # A window of the past is complete to its end, even if nothing happened there for a while.
         reached = self._watermark.value if until is None else self._watermark.date
-        self.advance(stream_slice, window.reached(reached, self._now))
+        self.advance(stream_slice, window.reached(reached, self._present))
 
     @abstractmethod
     def page(self, since: str, until: str | None) -> Page:
@@ -96,12 +102,12 @@ class LogRetriever(FeedRetriever):
 
     def is_empty(self, window: Window) -> bool:
         """Lines have been kept since nobody knows when: a first sync asks once for the oldest."""
-        if self.since or window.is_present(self._now):
+        if self.since or window.is_present(self._present):
             return False
         with self._lock:
             if self._oldest is None:
                 rows = self._lines({"after_": format_time(window.start)}, limit=1).rows
-                self._oldest = parse_time(rows[0].get(self.happened)) if rows else self._now
+                self._oldest = parse_time(rows[0].get(self.happened)) if rows else self._present
         return self._oldest is not None and window.end < self._oldest
 
     def _lines(self, timestamp: Mapping[str, str], **more: Any) -> Page:
