@@ -60,7 +60,7 @@ class PrefectServer:
         """Empty the tables that the connector reads, and the events: a new server takes ten seconds to start."""
         tables = (
             "flow_run_state task_run_state task_run flow_run deployment_schedule deployment flow artifact_collection "
-            "artifact variable event_resources events"
+            "artifact variable event_resources events log work_queue work_pool concurrency_limit_v2 automation"
         )
         with closing(sqlite3.connect(self.database, timeout=60)) as connection, connection:
             for table in tables.split():

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from devtools.bulk import insert_events
-from devtools.connector import State, Sync, read
+from devtools.connector import State, Sync
+from devtools.connector import read_here as read
 from devtools.proxy import Answer, Forward, Request, proxy
 from devtools.server import PrefectServer
 

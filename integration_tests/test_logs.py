@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from devtools.bulk import insert_logs
-from devtools.connector import State, read
+from devtools.connector import State
+from devtools.connector import read_here as read
 from devtools.proxy import Answer, Forward, Request, proxy
 from devtools.server import PrefectServer
 

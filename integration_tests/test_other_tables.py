@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from devtools.connector import read
+from devtools.connector import read_here as read
 from devtools.proxy import proxy
 from devtools.server import PrefectServer
 
