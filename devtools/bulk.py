@@ -112,3 +112,38 @@ def insert_task_runs(database: Path, flow_run_id: str, runs: Iterable[Run]) -> l
 def sqlite_time(time: datetime) -> str:
     """A timestamp as Prefect's SQLite tables hold it."""
     return time.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def insert_logs(
+    database: Path, times: Iterable[datetime], *, level: int = 20, received: datetime | None = None
+) -> list[str]:
+    """Log lines of these times, that came to the server when they were logged, or at another time; their ids."""
+    rows = [
+        (str(uuid.uuid4()), sqlite_time(received or at), sqlite_time(received or at), "prefect.flow_runs", level,
+         f"line {number}", sqlite_time(at))
+        for number, at in enumerate(times)
+    ]  # fmt: skip
+    with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO log (id, created, updated, name, level, message, timestamp) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
+        )
+    return [row[0] for row in rows]
+
+
+def insert_events(
+    database: Path, times: Iterable[datetime], *, event: str = "shop.order.paid", received: datetime | None = None
+) -> list[str]:
+    """Events that occurred at these times, and were received then, or at another time; their ids."""
+    resource = '{"prefect.resource.id": "shop.order.1"}'
+    rows = [
+        (str(uuid.uuid4()), event, "shop.order.1", resource, sqlite_time(at), sqlite_time(received or at),
+         sqlite_time(received or at))
+        for at in times
+    ]  # fmt: skip
+    with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO events (id, event, resource_id, resource, related, payload, occurred, received, recorded) "
+            "VALUES (?, ?, ?, ?, '[]', '{}', ?, ?, ?)",
+            rows,
+        )
+    return [row[0] for row in rows]

@@ -17,6 +17,9 @@ from source_prefect.times import format_time, parse_time
 
 DEFAULT_LOOKBACK = timedelta(days=1)
 
+# Python's levels of logging, which Prefect stores as numbers.
+LOG_LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
+
 
 class ConfigError(Exception):
     """One sentence: which field is wrong, what it holds, and what would be right."""
@@ -48,6 +51,7 @@ def normalize(config: Mapping[str, Any]) -> dict[str, Any]:
     if start_date := config.get("start_date"):
         added["start_date"] = format_time(_start_date(start_date).replace(microsecond=0))
     lookback_window(config)
+    minimum_log_level(config)
     return added
 
 
@@ -65,6 +69,14 @@ def lookback_window(config: Mapping[str, Any]) -> timedelta:
             f"lookback_window is {text!r}; it must be an ISO 8601 duration in days or hours, such as P1D."
         )
     return duration
+
+
+def minimum_log_level(config: Mapping[str, Any]) -> int:
+    """The number of the least severe level of log lines to read. Raises ConfigError."""
+    name = str(config.get("log_level") or "INFO").upper()
+    if name not in LOG_LEVELS:
+        raise ConfigError(f"log_level is {config['log_level']!r}; it must be one of {', '.join(LOG_LEVELS)}.")
+    return LOG_LEVELS[name]
 
 
 def _start_date(value: Any) -> datetime:

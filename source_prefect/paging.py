@@ -1,9 +1,10 @@
 """Reading a table page by page while it changes. No HTTP in here: a page is whatever the caller's function gets.
 
-Every walk goes from the newest row to the oldest and yields rows that it has not yielded before.
+Every walk yields rows that it has not yielded before. Tables are read from the newest row to the oldest, feeds (logs,
+events) the other way round.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
@@ -15,10 +16,11 @@ _END_OF_TIME = datetime.max.replace(tzinfo=timezone.utc)
 
 
 class Page(NamedTuple):
-    """One answer. `full` says that it holds as many rows as were asked for, so that more may follow."""
+    """One answer. `full` says that more may follow: it holds as many rows as were asked for, or names a `next_page`."""
 
     rows: list[Row]
     full: bool
+    next_page: str | None = None
 
 
 class BoundIgnoredError(Exception):
@@ -150,3 +152,91 @@ def _without_gaps(rows: list[Row], key: Callable[[Row], Any], border: Any) -> li
     for i, at in enumerate(keys):
         keys[i] = last = at if at is not None else last
     return keys
+
+
+def ascending_walk(
+    page_from: Callable[[str], Page],
+    instant: Callable[[str], Iterable[list[Row]]],
+    field: str,
+    since: str,
+) -> Iterator[list[Row]]:
+    """The rows of a feed, to which rows are only added, in ascending order of `field` from `since` on.
+
+    As in `TimeWalk`, a page begins at the time where the last one ended, so that it costs as much as the first,
+    and so that rows that retention takes away at the old end move nothing across a page's border.
+
+    `page_from(since)` gets the oldest page of the rows at or after that time; `instant(at)` all rows of exactly
+    that time, for where a whole page has one time.
+    """
+    border: set[str] = set()
+    while True:
+        page = page_from(since)
+        _check_ascending(page, field, since)
+        fresh = [row for row in page.rows if row["id"] not in border]
+        if not page.full:
+            yield fresh
+            return
+        last = page.rows[-1][field]
+        if page.rows[0][field] == last:
+            for rows in instant(last):
+                yield [row for row in rows if row["id"] not in border]
+            since, border = format_time(_time(last) + ONE_MICROSECOND), set()
+        else:
+            yield fresh
+            since, border = last, {row["id"] for row in page.rows if row[field] == last}
+
+
+def _check_ascending(page: Page, field: str, since: str) -> None:
+    if page.full and not page.rows:
+        raise ValueError("The server said that more rows follow an empty page.")
+    if page.rows and _time(page.rows[0][field]) < _time(since):
+        raise BoundIgnoredError(
+            f"Asked for rows with {field} at or after {since}, the server sent one with {page.rows[0][field]!r}."
+        )
+
+
+def _time(text: str) -> datetime:
+    time = parse_time(text)
+    if time is None:
+        raise ValueError(f"{text!r} is no time to page by.")
+    return time
+
+
+# How often a set is read before it counts as one that cannot be read.
+_MOST_PASSES = 20
+
+
+def unordered_walk(read: Callable[[int], Iterable[Page]]) -> Iterator[list[Row]]:
+    """The rows of a set whose order cannot be chosen, or relied on, and which therefore is read more than once.
+
+    `read(number)` reads the whole set page by page; with another number, in pages of another size, so that rows
+    of equal rank that the database shuffles from page to page are shuffled otherwise.
+
+    What fits into one page is one answer, and complete. Longer sets are read until a pass brings nothing new and
+    as many rows are known as it had: in a set at rest that is proof of completeness, whatever the order. Where
+    rows go or are renamed meanwhile, missing one takes two passes that do so at the same row.
+    """
+    known: set[str] = set()
+    for number in range(_MOST_PASSES):
+        before = len(known)
+        pages = rows = 0
+        for page in read(number):
+            pages += 1
+            rows += len(page.rows)
+            fresh = {row["id"]: row for row in page.rows if row["id"] not in known}
+            known.update(fresh)
+            yield list(fresh.values())
+        if pages == 1 or rows <= len(known) == before:
+            return
+    raise ValueError(f"The rows came in another order each of {_MOST_PASSES} times.")
+
+
+def offset_pages(page_at: Callable[[int], Page]) -> Iterator[Page]:
+    """The pages of a set, one after the other, as the API cuts them."""
+    offset = 0
+    while True:
+        page = page_at(offset)
+        yield page
+        if not page.full:
+            return
+        offset += len(page.rows)

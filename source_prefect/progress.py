@@ -15,8 +15,9 @@ EVERY_SECONDS = 30.0
 class Progress:
     """Counts the rows that a stream has read. Nothing is said of a short read."""
 
-    def __init__(self, stream: str) -> None:
+    def __init__(self, stream: str, direction: str = "back to") -> None:
         self._stream = stream
+        self._direction = direction
         self._lock = threading.Lock()
         self._rows = 0
         self._said_rows = 0
@@ -30,5 +31,5 @@ class Progress:
             if self._rows - self._said_rows < EVERY_ROWS and now - self._said_at < EVERY_SECONDS:
                 return
             self._said_rows, self._said_at = self._rows, now
-        back_to = f", back to {column} {rows[-1].get(column)}" if rows else ""
-        LOGGER.info(f"{self._stream}: {self._rows} rows read so far{back_to}")
+        place = f", {self._direction} {column} {rows[-1].get(column)}" if rows else ""
+        LOGGER.info(f"{self._stream}: {self._rows} rows read so far{place}")

@@ -18,9 +18,12 @@ class Watermark:
     less the time since the scan began (a duration, which clocks agree on) it lies before the start.
     `limit` takes the `Date` of the scan's first answer, so that a row that is dated in the future, written
     while a server's clock was wrong, cannot carry the cursor with it.
+
+    `column` is the one that the server's clock writes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, column: str = "updated") -> None:
+        self._column = column
         self._lock = threading.Lock()
         self._monotonic = time.monotonic()
         self._wall = time.time()
@@ -35,7 +38,7 @@ class Watermark:
 
     def see(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Take in the rows of a page that has just arrived."""
-        updated = [at for row in rows if (at := parse_time(row.get("updated")))]
+        updated = [at for row in rows if (at := parse_time(row.get(self._column)))]
         if updated:
             before_start = max(updated) - self._elapsed()
             with self._lock:
@@ -49,6 +52,12 @@ class Watermark:
             if self._latest and self._limit:
                 return min(self._latest, self._limit)
             return self._latest
+
+    @property
+    def date(self) -> datetime | None:
+        """The time that `limit` was told: what lies before it is past on the server."""
+        with self._lock:
+            return self._limit
 
     def _elapsed(self) -> timedelta:
         # A machine that slept stops its monotonic clock; too long a time is safe, too short is not.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import orjson
 import requests
@@ -27,24 +27,46 @@ RIGHT_ADDRESS = (
 )
 
 _ROWS = "_source_prefect_rows"
+_NEXT_PAGE = "_source_prefect_next_page"
 
 # More digits than a 64-bit integer has: orjson reads such a number as a float and loses its end.
 _LONG_NUMBER = re.compile(rb"\d{19}")
 
 
-def read_rows(response: requests.Response) -> list[Row]:
+def read_rows(response: requests.Response, envelope: str = "") -> list[Row]:
     """The rows of an answer. A body is parsed once, though the error handler asks before the retriever does.
 
-    Raises ValueError where the body is no JSON list of objects.
+    Most answers are a bare list. One with an `envelope` is an object that holds the list under that name, and the
+    address of the next page, or null, as `next_page`.
+
+    Raises ValueError where the body is not that.
     """
     rows: list[Row] | None = getattr(response, _ROWS, None)
     if rows is None:
         body = _parse(response.content)
+        next_page = None
+        if envelope:
+            if not isinstance(body, dict) or envelope not in body or "next_page" not in body:
+                raise ValueError(f"The body is JSON, but not an object with {envelope} and next_page.")
+            body, next_page = body[envelope], body["next_page"]
         if not isinstance(body, list) or not all(isinstance(row, dict) for row in body):
             raise ValueError("The body is JSON, but not a list of objects.")
         rows = body
         setattr(response, _ROWS, rows)
+        setattr(response, _NEXT_PAGE, next_page)
     return rows
+
+
+def next_page(response: requests.Response) -> str | None:
+    """The address of the page after this answer, whose rows have been read."""
+    address: str | None = getattr(response, _NEXT_PAGE)
+    return address
+
+
+def query_of(address: str) -> dict[str, str]:
+    """The parameters of an address, whose values are base64: a plus sign stays one."""
+    pairs = (pair.partition("=") for pair in urlsplit(address).query.split("&"))
+    return {unquote(name): unquote(value) for name, _, value in pairs}
 
 
 def _parse(body: bytes) -> Any:
@@ -57,11 +79,14 @@ def _parse(body: bytes) -> Any:
     return json.loads(body)
 
 
+@dataclass
 class JsonListExtractor(RecordExtractor):
-    """The rows of a bare JSON list, and nothing else: the CDK's decoder takes what it cannot read for an empty page."""
+    """The rows of a JSON list, and nothing else: the CDK's decoder takes what it cannot read for an empty page."""
+
+    envelope: str = ""
 
     def extract_records(self, response: requests.Response) -> Iterable[MutableMapping[Any, Any]]:
-        return read_rows(response)
+        return read_rows(response, self.envelope)
 
 
 @dataclass
@@ -114,18 +139,19 @@ class PrefectErrorHandler(DefaultErrorHandler):
     would take it for an empty last page and end the stream. Nor can the CDK's filters match a failed connection.
 
     - config error: 401, 403, 404, 405, redirects, a page of HTML, TLS failures, a host that cannot be reached
-    - retried, then a transient error: 408, 425, 429, 5xx, time-outs, resets, a body cut short or not a JSON list
+    - retried, then a transient error: 408, 425, 429, 5xx, time-outs, resets, a body cut short or without its list
     - handed to the retriever: 422, with which Prefect refuses a filter or a limit that it does not know
     """
 
     max_retries: int | str | None = 5
+    envelope: str = ""
     _answered: bool = field(init=False, default=False)
     _unreached: int = field(init=False, default=0)
 
     def interpret_response(self, response_or_exception: requests.Response | Exception | None) -> ErrorResolution:
         if isinstance(response_or_exception, requests.Response):
             self._answered = True
-            return _meaning(response_or_exception)
+            return _meaning(response_or_exception, self.envelope)
         if isinstance(response_or_exception, requests.RequestException):
             return self._failure(response_or_exception)
         return super().interpret_response(response_or_exception)
@@ -149,12 +175,12 @@ class PrefectErrorHandler(DefaultErrorHandler):
         return _retry(f"The connection to {host} failed: {reason}")
 
 
-def _meaning(response: requests.Response) -> ErrorResolution:
+def _meaning(response: requests.Response, envelope: str) -> ErrorResolution:
     status = response.status_code
     url = response.url
     if status == requests.codes.ok:
         try:
-            read_rows(response)
+            read_rows(response, envelope)
         except ValueError as error:
             return _unreadable(response, error)
         return SUCCESS_RESOLUTION
@@ -196,7 +222,7 @@ def _unreadable(response: requests.Response, error: ValueError) -> ErrorResoluti
             FailureType.config_error,
             f"{response.url} answered with a page of HTML: it may be the address of a UI. {RIGHT_ADDRESS}",
         )
-    return _retry(f"{response.url} answered 200 with a body that is no JSON list ({error}): {start!r}")
+    return _retry(f"{response.url} answered 200 with a body that holds no rows ({error}): {start!r}")
 
 
 def _never_connected(error: requests.RequestException) -> bool:

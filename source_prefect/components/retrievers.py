@@ -50,6 +50,7 @@ class PrefectRetriever(Retriever):
     parameters: InitVar[Mapping[str, Any]]
     # A ConcurrentCursor, except where the stream is always read whole.
     cursor: Cursor | None = None
+    envelope: str = ""
     start_datetime: str = ""
     _known: frozenset[str] = field(init=False, default=frozenset())
 
@@ -79,7 +80,11 @@ class PrefectRetriever(Retriever):
             if response.status_code != requests.codes.unprocessable:
                 break
             self._shrink_pages(response, limit)
-        rows = read_rows(response)
+        return self.page_of(response, limit)
+
+    def page_of(self, response: requests.Response, limit: int) -> Page:
+        """What an answer holds."""
+        rows = read_rows(response, self.envelope)
         if date := server_date(response):
             self._watermark.limit(date)
         self._watermark.see(rows)
@@ -157,7 +162,7 @@ class TableRetriever(PrefectRetriever):
         self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
     ) -> Iterable[StreamData]:
         self.note_schema(records_schema)
-        changed_since = self.since - IN_FLIGHT if self.since else None
+        changed_since = self._changed_since
         newest_first = changed_since is not None and not self.updated_with
         order = "updated" if newest_first else "created"
         oldest = changed_since if newest_first else self._oldest_created()
@@ -171,6 +176,10 @@ class TableRetriever(PrefectRetriever):
             if rows and oldest and (at := parse_time(rows[-1].get(order))) and at < oldest:
                 break
         self.advance(stream_slice, self._watermark.value)
+
+    @property
+    def _changed_since(self) -> datetime | None:
+        return self.since - IN_FLIGHT if self.since else None
 
     def _oldest_created(self) -> datetime | None:
         return parse_time(self.config.get("start_date")) if self.since_start_date else None

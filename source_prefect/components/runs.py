@@ -11,8 +11,10 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_prefect.components.retrievers import IN_FLIGHT, PrefectRetriever, RequestRefusedError
+from source_prefect.components.windows import Window
 from source_prefect.configuration import lookback_window
 from source_prefect.paging import Page, Row, TimeWalk, offset_walk, time_key
+from source_prefect.retention import warn_of_gap
 from source_prefect.times import format_time, parse_time
 
 LOGGER = logging.getLogger("airbyte")
@@ -68,12 +70,13 @@ class RunRetriever(PrefectRetriever):
         self.note_schema(records_schema)
         with self._lock:
             if not self._opened:
+                warn_of_gap(self.name, self.since)
                 yield from self._open()
                 self._opened = True
         window = Window.of(stream_slice)
         for rows in self._rest_of(window):
             yield from self._emit_changed(rows)
-        self.advance(stream_slice, self._reached(window))
+        self.advance(stream_slice, window.reached(self._watermark.value, self._now))
 
     # The opening
 
@@ -174,7 +177,7 @@ class RunRetriever(PrefectRetriever):
         """Where the windows end: below it nothing is read."""
         return self.since - self._lookback if self.since else self._start_date
 
-    def _rest_of(self, window: "Window") -> Iterable[list[Row]]:
+    def _rest_of(self, window: Window) -> Iterable[list[Row]]:
         """What the opening has not read of a window."""
         reached = parse_time(self._begun.before) if self._begun else None
         if self._begun is None or reached is None or window.start > reached:
@@ -186,16 +189,6 @@ class RunRetriever(PrefectRetriever):
         if window.end < reached:
             return self._walk(self._column, lowest, before=format_time(window.end))
         return self._walk(self._column, lowest, before=self._begun.before, border=self._begun.border)
-
-    def _reached(self, window: "Window") -> datetime | None:
-        """How far a window that was read to its end brings the cursor, if it does.
-
-        The newest window brings it to the watermark; an older one to its own end, as long as that is no later.
-        """
-        watermark = self._watermark.value
-        if watermark is None or window.end >= self._now:
-            return watermark
-        return window.end if window.end <= watermark else None
 
     # Rows
 
@@ -241,24 +234,3 @@ class RunRetriever(PrefectRetriever):
         ended = parse_time(row.get("end_time"))
         # A task run's end is set by the clock of the machine that ran it, which may be ahead of the server's.
         return updated is None or max(updated, ended or updated) >= self.since - IN_FLIGHT
-
-
-@dataclass(frozen=True)
-class Window:
-    """A slice of the CDK's cursor: from `start` to `end`, both included."""
-
-    start: datetime
-    end: datetime
-
-    @classmethod
-    def of(cls, stream_slice: StreamSlice | None) -> "Window":
-        """The window that a slice stands for; one without bounds is all time."""
-        bounds: Mapping[str, Any] = stream_slice or {}
-        return cls(
-            parse_time(bounds.get("start_time")) or datetime.min.replace(tzinfo=timezone.utc),
-            parse_time(bounds.get("end_time")) or datetime.max.replace(tzinfo=timezone.utc),
-        )
-
-    def is_first(self, beginning: datetime | None) -> bool:
-        """Whether the windows begin with it, so that what is older belongs to it too."""
-        return beginning is None or self.start <= beginning
