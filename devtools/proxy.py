@@ -3,6 +3,7 @@
 import gzip
 import http.client
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -55,19 +56,19 @@ def pass_on(request: Request, forward: Forward) -> Answer:
 class Proxy:
     """`behaviour` decides each answer and may be changed at any time; `log` holds the requests so far."""
 
-    def __init__(self, upstream: str, behaviour: Behaviour, prefix: str) -> None:
+    def __init__(self, upstream: str, behaviour: Behaviour, prefix: str, tls: ssl.SSLContext | None) -> None:
         self.upstream = urlsplit(upstream)
         self.behaviour = behaviour
         self.prefix = prefix.rstrip("/")
         self.log: list[Request] = []
         self.lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"proxy": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), handler)
+        self._server.tls = tls
 
     @property
     def origin(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{'https' if self._server.tls else 'http'}://127.0.0.1:{self._server.server_port}"
 
     @property
     def url(self) -> str:
@@ -85,9 +86,11 @@ class Proxy:
 
 
 @contextmanager
-def proxy(upstream: str, behaviour: Behaviour = pass_on, *, prefix: str = "/api") -> Iterator[Proxy]:
+def proxy(
+    upstream: str, behaviour: Behaviour = pass_on, *, prefix: str = "/api", tls: ssl.SSLContext | None = None
+) -> Iterator[Proxy]:
     """Serve `upstream` (an API address) under `prefix` until the block ends. Other paths get a 404."""
-    served = Proxy(upstream, behaviour, prefix)
+    served = Proxy(upstream, behaviour, prefix, tls)
     thread = threading.Thread(target=served.serve, daemon=True)
     thread.start()
     try:
@@ -95,6 +98,21 @@ def proxy(upstream: str, behaviour: Behaviour = pass_on, *, prefix: str = "/api"
     finally:
         served.close()
         thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    tls: ssl.SSLContext | None = None
+
+    def get_request(self) -> tuple[Any, Any]:
+        connection, address = super().get_request()
+        if self.tls:
+            # The handshake is left to the handler's thread.
+            connection = self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
+
+    def handle_error(self, *_: Any) -> None:
+        """Say nothing: clients that break off are what tests are about."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ class PrefectServer:
     url: str
     home: Path
     process: subprocess.Popen[bytes]
+    # What a guarded server wants to see of the tests themselves.
+    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def env(self) -> dict[str, str]:
@@ -68,11 +70,11 @@ class PrefectServer:
 
     def _call(self, method: str, path: str, body: Any) -> Any:
         deadline = time.monotonic() + 30
-        response = requests.request(method, f"{self.url}/{path}", json=body, timeout=60)
+        response = requests.request(method, f"{self.url}/{path}", json=body, headers=self.headers, timeout=60)
         # SQLite was locked by the server's own services: Prefect's client asks again, too.
         while response.status_code == requests.codes.service_unavailable and time.monotonic() < deadline:
             time.sleep(0.1)
-            response = requests.request(method, f"{self.url}/{path}", json=body, timeout=60)
+            response = requests.request(method, f"{self.url}/{path}", json=body, headers=self.headers, timeout=60)
         if not response.ok:
             raise AssertionError(f"{method} {path}: {response.status_code} {response.text}")
         return response.json() if response.content else None

@@ -10,9 +10,18 @@ CLOUD_UI = "https://app.prefect.cloud"
 # The first path segments of the UI's pages (Prefect 3.8): what follows them is no part of the API's address.
 _UI_PAGES = {
     *("artifacts", "automations", "blocks", "concurrency-limits", "dashboard", "deployments", "event-feed"),
-    *("events", "flow-runs", "flows", "login", "logs", "notifications", "runs", "settings", "task-runs"),
+    *("events", "flow-runs", "flows", "login", "logs", "notifications", "runs", "settings", "task-runs", "v2"),
     *("variables", "work-pools", "work-queues", "workers"),
 }
+# What may follow /api in the address of a single endpoint.
+_ENDPOINTS = _UI_PAGES | {
+    *("accounts", "admin", "csrf-token", "docs", "flow_runs", "health", "hello", "me", "openapi.json", "ready"),
+    *("redoc", "task_runs", "ui", "version", "work_pools", "work_queues"),
+}
+
+_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+# A workspace in an address of Cloud's UI or API.
+_WORKSPACE = re.compile(rf"/accounts?/({_UUID})/workspaces?/({_UUID})")
 
 
 def server_api_url(text: str) -> str:
@@ -23,28 +32,42 @@ def server_api_url(text: str) -> str:
     Raises ValueError with one sentence about what is wrong with it.
     """
     scheme, host, segments = _parts(text)
-    if "api" in segments:
-        segments = segments[: segments.index("api") + 1] + _workspace(segments)
-    else:
-        page = next((i for i, segment in enumerate(segments) if segment in _UI_PAGES), len(segments))
-        segments = [*segments[:page], "api"]
-    return urlunsplit((scheme, host, "/" + "/".join(segments), "", ""))
+    if _is_cloud(host):
+        named = _WORKSPACE.search("/" + "/".join(segments))
+        ids = f", with account_id {named[1]} and workspace_id {named[2]}" if named else ""
+        raise ValueError(f"{host} is Prefect Cloud, not a Prefect Server: choose Prefect Cloud as the connection{ids}.")
+    return urlunsplit((scheme, host, "/" + "/".join(_api_path(segments)), "", ""))
 
 
 def cloud_api_url(text: str, account_id: str, workspace_id: str) -> str:
     """The API's address of a Prefect Cloud workspace, without a slash at its end.
 
-    `text` is the address of Cloud's API, or of a private endpoint for it; one that already names an account
-    and a workspace is cut down to its beginning.
+    `text` is the address of Cloud's API, or of a private endpoint for it. One that already names an account and a
+    workspace is cut down to its beginning, and Cloud's UI leads to its API, as long as it is the same workspace.
 
     Raises ValueError with one sentence about what is wrong with it.
     """
     scheme, host, segments = _parts(text)
-    segments = segments[: segments.index("accounts")] if "accounts" in segments else segments
-    if segments[-1:] != ["api"]:
-        segments = [*segments, "api"]
-    path = "/".join([*segments, "accounts", account_id, "workspaces", workspace_id])
+    path = "/" + "/".join(segments)
+    named = _WORKSPACE.search(path)
+    if named and [i.lower() for i in named.groups()] != [account_id.lower(), workspace_id.lower()]:
+        raise ValueError(
+            f"It names the workspace {named[2]} of the account {named[1]}, unlike account_id and workspace_id."
+        )
+    if host == urlsplit(CLOUD_UI).netloc:
+        return f"{CLOUD_API}/accounts/{account_id}/workspaces/{workspace_id}"
+    segments = [segment for segment in path[: named.start() if named else None].split("/") if segment]
+    path = "/".join([*_api_path(segments), "accounts", account_id, "workspaces", workspace_id])
     return urlunsplit((scheme, host, "/" + path, "", ""))
+
+
+def is_local(host: str) -> bool:
+    """Whether a host is, by its name or number, a machine of one's own network."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return "." not in host or host.endswith((".local", ".internal", ".localhost", ".lan"))
+    return address.is_private or address.is_loopback or address.is_link_local
 
 
 def server_ui_url(api_url: str) -> str:
@@ -59,41 +82,66 @@ def cloud_ui_url(api_url: str, account_id: str, workspace_id: str) -> str:
     return f"{ui}/account/{account_id}/workspace/{workspace_id}"
 
 
-def _workspace(segments: list[str]) -> list[str]:
-    """The account and workspace of a Cloud address, where someone pasted one as a server's."""
-    after = segments[segments.index("api") + 1 :]
-    return after[:4] if after[:1] == ["accounts"] and after[2:3] == ["workspaces"] and len(after) >= 4 else []
+def _is_cloud(host: str) -> bool:
+    return host == "prefect.cloud" or host.endswith(".prefect.cloud")
+
+
+def _api_path(segments: list[str]) -> list[str]:
+    """The path of the API in that of an address: up to its `api`, or up to the UI's page with an `api` after it."""
+    for i, segment in enumerate(segments):
+        rest = segments[i + 1 :]
+        # An `api` in front of something else is part of a prefix: a gateway's /api/prefect.
+        is_api = segment.lower() == "api" and (not rest or rest[0] in _ENDPOINTS or set(rest) == {"api"})
+        if is_api or (segment in _UI_PAGES and "api" not in rest):
+            return [*segments[:i], "api"]
+    return [*segments, "api"]
 
 
 def _parts(text: str) -> tuple[str, str, list[str]]:
     """Scheme, host with port, and the segments of the path."""
-    address = text.strip()
+    address = re.sub(r"^(https?):/*", r"\1://", text.strip().strip("\"'<>"), flags=re.IGNORECASE)
     if not address:
         raise ValueError("It is empty. It should look like http://localhost:4200/api.")
+    if "@" in address.partition("://")[2].partition("/")[0] or "@" in address.partition("/")[0]:
+        raise ValueError("It holds a user or password. They belong into the field auth_string.")
     if re.search(r"\s", address):
         raise ValueError(f"{address!r} has a blank inside. It should look like http://localhost:4200/api.")
     if "://" not in address:
-        address = f"{_default_scheme(address)}://{address}"
+        address = _with_scheme(address)
     try:
         parts = urlsplit(address)
+        if parts.netloc.count(":") > 1 and not parts.netloc.startswith("["):
+            raise ValueError("an IPv6 address stands in brackets, such as http://[::1]:4200/api")
         port = parts.port
     except ValueError as error:
-        raise ValueError(f"{text.strip()!r} is not a web address ({error}).") from None
+        raise ValueError(f"{address!r} is not a web address ({error}).") from None
     if parts.scheme not in ("http", "https"):
-        raise ValueError(f"{text.strip()!r} begins with {parts.scheme!r}. It should begin with https:// or http://.")
+        raise ValueError(f"{address!r} begins with {parts.scheme!r}. It should begin with https:// or http://.")
     if not parts.hostname:
-        raise ValueError(f"{text.strip()!r} names no host. It should look like http://localhost:4200/api.")
-    if parts.username or parts.password:
-        raise ValueError("It holds a user or password. They belong into the field auth_string.")
+        raise ValueError(f"{address!r} names no host. It should look like http://localhost:4200/api.")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return parts.scheme, f"{host}:{port}" if port else host, [s for s in parts.path.split("/") if s]
 
 
-def _default_scheme(address: str) -> str:
-    """Plain http for what is clearly a machine of one's own network, https for a name."""
-    host = urlsplit(f"//{address}").hostname or ""
+def _with_scheme(address: str) -> str:
+    """Plain http for what is clearly a machine of one's own, https for a name of the Internet."""
+    address = address.lstrip("/")
+    authority, slash, path = address.partition("/")
+    if _is_ipv6(authority):
+        return f"http://[{authority}]{slash}{path}"
+    parts = urlsplit(f"//{authority}")
+    host = parts.hostname or ""
+    plain = is_local(host) or _is_ip(host) or authority.endswith(":4200")
+    return f"{'http' if plain else 'https'}://{address}"
+
+
+def _is_ip(text: str) -> bool:
     try:
-        ipaddress.ip_address(host)
+        ipaddress.ip_address(text)
     except ValueError:
-        return "http" if "." not in host or re.search(r":4200(/|$)", address) else "https"
-    return "http"
+        return False
+    return True
+
+
+def _is_ipv6(text: str) -> bool:
+    return ":" in text and _is_ip(text)

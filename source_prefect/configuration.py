@@ -13,7 +13,9 @@ from source_prefect.address import (
     server_api_url,
     server_ui_url,
 )
+from source_prefect.headers import server_headers
 from source_prefect.times import format_time, parse_time
+from source_prefect.tls import TlsSettings
 
 DEFAULT_LOOKBACK = timedelta(days=1)
 
@@ -48,6 +50,11 @@ def normalize(config: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigError(f"connection.type is {connection.get('type')!r}; it must be cloud or server.")
     except ValueError as error:
         raise ConfigError(f"connection.api_url: {error}") from None
+    try:
+        server_headers(connection)
+        TlsSettings.of(connection).context()
+    except ValueError as error:
+        raise ConfigError(f"connection.{error}") from None
     if start_date := config.get("start_date"):
         added["start_date"] = format_time(_start_date(start_date).replace(microsecond=0))
     lookback_window(config)

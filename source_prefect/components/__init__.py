@@ -12,6 +12,7 @@ from source_prefect.components.records import (
     LinkToUi,
     NameValueType,
 )
+from source_prefect.components.requester import PrefectRequester
 from source_prefect.components.retrievers import TableRetriever
 from source_prefect.components.runs import RunRetriever
 from source_prefect.components.tables import ScheduleRetriever, UnorderedTableRetriever
@@ -28,6 +29,7 @@ __all__ = [
     "NameValueType",
     "NormalizeConfig",
     "PrefectErrorHandler",
+    "PrefectRequester",
     "RetryAfterBackoffStrategy",
     "RunRetriever",
     "ScheduleRetriever",

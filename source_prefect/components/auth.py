@@ -1,4 +1,3 @@
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -6,6 +5,8 @@ from typing import Any
 from airbyte_cdk.sources.declarative.auth.declarative_authenticator import DeclarativeAuthenticator
 from airbyte_cdk.sources.types import Config
 from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
+
+from source_prefect.headers import server_headers
 
 
 @dataclass
@@ -19,17 +20,11 @@ class ServerAuthenticator(DeclarativeAuthenticator):
     config: Config
 
     def __post_init__(self) -> None:
-        connection = self.config["connection"]
-        self._headers: dict[str, str] = {
-            header["name"]: header["value"] for header in connection.get("custom_headers") or []
-        }
+        self._headers = server_headers(self.config["connection"])
         for value in self._headers.values():
-            # The CDK finds secrets by their path in the spec, which does not lead into lists.
-            add_to_secrets(value)
-        if auth_string := connection.get("auth_string"):
-            credentials = base64.b64encode(auth_string.encode()).decode()
-            add_to_secrets(credentials)
-            self._headers["Authorization"] = f"Basic {credentials}"
+            # The CDK finds secrets by their path in the spec, which does not lead into lists; and of `auth_string`
+            # it knows the text, not what Basic makes of it.
+            add_to_secrets(value.removeprefix("Basic "))
 
     @property
     def auth_header(self) -> str:

@@ -1,11 +1,11 @@
 import json
 import re
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import orjson
 import requests
@@ -24,6 +24,11 @@ from source_prefect.paging import Row
 RIGHT_ADDRESS = (
     "It should look like http://localhost:4200/api for a Prefect Server, and like "
     "https://api.prefect.cloud/api for Prefect Cloud."
+)
+
+_TLS_HINT = (
+    "A private CA belongs into ca_certificate; a server or proxy that demands a client certificate needs "
+    "client_certificate and client_key."
 )
 
 _ROWS = "_source_prefect_rows"
@@ -103,18 +108,19 @@ class RetryAfterBackoffStrategy(BackoffStrategy):
     ) -> float | None:
         if not isinstance(response_or_exception, requests.Response):
             return None
-        return _seconds(response_or_exception.headers)
+        return retry_after(response_or_exception)
 
 
-def _seconds(headers: Mapping[str, str]) -> float | None:
-    retry_after = headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"\d+(\.\d+)?", retry_after):
-        return float(retry_after)
-    until = _http_date(retry_after)
+def retry_after(response: requests.Response) -> float | None:
+    """The seconds that `Retry-After` asks to wait; None without the header."""
+    text = response.headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    until = _http_date(text)
     if until is None:
         return None
     # Measured on the clock that set the date.
-    now = _http_date(headers.get("Date", "")) or datetime.now(timezone.utc)
+    now = server_date(response) or datetime.now(timezone.utc)
     return max(0.0, (until - now).total_seconds())
 
 
@@ -159,8 +165,10 @@ class PrefectErrorHandler(DefaultErrorHandler):
     def _failure(self, error: requests.RequestException) -> ErrorResolution:
         host = urlsplit(error.request.url or "").netloc if error.request is not None else "the server"
         reason = _innermost(error)
-        if isinstance(error, requests.exceptions.SSLError):
-            return _config_error(f"TLS to {host} failed: {reason}")
+        if isinstance(error, requests.TooManyRedirects):
+            return _redirected(error)
+        if isinstance(error, requests.exceptions.SSLError) or "alert" in reason:
+            return _config_error(f"TLS to {host} failed: {reason}. {_TLS_HINT}")
         if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
             return _config_error(f"{host} is no usable address: {reason}. {RIGHT_ADDRESS}")
         if _never_connected(error):
@@ -173,6 +181,18 @@ class PrefectErrorHandler(DefaultErrorHandler):
                 action, FailureType.config_error, f"Could not connect to {host}: {reason}. {RIGHT_ADDRESS}"
             )
         return _retry(f"The connection to {host} failed: {reason}")
+
+
+def _redirected(error: requests.TooManyRedirects) -> ErrorResolution:
+    """Not followed: it would carry the credentials to wherever it points, as a GET that Prefect refuses."""
+    source = urlsplit(error.request.url or "") if error.request is not None else urlsplit("")
+    location = error.response.headers.get("Location", "") if error.response is not None else ""
+    # What follows the path may be a secret of a login page.
+    target = urlsplit(urljoin(source.geturl(), location))._replace(query="", fragment="").geturl()
+    return _config_error(
+        f"{source.netloc} redirects to {target}, which is not followed. Where that is the server's own address, put "
+        "it into api_url; where it is a login page, the proxy in front of the server wants custom headers."
+    )
 
 
 def _meaning(response: requests.Response, envelope: str) -> ErrorResolution:

@@ -1,0 +1,80 @@
+"""Prefect servers of other versions, each in an environment of its own under `.venvs/`, made by uv.
+
+`python -m devtools.versions [VERSION ...]` runs the version tests against each of them, and prints what came of it.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+TESTS = "integration_tests/versions"
+
+# What uv may choose from: 3.9 needs Python 3.11, and what 3.0.11 is pinned to has no wheels beyond 3.12.
+PYTHON = ">=3.11,<3.13"
+
+# Tells the tests which version to start.
+VARIABLE = "TEST_PREFECT_VERSION"
+
+
+class Pins(NamedTuple):
+    """What must stand beside a Prefect so that it starts: most of them are broken by today's newest FastAPI."""
+
+    requirements: tuple[str, ...]
+    # Forced over Prefect's own requirements.
+    overrides: tuple[str, ...] = ()
+
+
+PINS = {
+    "2.20.26": Pins(()),
+    "3.0.11": Pins(("fastapi==0.136.3", "pydantic==2.10.6")),
+    "3.4.25": Pins(("fastapi==0.136.3", "importlib_metadata==10.2.0")),
+    # The last but one without the filter of task runs by end_time: 3.6.22 has it.
+    "3.6.21": Pins(("fastapi==0.136.3",)),
+    "3.6.29": Pins(("fastapi==0.136.3",)),
+    "3.8.8": Pins(("fastapi==0.154.0",)),
+    "3.9.1": Pins((), overrides=("certifi==2026.10.18",)),
+}
+
+
+def python(version: str) -> Path:
+    """The interpreter of the environment of this version, which is made where it is not there yet."""
+    folder = ROOT / ".venvs" / f"prefect-{version}"
+    interpreter = folder / "bin" / "python"
+    done = folder / ".made"
+    if not done.exists():
+        pins = PINS[version]
+        uv = str(Path(sys.executable).parent / "uv")
+        overrides = folder / "overrides.txt"
+        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", PYTHON, str(folder)], check=True)
+        overrides.write_text("\n".join(pins.overrides))
+        subprocess.run(
+            [
+                *(uv, "pip", "install", "--quiet", "--python", str(interpreter), "--overrides", str(overrides)),
+                *(f"prefect=={version}", *pins.requirements),
+            ],
+            check=True,
+        )
+        done.touch()
+    return interpreter
+
+
+def main(versions: Sequence[str]) -> int:
+    outcomes: dict[str, int] = {}
+    for version in versions or PINS:
+        interpreter = python(version)
+        found = subprocess.run([interpreter, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+        print(f"--- Prefect {version} on {found}", flush=True)
+        outcomes[version] = subprocess.run(
+            [sys.executable, "-m", "pytest", TESTS], cwd=ROOT, env={**os.environ, VARIABLE: version}, check=False
+        ).returncode
+    for version, code in outcomes.items():
+        print(f"Prefect {version:8} {'failed' if code else 'passed'}")
+    return max(outcomes.values())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,36 @@
+"""The headers that a Prefect Server, and a proxy in front of it, want to see."""
+
+import base64
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\x20-\x7e\x80-\xff]+")
+
+# Of these depends that Prefect reads the body; without it every filter would be ignored.
+_OF_THE_BODY = {"content-encoding", "content-length", "content-type", "transfer-encoding"}
+
+
+def server_headers(connection: Mapping[str, Any]) -> dict[str, str]:
+    """The custom headers, and Basic credentials where `auth_string` is set.
+
+    Raises ValueError: what is wrong with a header. A value is never told, for it is a secret.
+    """
+    headers = {}
+    for header in connection.get("custom_headers") or []:
+        name, value = str(header.get("name") or "").strip(), str(header.get("value") or "").strip()
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"custom_headers: {name!r} is no name of a header.")
+        if name.lower() in _OF_THE_BODY:
+            raise ValueError(f"custom_headers: {name} describes the body of a request, and cannot be changed.")
+        if not _VALUE.fullmatch(value):
+            raise ValueError(
+                f"custom_headers: the value of {name} is empty, or has a line break or a letter that no header can "
+                "hold."
+            )
+        headers[name] = value
+    if auth_string := str(connection.get("auth_string") or "").strip():
+        credentials = base64.b64encode(auth_string.encode()).decode()
+        headers["Authorization"] = f"Basic {credentials}"
+    return headers
