@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 from airbyte_cdk.sources.declarative.requesters import HttpRequester
 from airbyte_cdk.sources.http_config import MAX_CONNECTION_POOL_SIZE
 from airbyte_cdk.sources.streams.http.tcp_keepalive import TcpKeepaliveHTTPAdapter
@@ -56,6 +57,8 @@ def shared_transport(api_url: str, tls: TlsSettings, has_secret: bool) -> "Trans
     if parts.scheme == "http" and has_secret and not is_local(parts.hostname or ""):
         LOGGER.warning(f"The credentials for {parts.netloc} travel unencrypted: its address begins with http://.")
     if not tls.verify:
+        # Said here once; urllib3 would say it to stdout, for every request.
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         LOGGER.warning(
             f"TLS verification is OFF (verify_tls): whoever stands between this machine and {parts.netloc} can read "
             "and change everything, credentials included. Better paste the CA's certificate into ca_certificate."

@@ -1,0 +1,31 @@
+"""What the tests of connections share."""
+
+from typing import Any
+
+from devtools.connector import Sync, run_here
+from devtools.proxy import Proxy
+
+
+def config(front: Proxy, **connection: Any) -> dict[str, Any]:
+    """A config that reads what a proxy serves."""
+    return {"connection": {"type": "server", "api_url": front.url, **connection}}
+
+
+def check(settings: dict[str, Any]) -> str:
+    """What is wrong with a connection, as the user is told; nothing where it is good."""
+    for message in run_here("check", settings):
+        if message["type"] == "CONNECTION_STATUS":
+            status = message["connectionStatus"]
+            assert (status["status"] == "FAILED") == bool(status.get("message"))
+            return status.get("message") or ""
+        if message["type"] == "TRACE":
+            assert message["trace"]["error"]["failure_type"] == "config_error"
+            return str(message["trace"]["error"]["message"])
+    raise AssertionError("The check ended without an answer.")
+
+
+def assert_config_error(sync: Sync, sentence: str) -> None:
+    """The sync failed, and tells the user so with this sentence."""
+    assert sync.exit_code != 0
+    kinds = {error["failure_type"] for error in sync.errors if sentence in error["message"]}
+    assert kinds == {"config_error"}, sync.errors
