@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from devtools.server import PrefectServer, prefect_server
+from devtools.versions import chosen_python
 
 # Nothing happens on the server but what a test does: no runs are created for schedules, none is marked as late, and
 # no task runs are cancelled some time after their flow run was.
@@ -20,7 +21,7 @@ QUIET = {
 
 @pytest.fixture(scope="session")
 def shared_server() -> Iterator[PrefectServer]:
-    with prefect_server(QUIET) as running:
+    with prefect_server(QUIET, python=chosen_python()) as running:
         yield running
 
 

@@ -16,6 +16,7 @@ import requests
 from devtools.connector import COMMAND, catalog, read, read_here
 from devtools.proxy import Answer, Forward, Proxy, Request, pass_on, proxy
 from devtools.server import PrefectServer, prefect_server
+from devtools.versions import chosen_python
 from integration_tests.connecting import assert_config_error, check, config
 
 PASSWORD = "s3cr3t:with-colon"
@@ -33,7 +34,7 @@ def guarded() -> Iterator[PrefectServer]:
         "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
         "PREFECT_SERVER_API_DEFAULT_LIMIT": "50",
     }
-    with prefect_server(settings) as server:
+    with prefect_server(settings, python=chosen_python()) as server:
         server.headers["Authorization"] = BASIC
         token = server.get("csrf-token?client=tests")["token"]
         server.headers |= {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": "tests"}

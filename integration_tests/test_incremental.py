@@ -92,7 +92,7 @@ def task_run_finishes(server: PrefectServer) -> tuple[str, str]:
 
 def deployment_is_paused(server: PrefectServer) -> tuple[str, str]:
     deployment_id: str = _row(server, "deployments", "nightly")["id"]
-    server.patch(f"deployments/{deployment_id}", {"paused": True})
+    server.post(f"deployments/{deployment_id}/pause_deployment")
     return "deployments", deployment_id
 
 

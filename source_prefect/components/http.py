@@ -26,6 +26,10 @@ RIGHT_ADDRESS = (
     "https://api.prefect.cloud/api for Prefect Cloud."
 )
 
+_CONTAINER_HINT = (
+    "Within a container, this address is the container itself; the machine around it is often host.docker.internal. "
+)
+
 _TLS_HINT = (
     "A private CA belongs into ca_certificate; a server or proxy that demands a client certificate needs "
     "client_certificate and client_key."
@@ -177,8 +181,9 @@ class PrefectErrorHandler(DefaultErrorHandler):
                 return _retry(f"Could not connect to {host} any more: {reason}")
             self._unreached += 1
             action = ResponseAction.RETRY if self._unreached <= 3 else ResponseAction.FAIL
+            hint = _CONTAINER_HINT if host.startswith(("localhost", "127.0.0.1", "[::1]")) else ""
             return ErrorResolution(
-                action, FailureType.config_error, f"Could not connect to {host}: {reason}. {RIGHT_ADDRESS}"
+                action, FailureType.config_error, f"Could not connect to {host}: {reason}. {hint}{RIGHT_ADDRESS}"
             )
         return _retry(f"The connection to {host} failed: {reason}")
 
@@ -211,7 +216,8 @@ def _meaning(response: requests.Response, envelope: str) -> ErrorResolution:
         )
     if status == requests.codes.forbidden:
         return _config_error(
-            f"Prefect gave no access (403) to {url}. Check the account and workspace ids, and what the key may read."
+            f"Prefect gave no access (403) to {url}. Check the account and workspace ids, and what the key may read; "
+            "for a Prefect Server, whether a proxy in front of it wants custom headers."
         )
     if status in (requests.codes.not_found, requests.codes.method_not_allowed) or 300 <= status < 400:
         return _config_error(f"There is no Prefect API at {url} ({status}). {RIGHT_ADDRESS}")

@@ -1,0 +1,131 @@
+"""The same rows from every Prefect. `make test-versions` runs this against one server of each version."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+import requests
+
+from devtools.connector import read_here
+from devtools.proxy import Answer, Forward, Proxy, Request, proxy
+from devtools.server import PrefectServer
+from integration_tests.connecting import check
+from integration_tests.connecting import config as config_of
+from integration_tests.record_rules import STREAMS, as_time, comparable, expected_row
+from integration_tests.seeding import STATE_TYPES, make_deployment, make_flow, make_run, make_task_run, set_state
+
+Rows = dict[str, dict[str, dict[str, Any]]]
+
+# No run has ended by then.
+NEVER = {"end_time": {"before_": "1970-01-01T00:00:00Z"}}
+
+
+@pytest.fixture(scope="module")
+def seeded(server: PrefectServer) -> PrefectServer:
+    """Rows of every kind, by REST, for the client of one Prefect does not run flows on the server of another."""
+    flow_ids = [make_flow(server, f"flow-{n}", tags=["Ünïcode 🚀", "om-source:shop.public.orders"]) for n in range(7)]
+    for n in range(7):
+        make_deployment(server, flow_ids[0], f"nightly-{n}", cron="0 2 * * *" if n else None)
+    paused = make_deployment(server, flow_ids[1], "paused")
+    server.post(f"deployments/{paused}/pause_deployment")
+    parent = make_run(server, flow_ids[0], "RUNNING", name="parent")
+    tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
+    for state in STATE_TYPES:
+        make_run(server, flow_ids[0], state, name=state, parameters={"nested": [[{"größe": None}]]})
+        make_run(server, flow_ids[0], state, name=f"{state} of tomorrow", due=tomorrow)
+        make_task_run(server, parent, state, state)
+    # A variable of Prefect 2 holds a string.
+    as_variable = str if server.get("admin/version").startswith("2.") else lambda value: value
+    for n, value in enumerate([1, 1.5, "1", True, {"a": [1]}, [1, "b"], None]):
+        server.post("variables/", {"name": f"variable_{n}", "value": as_variable(value)})
+        server.post("artifacts/", {"key": f"artifact-{n}", "type": "table", "data": value, "flow_run_id": parent})
+    return server
+
+
+@pytest.fixture
+def front(seeded: PrefectServer) -> Iterator[Proxy]:
+    with proxy(seeded.url) as served:
+        yield served
+
+
+def rows_of_api(server: PrefectServer, ui: str) -> Rows:
+    return {
+        stream: {row["id"]: comparable(expected_row(stream, row, ui)) for row in server.rows(stream)}
+        for stream in STREAMS
+    }
+
+
+def test_the_connection_is_good(front: Proxy) -> None:
+    assert check(config_of(front)) == ""
+
+
+@pytest.mark.parametrize("page_size", [3, 200])
+def test_a_first_sync_brings_whole_rows(seeded: PrefectServer, front: Proxy, page_size: int) -> None:
+    sync = read_here({**config_of(front), "page_size": page_size}).ok()
+    expected = rows_of_api(seeded, front.origin)
+    for stream in STREAMS:
+        assert {row_id: comparable(row) for row_id, row in sync.by_id(stream).items()} == expected[stream]
+        assert len(sync.ids(stream)) == len(expected[stream]), "a row came twice"
+        assert len(expected[stream]) > 6
+
+
+@pytest.mark.parametrize("table", ["flow_runs", "task_runs"])
+def test_the_price_of_a_page_is_constant(front: Proxy, table: str) -> None:
+    """Runs are bounded by time, never stepped over by an offset; but for those of one and the same time."""
+    read_here({**config_of(front), "page_size": 3}, [table]).ok()
+    walk = [request.body for request in front.requests(f"{table}/filter") if request.body["sort"] != "ID_DESC"]
+    assert len(walk) > 6
+    assert not any(body.get("offset") for body in walk)
+
+
+@pytest.mark.parametrize("table", ["flow_runs", "task_runs"])
+def test_one_request_finds_out_what_the_server_can_filter(seeded: PrefectServer, front: Proxy, table: str) -> None:
+    knows_filter = requests.post(f"{seeded.url}/{table}/filter", json={table: NEVER}, timeout=60).ok
+    answers: list[int] = []
+
+    def note(request: Request, forward: Forward) -> Answer:
+        answer = forward(request)
+        answers.append(answer.status)
+        return answer
+
+    front.behaviour = note
+    first = read_here(config_of(front), [table]).ok()
+    later = read_here(config_of(front), [table], state=first.state).ok()
+    assert answers.count(422) == (0 if knows_filter else 2), "once a sync"
+    assert any("the runs are read without it" in line for line in later.logs) is not knows_filter
+
+
+@pytest.mark.parametrize("page_size", [3, 200])
+def test_later_syncs_bring_runs_that_finished_were_retried_or_edited(
+    seeded: PrefectServer, front: Proxy, page_size: int
+) -> None:
+    config = {**config_of(front), "page_size": page_size}
+    first = read_here(config).ok()
+    warehouse = {stream: first.by_id(stream) for stream in STREAMS}
+    changed: dict[str, dict[str, str]] = {}
+    for table in ("flow_runs", "task_runs"):
+        by_state = {row["state_type"]: row["id"] for row in seeded.rows(table)}
+        set_state(seeded, table, by_state["RUNNING"], "COMPLETED")
+        set_state(seeded, table, by_state["FAILED"], "SCHEDULED", name="AwaitingRetry")
+        set_state(seeded, table, by_state["CRASHED"], "COMPLETED")
+        set_state(seeded, table, by_state["SCHEDULED"], "CANCELLED")
+        changed[table] = by_state
+    seeded.patch(f"flow_runs/{changed['flow_runs']['COMPLETED']}", {"name": "renamed after its end"})
+
+    later = read_here(config, state=first.state).ok()
+    for stream in STREAMS:
+        warehouse[stream].update(later.by_id(stream))
+        assert len(later.ids(stream)) == len(set(later.ids(stream))), "a row came twice"
+    expected = rows_of_api(seeded, front.origin)
+    for stream in STREAMS:
+        assert {row_id: comparable(row) for row_id, row in warehouse[stream].items()} == expected[stream]
+    for table, by_state in changed.items():
+        touched = {by_state[state] for state in ("RUNNING", "FAILED", "CRASHED", "SCHEDULED")}
+        assert touched <= set(later.ids(table))
+        assert as_time(later.cursor(table) or "") >= as_time(first.cursor(table) or "")
+
+    # As they were, for the next page size.
+    for table, by_state in changed.items():
+        for state in ("RUNNING", "FAILED", "CRASHED", "SCHEDULED"):
+            set_state(seeded, table, by_state[state], state)
