@@ -32,7 +32,6 @@ class Pins(NamedTuple):
 
 
 PINS = {
-    "2.20.26": Pins(()),
     "3.0.11": Pins(("fastapi==0.136.3", "pydantic==2.10.6")),
     "3.4.25": Pins(("fastapi==0.136.3", "importlib_metadata==10.2.0")),
     # The last but one without the filter of task runs by end_time: 3.6.22 has it.
@@ -73,7 +72,7 @@ def chosen_python() -> Path:
 
 def tests(version: str) -> Sequence[str]:
     """What is to be run against this version."""
-    return TESTS if version.startswith(("2.", "3.0.")) else (*TESTS, *TESTS_SINCE_3_1)
+    return TESTS if version.startswith("3.0.") else (*TESTS, *TESTS_SINCE_3_1)
 
 
 def main(versions: Sequence[str]) -> int:

@@ -35,10 +35,8 @@ def seeded(server: PrefectServer) -> PrefectServer:
         make_run(server, flow_ids[0], state, name=state, parameters={"nested": [[{"größe": None}]]})
         make_run(server, flow_ids[0], state, name=f"{state} of tomorrow", due=tomorrow)
         make_task_run(server, parent, state, state)
-    # A variable of Prefect 2 holds a string.
-    as_variable = str if server.get("admin/version").startswith("2.") else lambda value: value
     for n, value in enumerate([1, 1.5, "1", True, {"a": [1]}, [1, "b"], None]):
-        server.post("variables/", {"name": f"variable_{n}", "value": as_variable(value)})
+        server.post("variables/", {"name": f"variable_{n}", "value": value})
         server.post("artifacts/", {"key": f"artifact-{n}", "type": "table", "data": value, "flow_run_id": parent})
     return server
 
