@@ -247,7 +247,9 @@ def test_a_redirect_fails_a_sync_with_a_config_error(front: Proxy, settings: dic
 # Patience
 
 
-def test_one_429_makes_all_streams_wait(front: Proxy, settings: dict[str, Any]) -> None:
+def test_one_429_makes_all_streams_wait(
+    front: Proxy, settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     """For three seconds every answer is a 429 that asks for one second: nobody but one at a time asks again."""
     refused: list[float] = []
     begin: list[float] = []
@@ -263,6 +265,12 @@ def test_one_429_makes_all_streams_wait(front: Proxy, settings: dict[str, Any]) 
 
     front.behaviour = busy
     sync = read_here({**settings, "num_workers": 8}).ok()
+    # The CDK tells the platform, in the name of the stream, and past its own messages.
+    told = [
+        json.loads(line)["trace"]["stream_status"] for line in capsys.readouterr().out.splitlines() if "LIMITED" in line
+    ]
+    assert "flow_runs" in {status["stream_descriptor"]["name"] for status in told}
+    assert {status["stream_descriptor"]["name"] for status in told} <= sync.statuses.keys()
     assert len(sync.ids("flows")) == FLOWS
     assert len(sync.ids("flow_runs")) == len(set(sync.ids("flow_runs")))
     # What was under way with the first 429, then one a second.

@@ -2,7 +2,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,11 +30,7 @@ class PrefectRequester(HttpRequester):
     the API key and the custom headers - as a GET, which no list of Prefect answers.
     """
 
-    # The factory names the requesters of its own retrievers only.
-    name: str = field(default="", kw_only=True)
-
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
-        self.name = self.name or parameters["table"]
         super().__post_init__(parameters)
         connection = self.config["connection"]
         transport = shared_transport(self.config["api_url"], TlsSettings.of(connection), _has_secret(connection))
