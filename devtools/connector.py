@@ -21,7 +21,7 @@ from airbyte_cdk.exception_handler import assemble_uncaught_exception
 from airbyte_cdk.logger import AirbyteLogFormatter
 from airbyte_cdk.models import AirbyteMessageSerializer
 
-from source_prefect.run import source
+from source_prefect.run import messages
 
 COMMAND = [sys.executable, "-m", "source_prefect"]
 
@@ -190,7 +190,7 @@ def _run_here(arguments: list[str], take: Callable[[dict[str, Any]], None]) -> i
     logs = _LogMessages(take)
     logger.addHandler(logs)
     try:
-        for message in AirbyteEntrypoint(source(arguments)).run(AirbyteEntrypoint.parse_args(arguments)):
+        for message in messages(AirbyteEntrypoint.parse_args(arguments)):
             take(json.loads(message))
     except Exception as error:
         trace = assemble_uncaught_exception(type(error), error).as_airbyte_message()

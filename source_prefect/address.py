@@ -106,9 +106,9 @@ def _parts(text: str) -> tuple[str, str, list[str]]:
         raise ValueError("It holds a user or password. They belong into the field auth_string.")
     if re.search(r"\s", address):
         raise ValueError(f"{address!r} has a blank inside. It should look like http://localhost:4200/api.")
-    if "://" not in address:
-        address = _with_scheme(address)
     try:
+        if "://" not in address:
+            address = _with_scheme(address)
         parts = urlsplit(address)
         if parts.netloc.count(":") > 1 and not parts.netloc.startswith("["):
             raise ValueError("an IPv6 address stands in brackets, such as http://[::1]:4200/api")

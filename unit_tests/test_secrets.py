@@ -1,0 +1,58 @@
+"""Which texts are masked: every secret of the config, in every form in which a server may send it back."""
+
+import base64
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, update_secrets
+
+from source_prefect import SourcePrefect
+from source_prefect.secrets import secret_texts
+
+KEY = 'pnu_"0123/45+67 é'
+
+
+def masked(text: str, connection: Any) -> str:
+    update_secrets(secret_texts(SourcePrefect().resolved_manifest["spec"]["connection_specification"], connection))
+    return filter_secrets(text)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        KEY,
+        f" {KEY}\n".strip(),
+        quote(KEY),
+        quote(KEY, safe=""),
+        quote_plus(KEY),
+        base64.b64encode(KEY.encode()).decode(),
+        'pnu_\\"0123/45+67 é',
+        'pnu_\\"0123/45+67 \\u00e9',
+    ],
+)
+def test_a_key_is_masked_in_every_form(form: str) -> None:
+    config = {"connection": {"type": "cloud", "api_key": f" {KEY}\n"}}
+    assert masked(f"Invalid key: <{form}>", config) == "Invalid key: <****>"
+
+
+def test_the_auth_string_is_masked_as_basic_credentials_and_by_its_password_alone() -> None:
+    config = {"connection": {"type": "server", "auth_string": "admin:correct horse"}}
+    basic = base64.b64encode(b"admin:correct horse").decode()
+    assert masked(f"Basic {basic} / admin:correct horse / correct+horse", config) == "Basic **** / **** / ****"
+
+
+def test_values_of_custom_headers_are_masked() -> None:
+    headers = [{"name": "X-A", "value": "first-token"}, {"name": "X-B", "value": "first-token-and-more"}]
+    config = {"connection": {"type": "server", "custom_headers": headers}}
+    assert masked("first-token-and-more, first-token", config) == "****, ****"
+
+
+def test_a_secret_of_the_wrong_type_is_masked_too() -> None:
+    config = {"connection": {"type": "cloud", "api_key": {"key": ["pnu_0123", 12345678]}}}
+    assert masked("pnu_0123, 12345678", config) == "****, ****"
+
+
+@pytest.mark.parametrize("config", [{}, {"connection": None}, {"connection": []}, {"connection": "text"}])
+def test_a_config_of_the_wrong_shape_has_no_secrets(config: Any) -> None:
+    assert masked("nothing to hide", config) == "nothing to hide"
