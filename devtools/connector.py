@@ -38,6 +38,8 @@ class Sync:
     records: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     states: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     statuses: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    # How many records of each stream came before its last state: a destination may drop those after it.
+    committed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     errors: list[dict[str, Any]] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
     stderr: str = ""
@@ -68,7 +70,9 @@ class Sync:
         if kind == "RECORD":
             self.records[message["record"]["stream"]].append(message["record"]["data"])
         elif kind == "STATE":
-            self.states[message["state"]["stream"]["stream_descriptor"]["name"]].append(message["state"])
+            name = message["state"]["stream"]["stream_descriptor"]["name"]
+            self.states[name].append(message["state"])
+            self.committed[name] = len(self.records[name])
         elif kind == "LOG":
             self.logs.append(message["log"]["message"])
         elif kind == "TRACE" and message["trace"]["type"] == "ERROR":
@@ -91,17 +95,7 @@ def run(command: str, config: Mapping[str, Any] | None = None, *, cwd: Path | No
 
 def catalog(config: Mapping[str, Any], streams: Sequence[str] | None, sync_mode: str) -> dict[str, Any]:
     """A configured catalog of these streams, or of all, each in this sync mode where it can."""
-    return _configured(_catalog_of(run("discover", config)), streams, sync_mode)
-
-
-def _catalog_of(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    discovered: list[dict[str, Any]] = next(m for m in messages if m["type"] == "CATALOG")["catalog"]["streams"]
-    return discovered
-
-
-def _configured(
-    discovered: Sequence[Mapping[str, Any]], streams: Sequence[str] | None, sync_mode: str
-) -> dict[str, Any]:
+    [discovered] = [m["catalog"]["streams"] for m in run_here("discover", config) if m["type"] == "CATALOG"]
     chosen = [stream for stream in discovered if streams is None or stream["name"] in streams]
     return {
         "streams": [
@@ -125,8 +119,9 @@ def read(
     sync_mode: str = "incremental",
     env: Mapping[str, str] | None = None,
     timeout: float = 600,
+    started: Callable[[subprocess.Popen[bytes]], None] | None = None,
 ) -> Sync:
-    """One sync, whatever comes of it."""
+    """One sync, whatever comes of it. `started` is handed the process, to do to it what it likes."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = ["--config", _write(folder, "config.json", config)]
         arguments += ["--catalog", _write(folder, "catalog.json", catalog(config, streams, sync_mode))]
@@ -143,7 +138,11 @@ def read(
                 env={**os.environ, **(env or {})},
             )
         assert process.stdout is not None
+        if started:
+            started(process)
         for number, line in enumerate(process.stdout):
+            if not line.endswith(b"\n"):
+                break  # killed in the middle of a line
             sync.take(json.loads(line))
             if number % 500 == 0:
                 sync.peak_memory = _peak_memory(process.pid) or sync.peak_memory
@@ -172,9 +171,8 @@ def read_here(
 ) -> Sync:
     """What `read` returns, without a process."""
     with tempfile.TemporaryDirectory() as folder:
-        chosen = _configured(_catalog_of(run_here("discover", config)), streams, sync_mode)
         arguments = ["--config", _write(folder, "config.json", config)]
-        arguments += ["--catalog", _write(folder, "catalog.json", chosen)]
+        arguments += ["--catalog", _write(folder, "catalog.json", catalog(config, streams, sync_mode))]
         if state is not None:
             arguments += ["--state", _write(folder, "state.json", _state_file(state))]
         sync = Sync()

@@ -35,6 +35,8 @@ class Answer:
     cut_after: int | None = None
     # Close the connection without a word.
     reset: bool = False
+    # Say nothing for so many seconds first.
+    delay: float = 0.0
 
     @property
     def rows(self) -> Any:
@@ -62,6 +64,7 @@ class Proxy:
         self.prefix = prefix.rstrip("/")
         self.log: list[Request] = []
         self.lock = threading.Lock()
+        self.closing = threading.Event()
         handler = type("Handler", (_Handler,), {"proxy": self})
         self._server = _Server(("127.0.0.1", 0), handler)
         self._server.tls = tls
@@ -81,6 +84,7 @@ class Proxy:
         self._server.serve_forever(poll_interval=0.05)
 
     def close(self) -> None:
+        self.closing.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -163,6 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
             connection.close()
 
     def _send(self, answer: Answer) -> None:
+        self.proxy.closing.wait(answer.delay)
         if answer.reset:
             self.close_connection = True
             self.connection.close()
