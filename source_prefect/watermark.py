@@ -36,6 +36,12 @@ class Watermark:
             if self._limit is None:
                 self._limit = server_time
 
+    @property
+    def scan_start(self) -> datetime | None:
+        """The server's clock at the scan's first answer, to the second below; None where no answer had a `Date`."""
+        with self._lock:
+            return self._limit
+
     def see(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Take in the rows of a page that has just arrived."""
         updated = [at for row in rows if (at := parse_time(row.get(self._column)))]

@@ -14,6 +14,7 @@ from airbyte_cdk.sources.declarative.requesters.requester import Requester
 from airbyte_cdk.sources.declarative.retrievers import Retriever
 from airbyte_cdk.sources.streams.concurrent.cursor import ConcurrentCursor, Cursor
 from airbyte_cdk.sources.streams.core import StreamData
+from airbyte_cdk.sources.streams.http.exceptions import BaseBackoffException
 from airbyte_cdk.sources.types import Config, Record, StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
@@ -53,6 +54,8 @@ class PrefectRetriever(Retriever):
     envelope: str = ""
     start_datetime: str = ""
     _known: frozenset[str] = field(init=False, default=frozenset())
+    # Why the stream cannot be read, once all retries of a request have failed.
+    _given_up: AirbyteTracedException | None = field(init=False, default=None)
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         self._limit = int(self.config.get("page_size") or DEFAULT_PAGE_SIZE)
@@ -75,8 +78,7 @@ class PrefectRetriever(Retriever):
         """
         while True:
             limit = min(self._limit, body.get("limit", self._limit))
-            response = self.requester.send_request(path=path, request_body_json={**body, "limit": limit})
-            assert response is not None  # noqa: S101  (the CDK's type; only a missing answer could be None)
+            response = self._send(path, {**body, "limit": limit})
             if response.status_code != requests.codes.unprocessable:
                 break
             self._shrink_pages(response, limit)
@@ -115,6 +117,24 @@ class PrefectRetriever(Retriever):
         if not self._known:
             self._known = frozenset(records_schema.get("properties", {}))
 
+    def _send(self, path: str | None, body: Mapping[str, Any]) -> requests.Response:
+        if self._given_up:
+            # Half a minute of retries in each of the windows that are left would help nobody.
+            raise self._given_up
+        try:
+            response = self.requester.send_request(path=path, request_body_json=body)
+        except AirbyteTracedException as error:
+            if not isinstance(error.__context__, BaseBackoffException):
+                raise
+            # The CDK would put "please see logs" in front of the reason.
+            message = f"The stream {self.name} gave up after several tries. {error.__context__}"
+            self._given_up = AirbyteTracedException(
+                message=message, internal_message=message, failure_type=error.failure_type
+            )
+            raise self._given_up from error
+        assert response is not None  # noqa: S101  (the CDK's type; only a missing answer could be None)
+        return response
+
     def _shrink_pages(self, response: requests.Response, limit: int) -> None:
         detail = _detail(response)
         allowed = re.search(r"Invalid limit: must be less than or equal to (\d+)", detail)
@@ -150,13 +170,22 @@ class TableRetriever(PrefectRetriever):
     A first sync reads them in the order of their creation, which no later change disturbs. A later one reads
     the newest changes first and stops at the cursor, so that its price is that of what changed. Where
     `updated_with` names a list inside the row (a deployment's schedules), whose changes do not move the row's
-    own `updated`, every sync reads all rows, and the row counts as updated at the latest of both.
+    own `updated`, every sync reads all rows, and the row counts as updated at the latest of both. A part that
+    is deleted leaves no time behind: the stream's state remembers how many parts each row had, and a row that has
+    fewer counts as updated when the sync began.
 
     `since_start_date` leaves out what was created before the config's `start_date`.
     """
 
     since_start_date: bool = False
     updated_with: str = ""
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters)
+        state = self.cursor.state if self.cursor else {}
+        # By the first half of the id, which is enough to tell rows apart.
+        self._parts_before: Mapping[str, int] = state.get(self.updated_with) or {}
+        self._parts: dict[str, int] = {}
 
     def read_records(
         self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
@@ -175,6 +204,9 @@ class TableRetriever(PrefectRetriever):
             yield from self.emit(row for row in rows if self._wanted(row, changed_since))
             if rows and oldest and (at := parse_time(rows[-1].get(order))) and at < oldest:
                 break
+        if self.cursor and self.updated_with:
+            # The cursor keeps what else is in the state.
+            self.cursor.state[self.updated_with] = self._parts
         self.advance(stream_slice, self._watermark.value)
 
     @property
@@ -195,3 +227,8 @@ class TableRetriever(PrefectRetriever):
         parts = [part for part in row.get(self.updated_with) or [] if isinstance(part, dict)]
         if updated := latest(part.get("updated") for part in [row, *parts]):
             row["updated"] = updated
+        half_id = str(row.get("id"))[:18]
+        if len(parts) < self._parts_before.get(half_id, 0) and self._watermark.scan_start:
+            row["updated"] = format_time(self._watermark.scan_start)
+        if parts:
+            self._parts[half_id] = len(parts)
