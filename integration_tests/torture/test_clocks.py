@@ -1,0 +1,71 @@
+"""The connector's clock and the server's differ: no row is lost and no stream ends early."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+import time_machine
+
+from devtools.bulk import history, insert_flow_runs
+from devtools.connector import read_here
+from devtools.faults import impatient
+from devtools.server import PrefectServer
+from integration_tests.torture.destination import Destination, differences, snapshot
+from integration_tests.torture.world import World
+from source_prefect.components import retrievers, runs
+
+MINUTES, DAY, WEEKS = timedelta(minutes=10), timedelta(days=1), timedelta(days=20)
+
+
+@pytest.fixture(autouse=True)
+def sharp(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Without the five minutes that every sync reads again: they would hide a wrong cursor."""
+    monkeypatch.setattr(retrievers, "IN_FLIGHT", timedelta(0))
+    monkeypatch.setattr(runs, "IN_FLIGHT", timedelta(0))
+    with impatient():
+        yield
+
+
+@pytest.mark.parametrize("ahead", [-WEEKS, -DAY, -MINUTES, MINUTES, DAY, WEEKS], ids=str)
+def test_a_clock_that_is_wrong_changes_nothing(server: PrefectServer, ahead: timedelta) -> None:
+    now = datetime.now(timezone.utc)
+    world = World(server, ahead // MINUTES)
+    world.change(40)
+    flow = server.post("flows/", {"name": f"clock-{ahead}"})["id"]
+    insert_flow_runs(server.database, flow, history(20, until=now, every=timedelta(days=2)))
+    destination = Destination()
+    for _ in range(3):
+        before = snapshot(server)
+        with time_machine.travel(datetime.now(timezone.utc) + ahead, tick=True):
+            destination.load(read_here(config(server), state=destination.state).ok())
+        assert differences(destination, before, snapshot(server)) == []
+        world.change(15)
+
+
+def test_a_clock_that_is_set_right_between_two_syncs_changes_nothing(server: PrefectServer) -> None:
+    world = World(server, 77)
+    destination = Destination()
+    for ahead in (DAY, timedelta(0), -DAY, MINUTES, -MINUTES):
+        world.change(20)
+        before = snapshot(server)
+        with time_machine.travel(datetime.now(timezone.utc) + ahead, tick=True):
+            destination.load(read_here(config(server), state=destination.state).ok())
+        assert differences(destination, before, snapshot(server)) == []
+
+
+def test_a_clock_that_is_weeks_behind_is_named_in_the_error(server: PrefectServer) -> None:
+    World(server, 78).change(30)
+    destination = Destination()
+    before = snapshot(server)
+    with time_machine.travel(datetime.now(timezone.utc) - timedelta(days=40), tick=True):
+        destination.load(read_here(config(server)).ok())
+        sync = read_here(config(server), ["flow_runs"], state=destination.state)
+    assert differences(destination, before, snapshot(server)) == []
+    assert sync.exit_code == 1
+    assert "Set the clock right." in sync.errors[0]["message"]
+    assert sync.errors[0]["failure_type"] == "config_error"
+
+
+def config(server: PrefectServer) -> dict[str, Any]:
+    return {"connection": {"type": "server", "api_url": server.url}, "page_size": 7}

@@ -1,0 +1,50 @@
+"""The model: whatever happens on the server, the destination says the same after each sync."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from devtools.connector import read_here
+from devtools.faults import impatient
+from devtools.server import PrefectServer
+from integration_tests.torture.destination import Destination, Row, differences, snapshot
+from integration_tests.torture.effort import FACTOR, seeds
+from integration_tests.torture.world import World
+from source_prefect.components import retrievers, runs
+from source_prefect.times import parse_time
+
+LOOKBACK = timedelta(seconds=5)
+
+
+@pytest.fixture(autouse=True)
+def sharp(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Without the five minutes that every sync reads again: in them lies all that a test does, it would hide a gap."""
+    monkeypatch.setattr(retrievers, "IN_FLIGHT", timedelta(0))
+    monkeypatch.setattr(runs, "IN_FLIGHT", timedelta(0))
+    with impatient():
+        yield
+
+
+def edited_late(stream: str, raw: Row) -> bool:
+    """The exception that the documentation names: a finished run, edited longer after its end than the lookback."""
+    ended, updated = parse_time(raw.get("end_time")), parse_time(raw.get("updated"))
+    return bool(stream.endswith("_runs") and ended and updated and updated > ended + LOOKBACK)
+
+
+@pytest.mark.parametrize("seed", seeds(2))
+def test_after_each_sync_the_destination_equals_the_server(server: PrefectServer, seed: int) -> None:
+    print(f"SEED={seed}")
+    world = World(server, seed)
+    destination = Destination()
+    config = {
+        "connection": {"type": "server", "api_url": server.url},
+        "lookback_window": f"PT{LOOKBACK.seconds}S",
+        "page_size": 7,
+    }
+    for sync in range(10 * FACTOR):
+        world.change(20)
+        before = snapshot(server)
+        destination.load(read_here(config, state=destination.state).ok())
+        assert differences(destination, before, snapshot(server), edited_late) == [], f"SEED={seed}, sync {sync}"
+    print(f"{sum(world.done.values())} operations: {dict(world.done)}")

@@ -1,0 +1,79 @@
+"""Rows that come, go and change between two pages of one scan: nothing that exists throughout is missed."""
+
+import random
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from devtools.bulk import history, insert_flow_runs
+from devtools.connector import read_here
+from devtools.faults import impatient
+from devtools.proxy import Answer, Forward, Request, proxy
+from devtools.server import PrefectServer
+from integration_tests.torture.destination import STREAMS, Destination, differences, snapshot
+from integration_tests.torture.effort import FACTOR, seeds
+from integration_tests.torture.world import World
+
+
+@pytest.fixture(autouse=True)
+def soon() -> Iterator[None]:
+    with impatient():
+        yield
+
+
+class Meddler:
+    """Changes the server before it lets a request through, at about every other one."""
+
+    def __init__(self, world: World, seed: int) -> None:
+        self._world = world
+        self._random = random.Random(seed)
+        self._lock = threading.Lock()
+        self.changes = 0
+
+    def __call__(self, request: Request, forward: Forward) -> Answer:
+        with self._lock:
+            if request.path.endswith("/filter") and self._random.random() < 0.5:
+                count = self._random.randrange(1, 4)
+                self._world.change(count)
+                self.changes += count
+            return forward(request)
+
+
+@pytest.mark.parametrize("seed", seeds(2))
+def test_what_changes_during_a_scan_is_read_then_or_by_the_next_sync(server: PrefectServer, seed: int) -> None:
+    print(f"SEED={seed}")
+    world = World(server, seed)
+    world.change(60)
+    flow = server.post("flows/", {"name": f"weekly-{seed}"})["id"]
+    insert_flow_runs(server.database, flow, history(40, until=datetime.now(timezone.utc), every=timedelta(days=3)))
+    meddler = Meddler(world, seed)
+    destination = Destination()
+    for _ in range(3 * FACTOR):
+        before = snapshot(server)
+        with proxy(server.url, meddler) as between:
+            sync = read_here(config(between.url), state=destination.state).ok()
+        after = snapshot(server)
+        destination.load(sync)
+        # What nobody touched is there, whether this sync brought it or one before.
+        assert differences(destination, before, after) == [], f"SEED={seed}"
+        assert_read_once(sync.records, before, after)
+        # What was touched is there when the server has come to rest.
+        destination.load(read_here(config(server.url), state=destination.state).ok())
+        assert differences(destination, after, snapshot(server)) == [], f"SEED={seed}"
+    assert meddler.changes > 20, "too few changes for a test"
+    print(f"{meddler.changes} changes within scans: {dict(world.done)}")
+
+
+def assert_read_once(records: dict[str, list[dict[str, Any]]], before: Any, after: Any) -> None:
+    for stream in STREAMS:
+        ids = [row["id"] for row in records[stream]]
+        untouched = {id_ for id_, row in after[stream].items() if before[stream].get(id_) == row}
+        twice = [id_ for id_ in untouched if ids.count(id_) > 1]
+        assert twice == [], f"{stream}: read twice"
+
+
+def config(url: str) -> dict[str, Any]:
+    return {"connection": {"type": "server", "api_url": url}, "page_size": 4, "num_workers": 4}
