@@ -16,6 +16,11 @@ def json_text(value: Any) -> str:
         return json.dumps(value, separators=(",", ":"))
 
 
+def objects_in(value: Any) -> list[dict[str, Any]]:
+    """The objects of a list; none where it is something else."""
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
 class Flattener:
     """Makes one flat row of a record.
 

@@ -6,7 +6,7 @@ from typing import Any
 from airbyte_cdk.sources.declarative.transformations import RecordTransformation
 from airbyte_cdk.sources.types import Config, StreamSlice, StreamState
 
-from source_prefect.flatten import Flattener
+from source_prefect.flatten import Flattener, objects_in
 
 
 class RowTransformation(RecordTransformation):
@@ -68,16 +68,18 @@ class DescribeSchedule(RowTransformation):
     """
 
     def change(self, record: dict[str, Any]) -> None:
-        active = [entry for entry in record.get("schedules") or [] if entry.get("active")]
-        record["schedule"] = _schedule_text(active[0].get("schedule") or {}) if active else None
+        active = [entry for entry in objects_in(record.get("schedules")) if entry.get("active")]
+        record["schedule"] = _schedule_text(active[0].get("schedule")) if active else None
         record["is_schedule_active"] = bool(active) and not record.get("paused")
 
 
-def _schedule_text(schedule: dict[str, Any]) -> str | None:
+def _schedule_text(schedule: Any) -> str | None:
     """The cron, `every 3600s`, or the rrule."""
+    if not isinstance(schedule, dict):
+        return None
     interval = schedule.get("interval")
-    if interval is not None:
-        return f"every {interval:g}s"
+    if isinstance(interval, int | float):
+        return f"every {interval:.15g}s"
     return schedule.get("cron") or schedule.get("rrule")
 
 

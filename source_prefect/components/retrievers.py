@@ -19,6 +19,7 @@ from airbyte_cdk.sources.types import Config, Record, StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_prefect.components.http import read_rows, server_date
+from source_prefect.flatten import objects_in
 from source_prefect.paging import Page, Row, offset_walk, time_key
 from source_prefect.progress import Progress
 from source_prefect.times import format_time, latest, parse_time
@@ -224,7 +225,7 @@ class TableRetriever(PrefectRetriever):
         )
 
     def _take_over_updated(self, row: Row) -> None:
-        parts = [part for part in row.get(self.updated_with) or [] if isinstance(part, dict)]
+        parts = objects_in(row.get(self.updated_with))
         if updated := latest(part.get("updated") for part in [row, *parts]):
             row["updated"] = updated
         half_id = str(row.get("id"))[:18]
