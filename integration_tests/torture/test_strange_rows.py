@@ -60,6 +60,8 @@ def changed(change: Callable[[Row], None], table: str) -> Callable[[Request, For
 
 def odd_run(row: Row) -> None:
     row.update(ODDITIES.get(row["name"], ({}, {}))[0])
+    if row["name"] == "unknown state":
+        row["state"]["type"] = "HIBERNATING"
     if row["name"] == "without updated":
         del row["updated"]
     if row["name"] == "without id":
