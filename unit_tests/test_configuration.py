@@ -102,17 +102,23 @@ def without(config: dict[str, Any], field: str) -> dict[str, Any]:
         ),
         (
             server(custom_headers=[{"name": "X-Key", "value": "v"}, {"name": "X Key", "value": "v"}]),
-            "connection.custom_headers[1].name must be the name of a header, such as CF-Access-Client-Id.",
+            "connection.custom_headers: 'X Key' is no name of a header, such as CF-Access-Client-Id.",
         ),
         (
             server(custom_headers=[{"name": "X-Key"}]),
-            "connection.custom_headers[0].value must be the value of the header, in letters that a header can hold.",
+            "connection.custom_headers: the value of X-Key is empty, or has a line break or a letter that no header "
+            "can hold.",
         ),
         (
             server(custom_headers=[{"name": "content-type", "value": "text/plain"}]),
-            "connection.custom_headers[0].name is content-type, which the connector sets itself: "
-            "leave this header out.",
+            "connection.custom_headers: content-type describes the body of a request, and cannot be changed.",
         ),
+        (
+            server(custom_headers=[{"name": "X-Key", "value": 7}]),
+            "connection.custom_headers[0].value must be text, not a number.",
+        ),
+        (server(verify_tls="no"), "connection.verify_tls must be true or false, not text."),
+        (server(ca_certificate=["PEM"]), "connection.ca_certificate must be text, not a list."),
         (
             server() | {"start_date": "yesterday"},
             "start_date is 'yesterday'; it must look like 2026-01-01 or 2026-01-01T00:00:00Z.",
@@ -158,11 +164,8 @@ def test_a_wrong_config_gets_one_sentence_that_names_the_field(config: dict[str,
     ],
 )
 def test_an_address_of_a_server_is_understood_however_it_is_written(given_url: str, api_url: str, ui_url: str) -> None:
-    assert normalize(server(api_url=given_url)) == {
-        "connection": {"type": "server", "api_url": given_url.strip(), "auth_string": "", "custom_headers": []},
-        "api_url": api_url,
-        "ui_url": ui_url,
-    }
+    ready = normalize(server(api_url=given_url))
+    assert (ready["api_url"], ready["ui_url"]) == (api_url, ui_url)
 
 
 def test_blanks_around_what_was_pasted_are_dropped() -> None:
