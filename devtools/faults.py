@@ -15,6 +15,7 @@ from unittest.mock import patch
 from requests.adapters import HTTPAdapter
 
 from devtools.proxy import Answer, Forward, Request
+from source_prefect.gate import Gate
 
 Fault = Callable[[Answer], Answer]
 
@@ -105,7 +106,7 @@ class RandomFaults:
 @contextmanager
 def impatient() -> Iterator[None]:
     """Cut the connector's waits short, in this process: it does all that it does otherwise, only sooner."""
-    sleep, send = time.sleep, HTTPAdapter.send
+    sleep, send, close = time.sleep, HTTPAdapter.send, Gate.close
 
     def send_soon(self: HTTPAdapter, *args: Any, **kwargs: Any) -> Any:
         if isinstance(kwargs.get("timeout"), tuple):  # as the connector sets it; a test's own client does not
@@ -115,5 +116,6 @@ def impatient() -> Iterator[None]:
     with (
         patch("time.sleep", lambda seconds: sleep(min(seconds, LONGEST_SLEEP))),
         patch.object(HTTPAdapter, "send", send_soon),
+        patch.object(Gate, "close", lambda self, seconds: close(self, min(seconds, LONGEST_SLEEP))),
     ):
         yield

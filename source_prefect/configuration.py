@@ -175,7 +175,7 @@ def _custom_headers(headers: Any) -> list[dict[str, Any]]:
 def _custom_header(header: Any, path: str) -> dict[str, Any]:
     if not isinstance(header, Mapping):
         raise ConfigError(f"{path} must be an object with a name and a value, not {_kind(header)}.")
-    return {**header, **{name: _text(header, name, f"{path}.") for name in ("name", "value")}}
+    return {**header, **{name: _text(header, name, f"{path}.", lines=True) for name in ("name", "value")}}
 
 
 def _address(api_url: Any, text: str) -> str:

@@ -21,7 +21,9 @@ def server_headers(connection: Mapping[str, Any]) -> dict[str, str]:
     for header in connection.get("custom_headers") or []:
         name, value = str(header.get("name") or "").strip(), str(header.get("value") or "").strip()
         if not _NAME.fullmatch(name):
-            raise ValueError(f"custom_headers: {name!r} is no name of a header, such as CF-Access-Client-Id.")
+            raise ValueError(
+                f"custom_headers: {name!r} is no name of a header. It should look like CF-Access-Client-Id."
+            )
         if name.lower() in _OF_THE_BODY:
             raise ValueError(f"custom_headers: {name} describes the body of a request, and cannot be changed.")
         if not _VALUE.fullmatch(value):

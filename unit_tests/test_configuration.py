@@ -102,7 +102,7 @@ def without(config: dict[str, Any], field: str) -> dict[str, Any]:
         ),
         (
             server(custom_headers=[{"name": "X-Key", "value": "v"}, {"name": "X Key", "value": "v"}]),
-            "connection.custom_headers: 'X Key' is no name of a header, such as CF-Access-Client-Id.",
+            "connection.custom_headers: 'X Key' is no name of a header. It should look like CF-Access-Client-Id.",
         ),
         (
             server(custom_headers=[{"name": "X-Key"}]),

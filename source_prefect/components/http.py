@@ -216,11 +216,11 @@ def _meaning(response: requests.Response, envelope: str) -> ErrorResolution:
         )
     if status == requests.codes.forbidden:
         return _config_error(
-            f"Prefect gave no access (403) to {url}. Check the account and workspace ids, and what the key may read; "
-            "for a Prefect Server, whether a proxy in front of it wants custom headers."
+            f"Prefect gave no access (403) to {url}. {_right_ids(url)}Check what the key may read; for a Prefect "
+            "Server, whether a proxy in front of it wants custom headers."
         )
     if status in (requests.codes.not_found, requests.codes.method_not_allowed) or 300 <= status < 400:
-        return _config_error(f"There is no Prefect API at {url} ({status}). {RIGHT_ADDRESS}")
+        return _config_error(f"There is no Prefect API at {url} ({status}). {_right_ids(url) or RIGHT_ADDRESS}".strip())
     if status == requests.codes.unprocessable:
         return ErrorResolution(
             ResponseAction.IGNORE, None, f"Prefect refused a request to {url} (422): {response.text[:500]}"
@@ -238,6 +238,11 @@ def _meaning(response: requests.Response, envelope: str) -> ErrorResolution:
         FailureType.system_error,
         f"Prefect answered {status} at {url}: {response.text[:500]}",
     )
+
+
+def _right_ids(url: str) -> str:
+    """What may be wrong with the ids in an address of Prefect Cloud. Both are UUIDs: only Cloud can tell them apart."""
+    return "Check account_id and workspace_id: is one mistyped, or are they swapped? " if "/accounts/" in url else ""
 
 
 def _unreadable(response: requests.Response, error: ValueError) -> ErrorResolution:
