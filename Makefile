@@ -5,7 +5,7 @@ DATABASE ?= demo/prefect.duckdb
 PAGE ?= report.html
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report test lint unit integration browser test-pythons test-versions constraints clean
+.PHONY: help install demo report test lint unit integration browser torture test-pythons test-versions constraints clean
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,9 @@ browser: install ## Installs Chromium, which looks at the report in a test, wher
 
 test-pythons: install ## Unit tests, spec and check on every supported Python that is there
 	$(BIN)/python -m devtools.pythons
+
+torture: install ## Tries the promises for long: TORTURE=10 times the work of CI, with new seeds
+	TORTURE=$(or $(TORTURE),10) $(BIN)/python -m pytest integration_tests/torture
 
 test-versions: install ## Tests against other versions of Prefect, each in an environment of its own (VERSIONS="3.0.11 3.9.1")
 	$(BIN)/python -m devtools.versions $(VERSIONS)

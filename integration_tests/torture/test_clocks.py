@@ -12,6 +12,7 @@ from devtools.connector import read_here
 from devtools.faults import impatient
 from devtools.server import PrefectServer
 from integration_tests.torture.destination import Destination, differences, snapshot
+from integration_tests.torture.effort import FACTOR
 from integration_tests.torture.world import World
 from source_prefect.components import retrievers, runs
 
@@ -27,7 +28,7 @@ def sharp(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("ahead", [-WEEKS, -DAY, -MINUTES, MINUTES, DAY, WEEKS], ids=str)
+@pytest.mark.parametrize("ahead", [-DAY, -MINUTES, MINUTES, DAY, *([-WEEKS, WEEKS] if FACTOR > 1 else [])], ids=str)
 def test_a_clock_that_is_wrong_changes_nothing(server: PrefectServer, ahead: timedelta) -> None:
     now = datetime.now(timezone.utc)
     world = World(server, ahead // MINUTES)
@@ -35,7 +36,7 @@ def test_a_clock_that_is_wrong_changes_nothing(server: PrefectServer, ahead: tim
     flow = server.post("flows/", {"name": f"clock-{ahead}"})["id"]
     insert_flow_runs(server.database, flow, history(20, until=now, every=timedelta(days=2)))
     destination = Destination()
-    for _ in range(3):
+    for _ in range(2 + FACTOR):
         before = snapshot(server)
         with time_machine.travel(datetime.now(timezone.utc) + ahead, tick=True):
             destination.load(read_here(config(server), state=destination.state).ok())
@@ -68,4 +69,4 @@ def test_a_clock_that_is_weeks_behind_is_named_in_the_error(server: PrefectServe
 
 
 def config(server: PrefectServer) -> dict[str, Any]:
-    return {"connection": {"type": "server", "api_url": server.url}, "page_size": 7}
+    return {"connection": {"type": "server", "api_url": server.url}, "page_size": 20}

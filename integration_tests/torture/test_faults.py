@@ -13,13 +13,13 @@ from devtools.faults import FAULTS, Fault, RandomFaults, impatient
 from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on, proxy
 from devtools.server import PrefectServer
 from integration_tests.torture.destination import STREAMS, Destination, differences, snapshot
-from integration_tests.torture.effort import FACTOR, seeds
+from integration_tests.torture.effort import FACTOR, report, seeds
 from integration_tests.torture.world import World
 
 PAGE_SIZE = 3
 
 # Each takes some seconds; a long run tries them all.
-PERSISTENT = sorted(set(FAULTS) - {"late"}) if FACTOR > 1 else ["429 in seconds", "503", "cut short", "object"]
+PERSISTENT = sorted(set(FAULTS) - {"late"}) if FACTOR > 1 else ["503", "object"]
 
 
 @pytest.fixture(scope="module")
@@ -59,15 +59,15 @@ def rows_of(sync: Sync) -> dict[str, list[str]]:
     }
 
 
-@pytest.mark.parametrize("seed", seeds(2 * FACTOR))
+@pytest.mark.parametrize("seed", seeds(FACTOR))
 def test_with_one_answer_in_five_spoilt_a_sync_reads_exactly_the_rows_of_a_clean_one(between: Proxy, seed: int) -> None:
     clean = read_here(config_of(between)).ok()
     faults = RandomFaults(seed)
     between.behaviour = faults
     spoilt = read_here(config_of(between)).ok()
-    assert rows_of(spoilt) == rows_of(clean), f"SEED={seed}"
+    assert rows_of(spoilt) == rows_of(clean)
     assert sum(faults.seen.values()) > 20, "too few faults for a test"
-    print(f"SEED={seed}: {len(between.log)} requests, {sum(faults.seen.values())} faults: {dict(faults.seen)}")
+    report(f"faults, seed {seed}: {len(between.log)} requests, {sum(faults.seen.values())} faults {dict(faults.seen)}")
 
 
 @pytest.mark.parametrize("name", PERSISTENT)

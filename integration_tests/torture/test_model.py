@@ -9,11 +9,12 @@ from devtools.connector import read_here
 from devtools.faults import impatient
 from devtools.server import PrefectServer
 from integration_tests.torture.destination import Destination, Row, differences, snapshot
-from integration_tests.torture.effort import FACTOR, seeds
+from integration_tests.torture.effort import FACTOR, report, seeds
 from integration_tests.torture.world import World
 from source_prefect.components import retrievers, runs
 from source_prefect.times import parse_time
 
+SYNCS = 10 if FACTOR == 1 else 40
 LOOKBACK = timedelta(seconds=5)
 
 
@@ -32,9 +33,8 @@ def edited_late(stream: str, raw: Row) -> bool:
     return bool(stream.endswith("_runs") and ended and updated and updated > ended + LOOKBACK)
 
 
-@pytest.mark.parametrize("seed", seeds(2))
+@pytest.mark.parametrize("seed", seeds(FACTOR))
 def test_after_each_sync_the_destination_equals_the_server(server: PrefectServer, seed: int) -> None:
-    print(f"SEED={seed}")
     world = World(server, seed)
     destination = Destination()
     config = {
@@ -42,9 +42,9 @@ def test_after_each_sync_the_destination_equals_the_server(server: PrefectServer
         "lookback_window": f"PT{LOOKBACK.seconds}S",
         "page_size": 7,
     }
-    for sync in range(10 * FACTOR):
-        world.change(20)
+    for sync in range(SYNCS):
+        world.change(30)
         before = snapshot(server)
         destination.load(read_here(config, state=destination.state).ok())
-        assert differences(destination, before, snapshot(server), edited_late) == [], f"SEED={seed}, sync {sync}"
-    print(f"{sum(world.done.values())} operations: {dict(world.done)}")
+        assert differences(destination, before, snapshot(server), edited_late) == [], f"sync {sync}"
+    report(f"model, seed {seed}: {SYNCS} syncs, {sum(world.done.values())} operations {dict(world.done)}")
