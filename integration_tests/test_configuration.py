@@ -26,6 +26,7 @@ AUTH_STRING = 'admin:pa"ss w/örd'
 TOKEN = "token-of-the-proxy"
 
 FLOWS = {"name": "flows"}
+FAR = "2999-01-01T00:00:00.000000Z"
 
 Messages = list[dict[str, Any]]
 Command = Callable[..., tuple[int, Messages, str]]
@@ -128,8 +129,16 @@ def test_a_missing_file_is_named() -> None:
                     "stream": {"stream_descriptor": {"name": "flows"}, "stream_state": {"updated": "soon"}},
                 }
             ],
-            "The state of the stream flows has 'soon' as its cursor `updated`, which is no time. "
-            "Reset the stream to read it from the beginning.",
+            "The state of the stream flows has 'soon' as its cursor `updated`, which is no time such as "
+            "2026-01-01T00:00:00.000000Z. Reset the stream to read it from the beginning.",
+        ),
+        (
+            [{"type": "STREAM", "stream": {"stream_descriptor": FLOWS, "stream_state": {"updated": "2026-01-01"}}}],
+            "The state of the stream flows has '2026-01-01' as its cursor `updated`, which is no time such as ",
+        ),
+        (
+            [{"type": "STREAM", "stream": {"stream_descriptor": FLOWS, "stream_state": {"updated": FAR}}}],
+            f"The last sync of flows came to {FAR}, but the clock of this machine says ",
         ),
         ('[{"type":', "The state is not valid: Could not read json file"),
         (["flows"], "The state is not valid: "),

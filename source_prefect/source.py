@@ -1,6 +1,8 @@
 import ast
 import logging
+import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,9 @@ from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarat
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_prefect.components.runs import HORIZON
 from source_prefect.configuration import ConfigError, normalize
-from source_prefect.times import parse_time
+from source_prefect.times import format_time, parse_time
 
 
 def manifest_path() -> Path:
@@ -99,6 +102,10 @@ class SourcePrefect(YamlDeclarativeSource):
             )
 
 
+# What the manifest's cursor can read.
+_CURSOR = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:?\d{2})")
+
+
 def config_error(message: str) -> AirbyteTracedException:
     """What the person who set up the connection can mend."""
     return AirbyteTracedException(message=message, internal_message=message, failure_type=FailureType.config_error)
@@ -113,12 +120,22 @@ def _problem(config: Mapping[str, Any]) -> str | None:
 
 
 def _check_state(state: list[AirbyteStateMessage]) -> None:
+    now = datetime.now(timezone.utc)
     for message in state:
         if message.stream is None or message.stream.stream_state is None:
             continue
+        name = message.stream.stream_descriptor.name
         cursor = vars(message.stream.stream_state).get("updated")
-        if cursor is not None and parse_time(cursor) is None:
+        if cursor is None:
+            continue
+        time = parse_time(cursor) if _CURSOR.fullmatch(str(cursor)) else None
+        if time is None:
             raise config_error(
-                f"The state of the stream {message.stream.stream_descriptor.name} has {cursor!r} as its cursor "
-                "`updated`, which is no time. Reset the stream to read it from the beginning."
+                f"The state of the stream {name} has {cursor!r} as its cursor `updated`, which is no time such as "
+                "2026-01-01T00:00:00.000000Z. Reset the stream to read it from the beginning."
+            )
+        if time > now + HORIZON:
+            raise config_error(
+                f"The last sync of {name} came to {cursor}, but the clock of this machine says {format_time(now)}. "
+                "Set the clock right. If it is, reset the stream."
             )

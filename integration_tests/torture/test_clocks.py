@@ -61,10 +61,11 @@ def test_a_clock_that_is_weeks_behind_is_named_in_the_error(server: PrefectServe
     before = snapshot(server)
     with time_machine.travel(datetime.now(timezone.utc) - timedelta(days=40), tick=True):
         destination.load(read_here(config(server)).ok())
-        sync = read_here(config(server), ["flow_runs"], state=destination.state)
+        sync = read_here(config(server), state=destination.state)
     assert differences(destination, before, snapshot(server)) == []
     assert sync.exit_code == 1
-    assert "Set the clock right." in sync.errors[0]["message"]
+    assert sync.errors[0]["message"].startswith("The last sync of flows came to ")
+    assert sync.errors[0]["message"].endswith(". Set the clock right. If it is, reset the stream.")
     assert sync.errors[0]["failure_type"] == "config_error"
 
 

@@ -80,6 +80,7 @@ def test_a_fault_that_persists_fails_its_stream_alone_and_the_next_sync_makes_it
     cursor = {message["stream"]["stream_descriptor"]["name"]: message for message in destination.state or []}
 
     between.behaviour = from_the_second_page(FAULTS[name])
+    asked = len(between.requests("flow_runs/filter"))
     broken = read_here(config_of(between), state=destination.state)
     assert broken.exit_code == 1
     assert {stream: statuses[-1] for stream, statuses in broken.statuses.items()} == {
@@ -92,6 +93,9 @@ def test_a_fault_that_persists_fails_its_stream_alone_and_the_next_sync_makes_it
     assert error["message"].startswith("The stream flow_runs gave up after several tries. ")
     assert between.origin.removeprefix("http://") in error["message"] or name == "cut short"
     assert "Exception" not in error["message"]
+
+    # Four windows at once have tried six times each; the others have not tried.
+    assert len(between.requests("flow_runs/filter")) - asked < 30
 
     destination.load(broken)
     between.behaviour = pass_on

@@ -1,12 +1,16 @@
 """The model: whatever happens on the server, the destination says the same after each sync."""
 
+import json
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from devtools.connector import read_here
-from devtools.faults import impatient
+from devtools.faults import FAULTS, RandomFaults, impatient
+from devtools.proxy import proxy
 from devtools.server import PrefectServer
 from integration_tests.torture.destination import Destination, Row, differences, snapshot
 from integration_tests.torture.effort import FACTOR, report, seeds
@@ -15,6 +19,7 @@ from source_prefect.components import retrievers, runs
 from source_prefect.times import parse_time
 
 SYNCS = 10 if FACTOR == 1 else 40
+FAST_FAULTS = {name: fault for name, fault in FAULTS.items() if name not in ("stall", "late")}
 LOOKBACK = timedelta(seconds=5)
 
 
@@ -37,14 +42,33 @@ def edited_late(stream: str, raw: Row) -> bool:
 def test_after_each_sync_the_destination_equals_the_server(server: PrefectServer, seed: int) -> None:
     world = World(server, seed)
     destination = Destination()
-    config = {
-        "connection": {"type": "server", "api_url": server.url},
+    config: dict[str, Any] = {
+        "connection": {"type": "server"},
         "lookback_window": f"PT{LOOKBACK.seconds}S",
         "page_size": 7,
     }
     for sync in range(SYNCS):
         world.change(30)
         before = snapshot(server)
-        destination.load(read_here(config, state=destination.state).ok())
+        with proxy(server.url, RandomFaults(seed, 0.05, FAST_FAULTS)) as between:
+            config["connection"]["api_url"] = between.url
+            destination.load(read_here(config, state=destination.state).ok())
         assert differences(destination, before, snapshot(server), edited_late) == [], f"sync {sync}"
     report(f"model, seed {seed}: {SYNCS} syncs, {sum(world.done.values())} operations {dict(world.done)}")
+
+
+def test_a_deleted_schedule_is_noticed_though_no_time_tells_of_it(server: PrefectServer) -> None:
+    """Prefect moves the `updated` of neither the deployment nor its other schedules."""
+    config = {"connection": {"type": "server", "api_url": server.url}}
+    flow = server.post("flows/", {"name": "scheduled"})["id"]
+    schedules = [{"active": True, "schedule": {"interval": days * 86400}} for days in (40, 50)]
+    changed = server.post("deployments/", {"name": "changed", "flow_id": flow, "schedules": schedules})["id"]
+    first = read_here(config, ["deployments"]).ok()
+    before = first.by_id("deployments")[changed]
+    kept, deleted = json.loads(before["schedules"])
+    threading.Event().wait(1.1)  # `Date`, by which the deletion is dated, has no fraction
+
+    server.delete(f"deployments/{changed}/schedules/{deleted['id']}")
+    row = read_here(config, ["deployments"], first.state).ok().by_id("deployments")[changed]
+    assert json.loads(row["schedules"]) == [kept]
+    assert row["updated"] > before["updated"], "a destination would keep the older row"

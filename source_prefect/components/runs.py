@@ -5,10 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.types import Record, StreamSlice
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_prefect.components.retrievers import IN_FLIGHT, PrefectRetriever, RequestRefusedError
 from source_prefect.components.windows import Window
@@ -24,6 +22,7 @@ TERMINAL_STATES = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
 UNFINISHED_STATES = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"]
 
 # How far the manifest lets the windows reach beyond the connector's clock (`end_datetime` of the runs' cursor).
+# `SourcePrefect` takes no state from beyond it: there would be no windows, and nothing would be read.
 HORIZON = timedelta(days=30)
 
 
@@ -57,12 +56,6 @@ class RunRetriever(PrefectRetriever):
         self._now = datetime.now(timezone.utc)
         self._lookback = lookback_window(self.config)
         self._start_date = parse_time(self.config.get("start_date"))
-        if self.since and self.since - self._lookback > self._now + HORIZON:
-            raise AirbyteTracedException(
-                message=f"The last sync of {self.name} came to {self.since}, but the clock of this machine says "
-                f"{self._now}. Set the clock right.",
-                failure_type=FailureType.config_error,
-            )
 
     def read_records(
         self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
