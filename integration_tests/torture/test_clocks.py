@@ -64,7 +64,7 @@ def test_a_clock_that_is_weeks_behind_is_named_in_the_error(server: PrefectServe
         sync = read_here(config(server), state=destination.state)
     assert differences(destination, before, snapshot(server)) == []
     assert sync.exit_code == 1
-    assert sync.errors[0]["message"].startswith("The last sync of flows came to ")
+    assert sync.errors[0]["message"].startswith("The last sync of ")
     assert sync.errors[0]["message"].endswith(". Set the clock right. If it is, reset the stream.")
     assert sync.errors[0]["failure_type"] == "config_error"
 
