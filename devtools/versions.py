@@ -18,7 +18,7 @@ PYTHON = ">=3.11,<3.13"
 # Tells the tests which version to start; without it, that of the development environment.
 VARIABLE = "TEST_PREFECT_VERSION"
 
-TESTS = ("integration_tests/versions", "integration_tests/test_incremental.py", "integration_tests/test_lineage.py")
+TESTS = ("integration_tests/versions", "integration_tests/test_incremental.py")
 # For servers that know Basic authentication.
 TESTS_SINCE_3_1 = ("integration_tests/test_connections.py", "integration_tests/test_tls.py")
 

@@ -28,19 +28,22 @@ def test_an_open_gate_lets_all_pass_at_once() -> None:
 def test_a_closed_gate_lets_one_go_ahead_and_the_others_after_it() -> None:
     gate = Gate()
     assert gate.close(0.3)
-    began = time.monotonic()
-    spans: list[tuple[float, float]] = []
+    closed = time.monotonic()
+    steps: list[str] = []
+    others = threading.Barrier(7, timeout=10)
 
     def request() -> None:
-        start = time.monotonic() - began
-        time.sleep(0.2)
-        spans.append((start, time.monotonic() - began))
+        if not steps:
+            steps.append("ahead")
+            assert time.monotonic() - closed >= 0.3
+            time.sleep(0.2)
+            steps.append("answered")
+        else:
+            steps.append("other")
+            others.wait()
 
     send_together(gate, 8, request)
-    ahead, *others = sorted(spans)
-    assert ahead[0] >= 0.3
-    assert all(start >= ahead[1] for start, _ in others)
-    assert max(start for start, _ in others) - ahead[1] < 0.15, "the others go together"
+    assert steps == ["ahead", "answered", *["other"] * 7]
 
 
 def test_refused_again_only_the_one_ahead_has_asked() -> None:

@@ -1,5 +1,6 @@
 """The same rows from every Prefect. `make test-versions` runs this against one server of each version."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -17,6 +18,8 @@ from integration_tests.seeding import STATE_TYPES, make_deployment, make_flow, m
 
 Rows = dict[str, dict[str, dict[str, Any]]]
 
+ORDERS = "shop.public.orders"
+
 # No run has ended by then.
 NEVER = {"end_time": {"before_": "1970-01-01T00:00:00Z"}}
 
@@ -24,7 +27,7 @@ NEVER = {"end_time": {"before_": "1970-01-01T00:00:00Z"}}
 @pytest.fixture(scope="module")
 def seeded(server: PrefectServer) -> PrefectServer:
     """Rows of every kind, by REST, for the client of one Prefect does not run flows on the server of another."""
-    flow_ids = [make_flow(server, f"flow-{n}", tags=["Ünïcode 🚀", "om-source:shop.public.orders"]) for n in range(7)]
+    flow_ids = [make_flow(server, f"flow-{n}", tags=["Ünïcode 🚀", f"om-source:{ORDERS}"]) for n in range(7)]
     for n in range(7):
         make_deployment(server, flow_ids[0], f"nightly-{n}", cron="0 2 * * *" if n else None)
     paused = make_deployment(server, flow_ids[1], "paused")
@@ -66,6 +69,15 @@ def test_a_first_sync_brings_whole_rows(seeded: PrefectServer, front: Proxy, pag
         assert {row_id: comparable(row) for row_id, row in sync.by_id(stream).items()} == expected[stream]
         assert len(sync.ids(stream)) == len(expected[stream]), "a row came twice"
         assert len(expected[stream]) > 6
+
+
+def test_lineage_comes_from_the_tags(front: Proxy) -> None:
+    """Deployments have their flow's edges; a flow without deployments has its own."""
+    rows = read_here(config_of(front), ["lineage"]).ok().records["lineage"]
+    edges = [(row["flow_name"], row.get("deployment_name"), row["source"], row.get("destination")) for row in rows]
+    nightly = [("flow-0", f"nightly-{n}", ORDERS, None) for n in range(7)]
+    without_deployment = [(f"flow-{n}", None, ORDERS, None) for n in range(2, 7)]
+    assert Counter(edges) == Counter([*nightly, ("flow-1", "paused", ORDERS, None), *without_deployment])
 
 
 @pytest.mark.parametrize("table", ["flow_runs", "task_runs"])
