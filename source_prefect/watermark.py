@@ -25,10 +25,15 @@ class Watermark:
     def __init__(self, column: str = "updated") -> None:
         self._column = column
         self._lock = threading.Lock()
-        self._monotonic = time.monotonic()
-        self._wall = time.time()
+        self._began: tuple[float, float] | None = None
         self._latest: datetime | None = None
         self._limit: datetime | None = None
+
+    def begin(self) -> None:
+        """The scan's first request is about to be sent. The first call counts."""
+        with self._lock:
+            if self._began is None:
+                self._began = time.monotonic(), time.time()
 
     def limit(self, server_time: datetime) -> None:
         """Never to pass this time. The first call counts."""
@@ -59,12 +64,9 @@ class Watermark:
                 return min(self._latest, self._limit)
             return self._latest
 
-    @property
-    def date(self) -> datetime | None:
-        """The time that `limit` was told: what lies before it is past on the server."""
-        with self._lock:
-            return self._limit
-
     def _elapsed(self) -> timedelta:
+        if self._began is None:
+            raise RuntimeError("rows came before the scan began")
+        monotonic, wall = self._began
         # A machine that slept stops its monotonic clock; too long a time is safe, too short is not.
-        return timedelta(seconds=max(time.monotonic() - self._monotonic, time.time() - self._wall))
+        return timedelta(seconds=max(time.monotonic() - monotonic, time.time() - wall))

@@ -25,6 +25,12 @@ def _row(time: datetime | None) -> dict[str, Any]:
     return {"id": "a", "updated": format_time(time) if time else None}
 
 
+def _begun() -> Watermark:
+    watermark = Watermark()
+    watermark.begin()
+    return watermark
+
+
 def _pass(clock: SimpleNamespace, seconds: float) -> None:
     clock.steady += seconds
     clock.wall += seconds
@@ -32,7 +38,7 @@ def _pass(clock: SimpleNamespace, seconds: float) -> None:
 
 @pytest.mark.usefixtures("clock")
 def test_without_a_row_there_is_no_time() -> None:
-    watermark = Watermark()
+    watermark = _begun()
     watermark.limit(NOON)
     watermark.see([])
     watermark.see([_row(None), {"updated": "soon"}, {}])
@@ -41,14 +47,14 @@ def test_without_a_row_there_is_no_time() -> None:
 
 @pytest.mark.usefixtures("clock")
 def test_it_is_the_latest_time_seen_at_the_start() -> None:
-    watermark = Watermark()
+    watermark = _begun()
     watermark.see([_row(NOON), _row(NOON - timedelta(hours=1))])
     assert watermark.value == NOON
 
 
 def test_what_is_seen_later_counts_less_the_time_that_has_passed(clock: SimpleNamespace) -> None:
     """A row that changed while the scan ran must not carry the cursor past others that did."""
-    watermark = Watermark()
+    watermark = _begun()
     watermark.see([_row(NOON)])
     _pass(clock, 60)
     watermark.see([_row(NOON + timedelta(seconds=59))])
@@ -58,7 +64,7 @@ def test_what_is_seen_later_counts_less_the_time_that_has_passed(clock: SimpleNa
 
 
 def test_it_does_not_go_back(clock: SimpleNamespace) -> None:
-    watermark = Watermark()
+    watermark = _begun()
     watermark.see([_row(NOON)])
     _pass(clock, 600)
     watermark.see([_row(NOON - timedelta(days=9))])
@@ -67,7 +73,7 @@ def test_it_does_not_go_back(clock: SimpleNamespace) -> None:
 
 @pytest.mark.usefixtures("clock")
 def test_a_row_dated_in_the_future_cannot_pass_the_date_of_the_first_answer() -> None:
-    watermark = Watermark()
+    watermark = _begun()
     watermark.limit(NOON)
     watermark.limit(NOON + timedelta(hours=5))
     watermark.see([_row(NOON + timedelta(days=365))])
@@ -75,8 +81,19 @@ def test_a_row_dated_in_the_future_cannot_pass_the_date_of_the_first_answer() ->
 
 
 def test_a_machine_that_slept_is_taken_at_its_longer_word(clock: SimpleNamespace) -> None:
-    watermark = Watermark()
+    watermark = _begun()
     clock.steady += 10
     clock.wall += 3_600
     watermark.see([_row(NOON)])
     assert watermark.value == NOON - timedelta(hours=1)
+
+
+def test_the_scan_begins_with_its_first_request(clock: SimpleNamespace) -> None:
+    """A stream may wait long for its turn; that time is not the scan's."""
+    watermark = Watermark()
+    _pass(clock, 600)
+    watermark.begin()
+    _pass(clock, 60)
+    watermark.begin()
+    watermark.see([_row(NOON)])
+    assert watermark.value == NOON - timedelta(seconds=60)

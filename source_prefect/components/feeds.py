@@ -64,7 +64,7 @@ class FeedRetriever(PrefectRetriever):
                 self._progress.add(rows, self.happened)
                 yield from self.emit(row for row in rows if self._is_new(row))
         # A window of the past is complete to its end, even if nothing happened there for a while.
-        reached = self._watermark.value if until is None else self._watermark.date
+        reached = self._watermark.value if until is None else self._watermark.scan_start
         self.advance(stream_slice, window.reached(reached, self._present))
 
     @abstractmethod

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import InitVar, dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import requests
@@ -55,7 +56,7 @@ class PrefectRetriever(Retriever):
     envelope: str = ""
     start_datetime: str = ""
     _known: frozenset[str] = field(init=False, default=frozenset())
-    # Why the stream cannot be read, once all retries of a request have failed.
+    # Why the stream cannot be read, once a request has failed for good.
     _given_up: AirbyteTracedException | None = field(init=False, default=None)
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
@@ -66,7 +67,7 @@ class PrefectRetriever(Retriever):
         start = InterpolatedString.create(self.start_datetime, parameters=parameters).eval(self.config)
         self._start = parse_time(start)
 
-    @property
+    @cached_property
     def since(self) -> datetime | None:
         """The cursor of the last sync; None in a first one."""
         since = self.cursor.start if isinstance(self.cursor, ConcurrentCursor) else None
@@ -122,10 +123,12 @@ class PrefectRetriever(Retriever):
         if self._given_up:
             # Half a minute of retries in each of the windows that are left would help nobody.
             raise self._given_up
+        self._watermark.begin()
         try:
             response = self.requester.send_request(path=path, request_body_json=body)
         except AirbyteTracedException as error:
             if not isinstance(error.__context__, BaseBackoffException):
+                self._given_up = error
                 raise
             # The CDK would put "please see logs" in front of the reason.
             message = f"The stream {self.name} gave up after several tries. {error.__context__}"
@@ -201,6 +204,7 @@ class TableRetriever(PrefectRetriever):
         ):
             for row in rows:
                 self._take_over_updated(row)
+            self._watermark.see(rows)
             self._progress.add(rows, order)
             yield from self.emit(row for row in rows if self._wanted(row, changed_since))
             if rows and oldest and (at := parse_time(rows[-1].get(order))) and at < oldest:
