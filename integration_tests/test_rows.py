@@ -71,7 +71,7 @@ def schemas(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def test_an_empty_workspace_is_synced(sync_of_nothing: Sync) -> None:
-    assert sync_of_nothing.ok().records == {}
+    assert not any(sync_of_nothing.ok().records.values())
     assert {*map(tuple, sync_of_nothing.statuses.values())} == {("STARTED", "COMPLETE")}
     assert sync_of_nothing.statuses.keys() >= set(STREAMS)
 
