@@ -72,7 +72,7 @@ class TimeWalk:
         last = page.rows[-1][self._field]
         if page.rows[0].get(self._field) == last:
             yield from self._whole_instant(last)
-            self.before = self._just_before(last)
+            self.before = format_time(_time(last) - ONE_MICROSECOND)
             self.border = frozenset()
         else:
             yield self._fresh(page.rows)
@@ -96,13 +96,6 @@ class TimeWalk:
                     f"Asked for rows with {self._field} at or before {self.before}, the server sent one with "
                     f"{page.rows[0].get(self._field)!r}."
                 )
-
-    @staticmethod
-    def _just_before(at: str) -> str:
-        time = parse_time(at)
-        if time is None:  # pragma: no cover  (_check has parsed it)
-            raise ValueError(at)
-        return format_time(time - ONE_MICROSECOND)
 
 
 def time_key(field: str) -> Callable[[Row], datetime | None]:

@@ -202,9 +202,10 @@ class TableRetriever(PrefectRetriever):
         for rows in offset_walk(
             lambda offset: self.fetch(sort=f"{order.upper()}_DESC", offset=offset), time_key(order)
         ):
-            for row in rows:
-                self._take_over_updated(row)
-            self._watermark.see(rows)
+            if self.updated_with:
+                for row in rows:
+                    self._take_over_updated(row)
+                self._watermark.see(rows)
             self._progress.add(rows, order)
             yield from self.emit(row for row in rows if self._wanted(row, changed_since))
             if rows and oldest and (at := parse_time(rows[-1].get(order))) and at < oldest:

@@ -218,9 +218,10 @@ class RunRetriever(PrefectRetriever):
 
     def _changed(self, row: Row) -> bool:
         """Whether a row is to be emitted: all are in a first sync, later those that may have changed since."""
-        expected = parse_time(row.get("expected_start_time"))
-        if self._start_date and expected and expected < self._start_date:
-            return False
+        if self._start_date:
+            expected = parse_time(row.get("expected_start_time"))
+            if expected and expected < self._start_date:
+                return False
         if self.since is None:
             return True
         updated = parse_time(row.get("updated"))
