@@ -123,10 +123,7 @@ def read(
 ) -> Sync:
     """One sync, whatever comes of it. `started` is handed the process, to do to it what it likes."""
     with tempfile.TemporaryDirectory() as folder:
-        arguments = ["--config", _write(folder, "config.json", config)]
-        arguments += ["--catalog", _write(folder, "catalog.json", catalog(config, streams, sync_mode))]
-        if state is not None:
-            arguments += ["--state", _write(folder, "state.json", _state_file(state))]
+        arguments = _read_arguments(folder, config, catalog(config, streams, sync_mode), state)
         sync = Sync()
         began = time.monotonic()
         errors = Path(folder) / "stderr"
@@ -171,10 +168,7 @@ def read_here(
 ) -> Sync:
     """What `read` returns, without a process."""
     with tempfile.TemporaryDirectory() as folder:
-        arguments = ["--config", _write(folder, "config.json", config)]
-        arguments += ["--catalog", _write(folder, "catalog.json", catalog(config, streams, sync_mode))]
-        if state is not None:
-            arguments += ["--state", _write(folder, "state.json", _state_file(state))]
+        arguments = _read_arguments(folder, config, catalog(config, streams, sync_mode), state)
         sync = Sync()
         began = time.monotonic()
         sync.exit_code = _run_here(["read", *arguments], sync.take)
@@ -215,6 +209,16 @@ def _peak_memory(pid: int) -> int:
     status = Path(f"/proc/{pid}/status").read_text()
     kilobytes = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
     return int(kilobytes[0]) * 1024 if kilobytes else 0
+
+
+def _read_arguments(
+    folder: str, config: Mapping[str, Any], configured: Mapping[str, Any], state: State | None
+) -> list[str]:
+    arguments = ["--config", _write(folder, "config.json", config)]
+    arguments += ["--catalog", _write(folder, "catalog.json", configured)]
+    if state is not None:
+        arguments += ["--state", _write(folder, "state.json", _state_file(state))]
+    return arguments
 
 
 def _state_file(state: State) -> list[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """The connector's clock and the server's differ: no row is lost and no stream ends early."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -9,23 +8,14 @@ import time_machine
 
 from devtools.bulk import history, insert_flow_runs
 from devtools.connector import read_here
-from devtools.faults import impatient
 from devtools.server import PrefectServer
 from integration_tests.torture.destination import Destination, differences, snapshot
 from integration_tests.torture.effort import FACTOR
 from integration_tests.torture.world import World
-from source_prefect.components import retrievers, runs
+
+pytestmark = pytest.mark.usefixtures("sharp")
 
 MINUTES, DAY, WEEKS = timedelta(minutes=10), timedelta(days=1), timedelta(days=20)
-
-
-@pytest.fixture(autouse=True)
-def sharp(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Without the five minutes that every sync reads again: they would hide a wrong cursor."""
-    monkeypatch.setattr(retrievers, "IN_FLIGHT", timedelta(0))
-    monkeypatch.setattr(runs, "IN_FLIGHT", timedelta(0))
-    with impatient():
-        yield
 
 
 @pytest.mark.parametrize("ahead", [-DAY, -MINUTES, MINUTES, DAY, *([-WEEKS, WEEKS] if FACTOR > 1 else [])], ids=str)

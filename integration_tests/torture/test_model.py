@@ -2,34 +2,25 @@
 
 import json
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from devtools.connector import read_here
-from devtools.faults import FAULTS, RandomFaults, impatient
+from devtools.faults import FAULTS, RandomFaults
 from devtools.proxy import proxy
 from devtools.server import PrefectServer
 from integration_tests.torture.destination import Destination, Row, differences, snapshot
 from integration_tests.torture.effort import FACTOR, report, seeds
 from integration_tests.torture.world import World
-from source_prefect.components import retrievers, runs
 from source_prefect.times import parse_time
+
+pytestmark = pytest.mark.usefixtures("sharp")
 
 SYNCS = 10 if FACTOR == 1 else 40
 FAST_FAULTS = {name: fault for name, fault in FAULTS.items() if name not in ("stall", "late")}
 LOOKBACK = timedelta(seconds=5)
-
-
-@pytest.fixture(autouse=True)
-def sharp(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Without the five minutes that every sync reads again: in them lies all that a test does, it would hide a gap."""
-    monkeypatch.setattr(retrievers, "IN_FLIGHT", timedelta(0))
-    monkeypatch.setattr(runs, "IN_FLIGHT", timedelta(0))
-    with impatient():
-        yield
 
 
 def edited_late(stream: str, raw: Row) -> bool:
