@@ -1,13 +1,16 @@
-"""Many rows at once, written straight into a SQLite server's database: REST makes about 50 a second."""
+"""Many rows at once, written straight into a server's database: REST makes about 50 a second."""
 
 import json
 import sqlite3
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+# A row of a table by its columns; times and durations are still Python's.
+Columns = dict[str, Any]
 
 # Prefect's SQLite tables hold a duration as the time since then.
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -31,87 +34,69 @@ def history(count: int, *, until: datetime, every: timedelta) -> Iterable[Run]:
         yield Run(end - timedelta(seconds=30), end)
 
 
+def flow_run_rows(flow_id: str, runs: Iterable[Run]) -> Iterator[tuple[Columns, Columns]]:
+    """Each run's rows in `flow_run` and `flow_run_state`."""
+    for number, run in enumerate(runs, 1):
+        start = (run.start or run.expected) if run.end else None
+        columns, state = _run_and_state("flow_run", number, run)
+        columns |= {"flow_id": flow_id, "deployment_id": run.deployment_id, "start_time": start,
+                    "total_run_time": run.end - start if run.end and start else timedelta(0), "run_count": 1,
+                    "parameters": "{}", "context": "{}", "empirical_policy": "{}", "tags": "[]",
+                    "auto_scheduled": 0}  # fmt: skip
+        yield columns, state
+
+
+def task_run_rows(flow_run_id: str, runs: Iterable[Run]) -> Iterator[tuple[Columns, Columns]]:
+    """Each run's rows in `task_run` and `task_run_state`, all of them of one flow run."""
+    for number, run in enumerate(runs, 1):
+        columns, state = _run_and_state("task_run", number, run)
+        columns |= {"flow_run_id": flow_run_id, "task_key": columns["name"], "dynamic_key": columns["id"],
+                    "total_run_time": timedelta(0)}  # fmt: skip
+        yield columns, state
+
+
+def _run_and_state(table: str, number: int, run: Run) -> tuple[Columns, Columns]:
+    """What the two kinds of runs have in common."""
+    run_id, state_id = str(uuid.uuid4()), str(uuid.uuid4())
+    changed = run.updated or run.end or run.expected
+    columns = {"id": run_id, "created": run.expected, "updated": changed,
+               "name": f"{table.replace('_', '-')}-{number}",
+               "state_id": state_id, "state_type": run.state, "state_name": run.state.title(),
+               "state_timestamp": changed, "expected_start_time": run.expected, "end_time": run.end,
+               "labels": "{}"}  # fmt: skip
+    state = {"id": state_id, "created": changed, "updated": changed, f"{table}_id": run_id, "type": run.state,
+             "name": run.state.title(), "timestamp": changed, "message": "", "state_details": "{}",
+             "data": "null"}  # fmt: skip
+    return columns, state
+
+
 def insert_flow_runs(database: Path, flow_id: str, runs: Iterable[Run]) -> list[str]:
     """Insert the runs with a state each; their ids, in order."""
-    ids: list[str] = []
-    run_rows, state_rows = [], []
-    for run in runs:
-        run_id, state_id = str(uuid.uuid4()), str(uuid.uuid4())
-        ids.append(run_id)
-        changed = sqlite_time(run.updated or run.end or run.expected)
-        start = (run.start or run.expected) if run.end else None
-        duration = run.end - start if run.end and start else timedelta(0)
-        run_rows.append(
-            (run_id, sqlite_time(run.expected), changed, f"run-{len(ids)}", flow_id, run.deployment_id, state_id,
-             run.state, run.state.title(), changed, sqlite_time(run.expected), sqlite_time(start) if start else None,
-             sqlite_time(run.end) if run.end else None, sqlite_time(_EPOCH + duration))
-        )  # fmt: skip
-        state_rows.append((state_id, changed, changed, run_id, run.state, run.state.title(), changed))
-    # Autocommit is off: one transaction; the server waits for it.
-    with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
-        connection.executemany(
-            "INSERT INTO flow_run (id, created, updated, name, flow_id, deployment_id, state_id, state_type, "
-            "state_name, state_timestamp, expected_start_time, start_time, end_time, total_run_time, run_count, "
-            "parameters, context, empirical_policy, tags, auto_scheduled, labels) VALUES "
-            "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, '{}', '{}', '{}', '[]', 0, '{}')",
-            run_rows,
-        )
-        connection.executemany(
-            "INSERT INTO flow_run_state (id, created, updated, flow_run_id, type, name, timestamp, message, "
-            "state_details, data) VALUES (?, ?, ?, ?, ?, ?, ?, '', '{}', 'null')",
-            state_rows,
-        )
-    return ids
-
-
-def insert_deployments(database: Path, tag_lists: Iterable[Sequence[str]], *, until: datetime) -> None:
-    """Insert a deployment with each of these tags, of a flow of its own; one a second, the last of them at `until`."""
-    flow_rows, deployment_rows = [], []
-    for n, tags in enumerate(tag_lists):
-        flow_id, deployment_id = str(uuid.uuid4()), str(uuid.uuid4())
-        created = sqlite_time(until - timedelta(seconds=n))
-        flow_rows.append((flow_id, created, created, f"flow-{n}"))
-        deployment_rows.append((deployment_id, created, created, f"deployment-{n}", json.dumps(tags), flow_id))
-    with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
-        connection.executemany("INSERT INTO flow (id, created, updated, name) VALUES (?, ?, ?, ?)", flow_rows)
-        connection.executemany(
-            "INSERT INTO deployment (id, created, updated, name, tags, flow_id) VALUES (?, ?, ?, ?, ?, ?)",
-            deployment_rows,
-        )
+    return _insert_runs(database, "flow_run", flow_run_rows(flow_id, runs))
 
 
 def insert_task_runs(database: Path, flow_run_id: str, runs: Iterable[Run]) -> list[str]:
     """Insert the runs as task runs of one flow run, with a state each; their ids, in order."""
-    ids: list[str] = []
-    run_rows, state_rows = [], []
-    for run in runs:
-        run_id, state_id = str(uuid.uuid4()), str(uuid.uuid4())
-        ids.append(run_id)
-        changed = sqlite_time(run.updated or run.end or run.expected)
-        run_rows.append(
-            (run_id, sqlite_time(run.expected), changed, f"task-{len(ids)}", flow_run_id, f"task-{len(ids)}", run_id,
-             state_id, run.state, run.state.title(), changed, sqlite_time(run.expected),
-             sqlite_time(run.end) if run.end else None)
-        )  # fmt: skip
-        state_rows.append((state_id, changed, changed, run_id, run.state, run.state.title(), changed))
-    with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
-        connection.executemany(
-            "INSERT INTO task_run (id, created, updated, name, flow_run_id, task_key, dynamic_key, state_id, "
-            "state_type, state_name, state_timestamp, expected_start_time, end_time, total_run_time, labels) VALUES "
-            "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '1970-01-01 00:00:00.000000', '{}')",
-            run_rows,
-        )
-        connection.executemany(
-            "INSERT INTO task_run_state (id, created, updated, task_run_id, type, name, timestamp, message, "
-            "state_details, data) VALUES (?, ?, ?, ?, ?, ?, ?, '', '{}', 'null')",
-            state_rows,
-        )
-    return ids
+    return _insert_runs(database, "task_run", task_run_rows(flow_run_id, runs))
 
 
-def sqlite_time(time: datetime) -> str:
-    """A timestamp as Prefect's SQLite tables hold it."""
-    return time.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f")
+def _insert_runs(database: Path, table: str, rows: Iterable[tuple[Columns, Columns]]) -> list[str]:
+    pairs = list(rows)
+    insert(database, {table: [run for run, _ in pairs], f"{table}_state": [state for _, state in pairs]})
+    return [run["id"] for run, _ in pairs]
+
+
+def insert_deployments(database: Path, tag_lists: Iterable[Sequence[str]], *, until: datetime) -> None:
+    """Insert a deployment with each of these tags, of a flow of its own; one a second, the last of them at `until`."""
+    flows, deployments = [], []
+    for n, tags in enumerate(tag_lists):
+        flow_id, created = str(uuid.uuid4()), until - timedelta(seconds=n)
+        dated = {"created": created, "updated": created}
+        flows.append({"id": flow_id, "name": f"flow-{n}", **dated})
+        deployments.append(
+            {"id": str(uuid.uuid4()), "name": f"deployment-{n}", "tags": json.dumps(tags), "flow_id": flow_id, **dated}
+        )
+    insert(database, {"flow": flows, "deployment": deployments})
 
 
 def insert_logs(
@@ -119,31 +104,47 @@ def insert_logs(
 ) -> list[str]:
     """Log lines of these times, that came to the server when they were logged, or at another time; their ids."""
     rows = [
-        (str(uuid.uuid4()), sqlite_time(received or at), sqlite_time(received or at), "prefect.flow_runs", level,
-         f"line {number}", sqlite_time(at))
+        {"id": str(uuid.uuid4()), "created": received or at, "updated": received or at, "name": "prefect.flow_runs",
+         "level": level, "message": f"line {number}", "timestamp": at}
         for number, at in enumerate(times)
     ]  # fmt: skip
-    with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
-        connection.executemany(
-            "INSERT INTO log (id, created, updated, name, level, message, timestamp) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
-        )
-    return [row[0] for row in rows]
+    insert(database, {"log": rows})
+    return [str(row["id"]) for row in rows]
 
 
 def insert_events(
     database: Path, times: Iterable[datetime], *, event: str = "shop.order.paid", received: datetime | None = None
 ) -> list[str]:
     """Events that occurred at these times, and were received then, or at another time; their ids."""
-    resource = '{"prefect.resource.id": "shop.order.1"}'
     rows = [
-        (str(uuid.uuid4()), event, "shop.order.1", resource, sqlite_time(at), sqlite_time(received or at),
-         sqlite_time(received or at))
+        {"id": str(uuid.uuid4()), "event": event, "resource_id": "shop.order.1",
+         "resource": '{"prefect.resource.id": "shop.order.1"}', "related": "[]", "payload": "{}", "occurred": at,
+         "received": received or at, "recorded": received or at}
         for at in times
     ]  # fmt: skip
+    insert(database, {"events": rows})
+    return [str(row["id"]) for row in rows]
+
+
+def insert(database: Path, tables: Mapping[str, Sequence[Columns]]) -> None:
+    """Insert rows into the tables of a SQLite database, all or none; the rows of a table have the same columns."""
+    # Autocommit is off: one transaction; the server waits for it.
     with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
-        connection.executemany(
-            "INSERT INTO events (id, event, resource_id, resource, related, payload, occurred, received, recorded) "
-            "VALUES (?, ?, ?, ?, '[]', '{}', ?, ?, ?)",
-            rows,
-        )
-    return [row[0] for row in rows]
+        for table, rows in tables.items():
+            if rows:
+                marks = ", ".join("?" * len(rows[0]))
+                connection.executemany(
+                    f"INSERT INTO {table} ({', '.join(rows[0])}) VALUES ({marks})",
+                    ([_sqlite_value(value) for value in row.values()] for row in rows),
+                )
+
+
+def sqlite_time(time: datetime) -> str:
+    """A timestamp as Prefect's SQLite tables hold it."""
+    return time.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def _sqlite_value(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        value = _EPOCH + value
+    return sqlite_time(value) if isinstance(value, datetime) else value

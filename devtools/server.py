@@ -17,6 +17,16 @@ import requests
 
 START_TIMEOUT = 120.0
 
+# Nothing happens on the server but what a test does: no runs are created for schedules, none is marked as late, and
+# no task runs are cancelled some time after their flow run was.
+QUIET = {
+    "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
+}
+
 
 @dataclass
 class PrefectServer:

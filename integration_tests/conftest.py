@@ -5,18 +5,8 @@ from typing import Any
 
 import pytest
 
-from devtools.server import PrefectServer, prefect_server
+from devtools.server import QUIET, PrefectServer, prefect_server
 from devtools.versions import chosen_python
-
-# Nothing happens on the server but what a test does: no runs are created for schedules, none is marked as late, and
-# no task runs are cancelled some time after their flow run was.
-QUIET = {
-    "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
-}
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,39 @@
+"""What no reader in one thread can be faster than: keyset pages of 200, parsed and thrown away.
+
+A first sync asks for the rows at or before the last row's time, newest first; a later one stops at the newest end
+that it saw. It misses what changes otherwise, and is not prepared for a page whose rows all have the same time.
+"""
+
+from typing import Any
+
+import orjson
+import requests
+
+from benchmarks.contenders import Span, main
+
+PAGE = 200
+
+
+def read(url: str, table: str, cursor: str, _: Span) -> tuple[int, str]:
+    column = "end_time" if cursor else "expected_start_time"
+    session = requests.Session()
+    rows, border, newest = 0, 0, cursor
+    bounds = {"after_": cursor} if cursor else {}
+    while True:
+        body: dict[str, Any] = {"sort": f"{column.upper()}_DESC", "limit": PAGE}
+        if bounds:
+            body[table] = {column: bounds}
+        answer = session.post(f"{url}/{table}/filter", json=body, timeout=600)
+        answer.raise_for_status()
+        page = orjson.loads(answer.content)
+        rows += len(page) - border
+        newest = max([newest, *(row["end_time"] for row in page if row["end_time"])])
+        if len(page) < PAGE:
+            return rows, newest
+        last = page[-1][column]
+        border = sum(row[column] == last for row in page)
+        bounds["before_"] = last
+
+
+if __name__ == "__main__":
+    main(read)
