@@ -120,8 +120,12 @@ def read(
     env: Mapping[str, str] | None = None,
     timeout: float = 600,
     started: Callable[[subprocess.Popen[bytes]], None] | None = None,
+    killed_when: Callable[[Sync], bool] = lambda _sync: False,
 ) -> Sync:
-    """One sync, whatever comes of it. `started` is handed the process, to do to it what it likes."""
+    """One sync, whatever comes of it. `started` is handed the process, to do to it what it likes.
+
+    `killed_when` is asked after each message, with what there is so far. What was printed until then is read still.
+    """
     with tempfile.TemporaryDirectory() as folder:
         arguments = _read_arguments(folder, config, catalog(config, streams, sync_mode), state)
         sync = Sync()
@@ -137,10 +141,14 @@ def read(
         assert process.stdout is not None
         if started:
             started(process)
+        killed = False
         for number, line in enumerate(process.stdout):
             if not line.endswith(b"\n"):
                 break  # killed in the middle of a line
             sync.take(json.loads(line))
+            if not killed and killed_when(sync):
+                process.kill()
+                killed = True
             if number % 500 == 0:
                 sync.peak_memory = peak_memory(process.pid) or sync.peak_memory
         sync.exit_code = process.wait()
