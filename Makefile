@@ -5,7 +5,7 @@ DATABASE ?= demo/prefect.duckdb
 PAGE ?= report.html
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report test lint unit integration browser torture test-pythons test-versions constraints clean
+.PHONY: help install demo report test lint unit integration browser torture bench test-pythons test-versions constraints clean
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,9 @@ test-pythons: install ## Unit tests, spec and check on every supported Python th
 torture: install ## Tries the promises for long: TORTURE=10 times the work of CI, with new seeds
 	TORTURE=$(or $(TORTURE),10) $(BIN)/python -m pytest integration_tests/torture
 
+bench: install ## Measures the connector beside its peers, in a minute; with FULL=1 up to 1,000,000 runs, in more than an hour
+	$(BIN)/python -m benchmarks $(if $(FULL),--full)
+
 test-versions: install ## Tests against other versions of Prefect, each in an environment of its own (VERSIONS="3.0.11 3.9.1")
 	$(BIN)/python -m devtools.versions $(VERSIONS)
 
@@ -55,4 +58,4 @@ constraints: install ## Compiles constraints.txt anew
 		--output-file constraints.txt pyproject.toml
 
 clean: ## Removes what the targets made
-	rm -rf .venv .venvs .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build demo report.html
+	rm -rf .venv .venvs .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build demo report.html benchmark.md

@@ -67,8 +67,14 @@ class Results:
 
 def measure(setting: Setting, say: Callable[[str], None]) -> Results:
     """Start a server, fill it, and let all contenders read it. `say` is told what goes on."""
+    with _server(setting) as (server, database):
+        return measure_on(server, database, setting, say)
+
+
+def measure_on(server: PrefectServer, database: Path | str, setting: Setting, say: Callable[[str], None]) -> Results:
+    """The same on a server that is there: its database is a file of SQLite, or at an address of PostgreSQL."""
     results = Results(setting)
-    with _server(setting) as (server, database), ExitStack() as stack:
+    with ExitStack() as stack:
         slow = {latency: stack.enter_context(slow_server(server.url, latency)) for latency in setting.latencies}
         say(f"{setting}: being written")
         history.fill(server, database, setting.table, setting.count)
@@ -118,7 +124,7 @@ def _measure_cell(setting: Setting, cell: Cell, server: SlowServer, state: str) 
 
 @contextmanager
 def _server(setting: Setting) -> Iterator[tuple[PrefectServer, Path | str]]:
-    """A Prefect server and its database: the file of SQLite, or the address of PostgreSQL."""
+    """A Prefect server of its own and its database."""
     with ExitStack() as stack:
         if setting.database == "SQLite":
             server = stack.enter_context(prefect_server(QUIET))

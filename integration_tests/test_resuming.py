@@ -16,7 +16,7 @@ from devtools.server import PrefectServer
 from integration_tests.seeding import make_flow
 
 RUNS = 6_000
-WEEKS = 120
+WEEKS = 60
 EACH_WEEK = RUNS // WEEKS
 
 
