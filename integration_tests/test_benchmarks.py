@@ -1,0 +1,54 @@
+"""The benchmark's contenders read what they should: a race is void if one of them did not run the whole way."""
+
+import pytest
+
+from benchmarks import sync
+from benchmarks.contenders import PART
+from benchmarks.latency import slow_server
+from benchmarks.plan import CHANGED, FIRST, NOTHING, Cell, Results, Setting, measure_on
+from benchmarks.report import report
+from benchmarks.sync import CONTENDERS, DLT, FLOOR, OURS, SCAN
+from devtools.server import PrefectServer
+
+COUNT = 3_000
+
+
+@pytest.fixture(scope="module")
+def results(server: PrefectServer) -> Results:
+    setting = Setting("SQLite", "task_runs", COUNT, latencies=(0.0,), patience=0)
+    return measure_on(server, server.database, setting, print)
+
+
+@pytest.mark.parametrize("contender", CONTENDERS)
+def test_every_contender_reads_the_whole_table_and_then_what_changed(results: Results, contender: str) -> None:
+    [first], [nothing], [changed] = (results.syncs[Cell(work, 0.0, contender)] for work in (FIRST, NOTHING, CHANGED))
+    assert first.rows == COUNT
+    # Those at the cursor may come again, and what has not finished.
+    assert nothing.rows < 50
+    assert COUNT // 100 <= changed.rows < COUNT // 100 + 50
+    assert (nothing.requests < first.requests) == (contender in (OURS, FLOOR))
+
+
+@pytest.mark.parametrize("contender", [SCAN, DLT])
+def test_parts_of_a_table_tell_of_the_whole(server: PrefectServer, results: Results, contender: str) -> None:
+    rows = len(server.rows("task_runs"))
+    with slow_server(server.url, 0.0) as slow:
+        in_parts = sync.run(contender, slow, "task_runs", "", [(rows - PART) // 2], rows)
+    assert in_parts.rows == PART
+    [whole] = results.syncs[Cell(CHANGED, 0.0, contender)]
+    assert in_parts.requests == pytest.approx(whole.requests, abs=2)
+
+
+def test_the_report_has_every_sync_and_every_goal(results: Results) -> None:
+    page = report([results])
+    assert "### SQLite, 3,000 task_runs" in page
+    assert all(f"| {work} | 0 ms | {name} | 1 |" in page for work in (FIRST, NOTHING, CHANGED) for name in CONTENDERS)
+    assert "| peak memory, ours, MB | at most 150 |" in page
+
+
+def test_latency_is_added_to_each_request_and_not_to_its_price(server: PrefectServer) -> None:
+    with slow_server(server.url, 0.2) as slow:
+        measured = sync.run(SCAN, slow, "variables", "", [], 0)
+    assert measured.seconds > 0.2
+    assert [taken.path for taken in measured.taken] == ["/api/variables/filter"]
+    assert measured.taken[0].seconds < 0.2
