@@ -40,9 +40,7 @@ class FlattenRecord(RowTransformation):
         self._flattener = Flattener(self.objects, self.text_columns)
 
     def change(self, record: dict[str, Any]) -> None:
-        row = self._flattener.flatten(record)
-        record.clear()
-        record.update(row)
+        self._flattener.flatten(record)
 
 
 @dataclass
