@@ -99,13 +99,17 @@ class PrefectRetriever(Retriever):
         for record in self.record_selector.filter_and_transform(
             rows, stream_state={}, records_schema={}, stream_slice=None
         ):
-            if unknown := record.data.keys() - self._known - self._unknown:
-                self._unknown |= unknown
-                LOGGER.warning(
-                    f"{self.name}: Prefect sent fields that this version does not know, passed on as they are: "
-                    f"{', '.join(sorted(unknown))}"
-                )
+            if not record.data.keys() <= self._known:
+                self._tell_of_unknown(record.data.keys() - self._known)
             yield record
+
+    def _tell_of_unknown(self, columns: set[str]) -> None:
+        if unknown := columns - self._unknown:
+            self._unknown |= unknown
+            LOGGER.warning(
+                f"{self.name}: Prefect sent fields that this version does not know, passed on as they are: "
+                f"{', '.join(sorted(unknown))}"
+            )
 
     def advance(self, stream_slice: StreamSlice | None, cursor_value: datetime | None) -> None:
         """Tell the CDK's cursor how far the slice has brought the stream."""
