@@ -40,9 +40,13 @@ class Setting:
 
 QUICK = [Setting("SQLite", "flow_runs", 10_000, latencies=(0.0,), patience=0)]
 FULL = [
-    Setting(database, table, count)
-    for database, count in (("SQLite", 10_000), ("SQLite", 100_000), ("PostgreSQL", 1_000_000))
-    for table in ("flow_runs", "task_runs")
+    Setting("SQLite", "flow_runs", 10_000),
+    Setting("SQLite", "task_runs", 10_000),
+    Setting("SQLite", "flow_runs", 100_000),
+    Setting("PostgreSQL", "flow_runs", 1_000_000),
+    Setting("SQLite", "task_runs", 100_000),
+    # A walk over 1,000,000 rows page by page waits for latency alone for longer than all contenders work here.
+    Setting("PostgreSQL", "task_runs", 1_000_000, latencies=(0.0,)),
 ]
 
 
