@@ -32,7 +32,7 @@ class Setting:
     table: str
     count: int
     latencies: tuple[float, ...] = (0.0, 0.1)
-    patience: float = 30.0
+    patience: float = 12.0
 
     def __str__(self) -> str:
         return f"{self.database}, {self.count:,} {self.table}"

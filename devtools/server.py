@@ -17,14 +17,18 @@ import requests
 
 START_TIMEOUT = 120.0
 
+# How long the server collects events before it writes them, in seconds.
+_FLUSH_INTERVAL = 0.2
+
 # Nothing happens on the server but what a test does: no runs are created for schedules, none is marked as late, and
-# no task runs are cancelled some time after their flow run was.
+# no task runs are cancelled some time after their flow run was. Events are there soon after what they tell of.
 QUIET = {
     "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": str(_FLUSH_INTERVAL),
 }
 
 
@@ -74,6 +78,8 @@ class PrefectServer:
             "flow_run_state task_run_state task_run flow_run deployment_schedule deployment flow artifact_collection "
             "artifact variable event_resources events log automation work_queue work_pool concurrency_limit_v2"
         )
+        # The events of the last changes are still on their way.
+        time.sleep(2 * _FLUSH_INTERVAL)
         with closing(sqlite3.connect(self.database, timeout=60)) as connection, connection:
             for table in tables.split():
                 connection.execute(f"DELETE FROM {table}")
