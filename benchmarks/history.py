@@ -72,6 +72,7 @@ def _copy(address: str, chunks: Iterable[dict[str, list[Columns]]]) -> None:
                     cursor.copy_expert(f"COPY {table} ({', '.join(rows[0])}) FROM STDIN", text)
             # What PostgreSQL does by itself, some minutes after so many new rows.
             cursor.execute("VACUUM ANALYZE")
+            cursor.execute("CHECKPOINT")
 
 
 def _text(value: Any) -> str:
