@@ -55,10 +55,15 @@ class Entrypoint(AirbyteEntrypoint):
 # Objects that came and stayed before Python looks for cycles, of which rows have none: by default 700, some 40 rows.
 _GARBAGE_COLLECTION_AFTER = 20_000
 
+# Seconds until a thread must let another one go on, which Python sets to 5 ms: less than a page takes to be handled.
+# Threads that interrupt each other there only wait for the queue that they share. A request lets go by itself.
+_SWITCH_INTERVAL = 0.1
+
 
 def run(arguments: Sequence[str] | None = None) -> None:
     """Run one command of the Airbyte protocol: spec, check, discover or read."""
     gc.set_threshold(_GARBAGE_COLLECTION_AFTER)
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     init_uncaught_exception_handler(init_logger("airbyte"))
     args = list(sys.argv[1:] if arguments is None else arguments)
     command = AirbyteEntrypoint.parse_args(args or ["--help"])
