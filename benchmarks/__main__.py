@@ -1,6 +1,6 @@
 """Reads the same tables with each contender, side by side, and writes what that cost as markdown.
 
-`python -m benchmarks` takes less than a minute; with `--full` it takes more than an hour and needs PostgreSQL.
+`python -m benchmarks` takes about a minute; with `--full` it takes more than an hour and needs PostgreSQL.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Which syncs are measured, in which order."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,42 +11,44 @@ from typing import NamedTuple
 from benchmarks import history, pages, sync
 from benchmarks.latency import SlowServer, slow_server
 from benchmarks.pages import PagePrice
-from benchmarks.sync import CONTENDERS, DLT, SCAN, Resumed, Sync
+from benchmarks.sync import CONTENDERS, DLT, FLOOR, SCAN, Part, Resumed, Sync
 from devtools.postgres import postgres, system_programs
 from devtools.server import QUIET, PrefectServer, prefect_server
 
 FIRST, NOTHING, CHANGED = "first sync", "nothing changed", "1 % changed"
 
-# Of longer tables, the contenders that read every page in every sync read parts, spread evenly.
+# Of a longer table, those that read every page in every sync read so many parts of so many rows, spread evenly.
 READ_WHOLE = {FIRST: 100_000, NOTHING: 10_000, CHANGED: 10_000}
-PARTS = 10
+READ_WHOLE_WITH_LATENCY = 10_000
+PARTS, PART = 5, 1000
+# The floor's pages cost the same everywhere, so that of a million it reads the newest where it has to wait for each.
+FLOOR_READS_WITH_LATENCY = 100_000
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A table of a server of its own, on SQLite or PostgreSQL; a sync is repeated while all took less than `patience`
-    seconds, up to three times.
+    """A table of a server of its own, on SQLite or PostgreSQL; `rounds` says how often each contender has its turn at
+    a latency, in seconds.
     """
 
     database: str
     table: str
     count: int
-    latencies: tuple[float, ...] = (0.0, 0.1)
-    patience: float = 12.0
+    rounds: Mapping[float, int] = field(default_factory=lambda: {0.0: 2, 0.1: 1})
 
     def __str__(self) -> str:
         return f"{self.database}, {self.count:,} {self.table}"
 
 
-QUICK = [Setting("SQLite", "flow_runs", 10_000, latencies=(0.0,), patience=0)]
+QUICK = [Setting("SQLite", "flow_runs", 10_000, {0.0: 1})]
+# A million rows have one round, and task runs no latency: with more, this took over two hours.
 FULL = [
+    Setting("PostgreSQL", "flow_runs", 1_000_000, {0.0: 1, 0.1: 1}),
+    Setting("SQLite", "flow_runs", 100_000),
+    Setting("SQLite", "task_runs", 100_000),
+    Setting("PostgreSQL", "task_runs", 1_000_000, {0.0: 1}),
     Setting("SQLite", "flow_runs", 10_000),
     Setting("SQLite", "task_runs", 10_000),
-    Setting("SQLite", "flow_runs", 100_000),
-    Setting("PostgreSQL", "flow_runs", 1_000_000),
-    Setting("SQLite", "task_runs", 100_000),
-    # A walk over 1,000,000 rows page by page waits for latency alone for longer than all contenders work here.
-    Setting("PostgreSQL", "task_runs", 1_000_000, latencies=(0.0,)),
 ]
 
 
@@ -71,15 +73,19 @@ class Results:
 
 def measure(setting: Setting, say: Callable[[str], None]) -> Results:
     """Start a server, fill it, and let all contenders read it. `say` is told what goes on."""
-    with _server(setting) as (server, database):
-        return measure_on(server, database, setting, say)
+    with ThreadPoolExecutor(1) as pool:
+        # Beside the start of the server, which takes as long.
+        environment = pool.submit(sync.connector)
+        with _server(setting) as (server, database):
+            environment.result()
+            return measure_on(server, database, setting, say)
 
 
 def measure_on(server: PrefectServer, database: Path | str, setting: Setting, say: Callable[[str], None]) -> Results:
     """The same on a server that is there: its database is a file of SQLite, or at an address of PostgreSQL."""
     results = Results(setting)
     with ExitStack() as stack:
-        slow = {latency: stack.enter_context(slow_server(server.url, latency)) for latency in setting.latencies}
+        slow = {latency: stack.enter_context(slow_server(server.url, latency)) for latency in setting.rounds}
         say(f"{setting}: being written")
         history.fill(server, database, setting.table, setting.count)
         _warm_up(server, setting.table)
@@ -87,22 +93,16 @@ def measure_on(server: PrefectServer, database: Path | str, setting: Setting, sa
         for work in (FIRST, NOTHING, CHANGED):
             if work == CHANGED:
                 history.add_recent(server, database, setting.table, setting.count // 100)
-            for latency in setting.latencies:
-                for contender in CONTENDERS:
-                    if latency and _in_parts(setting, contender, work):
-                        # It would tell nothing new: each of its requests takes that much longer.
-                        continue
-                    cell = Cell(work, latency, contender)
-                    state = "" if work == FIRST else states[contender]
-                    measured = _measure_cell(setting, cell, slow[latency], state)
-                    results.syncs[cell] = measured
-                    states.setdefault(contender, measured[0].state)
-                    if contender not in results.prices:
-                        results.prices[contender] = pages.price(server.url, setting.table, measured[0].taken)
-                    seconds = ", ".join(f"{one.seconds:.1f} s" for one in measured)
-                    say(f"{setting}: {work}, {latency * 1000:.0f} ms, {contender}: {seconds}")
+            for cell in _turns(setting, work):
+                state = "" if work == FIRST else states[cell.contender]
+                measured = _measure(setting, cell, slow[cell.latency], state)
+                results.syncs.setdefault(cell, []).append(measured)
+                states.setdefault(cell.contender, measured.state)
+                if cell.contender not in results.prices:
+                    results.prices[cell.contender] = pages.price(server.url, setting.table, measured.taken)
+                say(f"{setting}: {work}, {cell.latency * 1000:.0f} ms, {cell.contender}: {measured.seconds:.1f} s")
             if work == FIRST and setting.count > READ_WHOLE[NOTHING]:
-                results.resumed = sync.resume(slow[setting.latencies[0]], setting.table, setting.count)
+                results.resumed = sync.resume(slow[0.0], setting.table, setting.count)
                 say(f"{setting}: killed at half, {results.resumed.read_again:.1%} read again")
     return results
 
@@ -113,24 +113,36 @@ def _warm_up(server: PrefectServer, table: str) -> None:
         server.post(f"{table}/filter", {"limit": 200})
 
 
-def _in_parts(setting: Setting, contender: str, work: str) -> bool:
-    return contender in (SCAN, DLT) and setting.count > READ_WHOLE[work]
+def _turns(setting: Setting, work: str) -> Iterator[Cell]:
+    """Whose turn it is, round by round to and fro: a machine that gets slower or faster meanwhile favours nobody.
+
+    Who reads in parts, and says no more than about how long it takes, has one turn.
+    """
+    for latency, rounds in setting.rounds.items():
+        cells = [Cell(work, latency, contender) for contender in CONTENDERS]
+        again = [cell for cell in cells if not _parts(setting, cell)]
+        for number in range(rounds):
+            yield from (again[::-1] if number % 2 else again) if number else cells
 
 
-def _measure_cell(setting: Setting, cell: Cell, server: SlowServer, state: str) -> list[Sync]:
-    parts: range | tuple[()] = ()
-    if _in_parts(setting, cell.contender, cell.work):
+def _parts(setting: Setting, cell: Cell) -> list[Part]:
+    """The rows that a contender reads; none where it reads the whole table."""
+    if cell.contender in (SCAN, DLT):
+        longest = READ_WHOLE_WITH_LATENCY if cell.latency else READ_WHOLE[cell.work]
         stride = setting.count // PARTS
-        parts = range(stride // 2, setting.count, stride)
+        return [(n, n + PART) for n in range(stride // 2, setting.count, stride)] if setting.count > longest else []
+    if cell.contender == FLOOR and cell.work == FIRST and cell.latency and setting.count > FLOOR_READS_WITH_LATENCY:
+        return [(0, FLOOR_READS_WITH_LATENCY)]
+    return []
+
+
+def _measure(setting: Setting, cell: Cell, server: SlowServer, state: str) -> Sync:
+    parts = _parts(setting, cell)
     expected = {FIRST: setting.count, NOTHING: 0, CHANGED: setting.count // 100}[cell.work]
-    measured: list[Sync] = []
-    began = time.monotonic()
-    while not measured or (len(measured) < 3 and time.monotonic() - began < setting.patience):
-        one = sync.run(cell.contender, server, setting.table, state, parts, setting.count)
-        if not parts and (one.rows < expected or (cell.work == FIRST and one.rows > expected)):
-            raise RuntimeError(f"{cell.contender} brought {one.rows} rows of {expected} ({setting}, {cell.work}).")
-        measured.append(one)
-    return measured
+    one = sync.run(cell.contender, server, setting.table, state, parts, setting.count)
+    if not parts and (one.rows < expected or (cell.work == FIRST and one.rows > expected)):
+        raise RuntimeError(f"{cell.contender} brought {one.rows} rows of {expected} ({setting}, {cell.work}).")
+    return one
 
 
 @contextmanager

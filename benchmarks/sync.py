@@ -7,14 +7,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks import process
-from benchmarks.contenders import PART, Tally
+from benchmarks.contenders import Tally
 from benchmarks.latency import SlowServer, Taken
-from devtools.connector import COMMAND, catalog
+from devtools.connector import catalog
+from devtools.pythons import ROOT, make_environment
 
 OURS = "source-prefect"
 FLOOR = "floor"
@@ -26,6 +28,9 @@ SCRIPTS = {
     DLT: "benchmarks.contenders.dlt_rest_api",
 }
 CONTENDERS = (OURS, *SCRIPTS)
+
+# Rows of a table, from the first to before the end.
+Part = tuple[int, int]
 
 _ID = re.compile(rb'"data":\{"id":"([^"]+)"')
 
@@ -56,8 +61,8 @@ class Resumed:
     read_again: float
 
 
-def run(contender: str, server: SlowServer, table: str, state: str, parts: Sequence[int], count: int) -> Sync:
-    """Let a contender read a table of `count` rows, or its parts that begin at these offsets.
+def run(contender: str, server: SlowServer, table: str, state: str, parts: Sequence[Part], count: int) -> Sync:
+    """Let a contender read a table of `count` rows, or these parts of it.
 
     `state` is what an earlier sync of its own left, or empty.
     """
@@ -75,19 +80,20 @@ def _run_connector(server: SlowServer, table: str, state: str) -> Sync:
     return Sync(printed.rows, len(taken), usage.seconds, usage.cpu, usage.memory, taken, printed.state)
 
 
-def _run_script(module: str, server: SlowServer, table: str, state: str, parts: Sequence[int], count: int) -> Sync:
+def _run_script(module: str, server: SlowServer, table: str, state: str, parts: Sequence[Part], count: int) -> Sync:
     lines: list[bytes] = []
     with TemporaryDirectory(prefix="benchmark-") as folder:
         path = Path(folder) / "state"
         if state:
             path.write_text(state)
         usage = process.run(
-            [sys.executable, "-m", module, server.url, table, str(path), *map(str, parts)], lines.append
+            [sys.executable, "-m", module, server.url, table, str(path), *(f"{first}-{end}" for first, end in parts)],
+            lines.append,
         )
         new_state = path.read_text()
     tally = Tally(**json.loads(lines[-1]))
     taken = server.taken()
-    scale = count / (len(parts) * PART) if parts else 1.0
+    scale = count / sum(end - first for first, end in parts) if parts else 1.0
     return Sync(
         rows=tally.rows,
         requests=round(len(taken) * scale),
@@ -118,6 +124,17 @@ def resume(server: SlowServer, table: str, count: int) -> Resumed:
     return Resumed(second.rows, second.rows / count)
 
 
+@cache
+def connector() -> Path:
+    """The connector's program in an environment of its own, as Airbyte runs it.
+
+    Beside the other contenders, the CDK would import what they bring along (boto3 and redis, by `requests_cache`):
+    a second of its start, and memory.
+    """
+    what = ("--constraints", "constraints.txt", "--editable", ".", "--compile-bytecode")
+    return make_environment(ROOT / ".venvs" / "benchmark", Path(sys.executable), *what) / "source-prefect"
+
+
 @contextmanager
 def _command(server: SlowServer, table: str, state: str) -> Iterator[list[str]]:
     """The command that reads a table, with its files."""
@@ -126,7 +143,7 @@ def _command(server: SlowServer, table: str, state: str) -> Iterator[list[str]]:
     if state:
         files["state"] = state
     with TemporaryDirectory(prefix="benchmark-") as folder:
-        command = [*COMMAND, "read"]
+        command = [str(connector()), "read"]
         for name, content in files.items():
             path = Path(folder) / name
             path.write_text(content)
