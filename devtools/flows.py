@@ -1,15 +1,17 @@
 """The pipelines of a small shop's data team, run for real: they fill a Prefect server in a few seconds.
 
-`PREFECT_API_URL=... python -m devtools.flows` runs all of them, `python -m devtools.flows refresh-marts` only one.
+`PREFECT_API_URL=... python -m devtools.flows` runs all of them, `python -m devtools.flows refresh-marts` only one. It
+ends when the server has recorded what they did.
 Every kind of row is among them: a success, a failure, a crash, a cancellation, retries of a flow and of a task, a
 subflow, mapped tasks, artifacts, variables of every JSON type, schedules, an asset, tags that declare lineage.
 """
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 from prefect import flow, tags, task
 from prefect.artifacts import (
@@ -19,7 +21,7 @@ from prefect.artifacts import (
     create_table_artifact,
 )
 from prefect.assets import materialize
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
@@ -132,11 +134,17 @@ def run_train_forecast() -> None:
         train_forecast()
 
 
-RUNS: dict[str, Callable[[], None]] = {
-    "load-orders": run_load_orders,
-    "refresh-marts": run_refresh_marts,
-    "sync-crm": run_sync_crm,
-    "train-forecast": run_train_forecast,
+class Pipeline(NamedTuple):
+    run: Callable[[], None]
+    # How many it makes: each attempt of the flow makes its own.
+    task_runs: int
+
+
+PIPELINES = {
+    "load-orders": Pipeline(run_load_orders, 5),
+    "refresh-marts": Pipeline(run_refresh_marts, 2),
+    "sync-crm": Pipeline(run_sync_crm, 1),
+    "train-forecast": Pipeline(run_train_forecast, 0),
 }
 
 AUTOMATION: dict[str, Any] = {
@@ -221,8 +229,23 @@ def main(names: Sequence[str]) -> None:
     """Run the named flows; without names all of them, after setting up what is around them."""
     if not names:
         set_up()
-    for name in names or RUNS:
-        RUNS[name]()
+    chosen = [PIPELINES[name] for name in names or PIPELINES]
+    with get_client(sync_client=True) as client:
+        expected = ended_task_runs(client) + sum(pipeline.task_runs for pipeline in chosen)
+        for pipeline in chosen:
+            pipeline.run()
+        deadline = time.monotonic() + 60
+        while (recorded := ended_task_runs(client)) < expected:
+            if time.monotonic() > deadline:
+                sys.exit(f"Of {expected} task runs, the server has recorded the end of {recorded}.")
+            time.sleep(0.2)
+
+
+def ended_task_runs(client: SyncPrefectClient) -> int:
+    """The server records task runs and their states from events, up to some seconds later."""
+    body = {"task_runs": {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]}}}}
+    count: int = client.request("POST", "/task_runs/count", json=body).json()
+    return count
 
 
 if __name__ == "__main__":

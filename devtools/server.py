@@ -10,15 +10,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import requests
 
 START_TIMEOUT = 120.0
-
-# How long the server collects events before it writes them, in seconds.
-_FLUSH_INTERVAL = 0.2
 
 # Nothing happens on the server but what a test does: no runs are created for schedules, none is marked as late, and
 # no task runs are cancelled some time after their flow run was. Events are there soon after what they tell of.
@@ -28,7 +27,7 @@ QUIET = {
     "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": str(_FLUSH_INTERVAL),
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.2",
 }
 
 
@@ -72,14 +71,23 @@ class PrefectServer:
             if len(page) < 200:
                 return rows
 
+    def wait_for_events(self) -> None:
+        """Return when all events on their way are written: the server keeps their order, and a last one is sent."""
+        last = {"id": str(uuid4()), "occurred": datetime.now(timezone.utc).isoformat(), "event": "devtools.last"}
+        self.post("events", [{**last, "resource": {"prefect.resource.id": f"devtools.{last['id']}"}}])
+        deadline = time.monotonic() + 60
+        while not self.post("events/filter", {"filter": {"id": {"id": [last["id"]]}}})["events"]:
+            if time.monotonic() > deadline:
+                raise AssertionError("The server does not write its events.")
+            time.sleep(0.05)
+
     def clear(self) -> None:
         """Empty the tables that the connector reads, and the events: a new server takes ten seconds to start."""
         tables = (
             "flow_run_state task_run_state task_run flow_run deployment_schedule deployment flow artifact_collection "
             "artifact variable event_resources events log automation work_queue work_pool concurrency_limit_v2"
         )
-        # The events of the last changes are still on their way.
-        time.sleep(2 * _FLUSH_INTERVAL)
+        self.wait_for_events()
         with closing(sqlite3.connect(self.database, timeout=60)) as connection, connection:
             for table in tables.split():
                 connection.execute(f"DELETE FROM {table}")

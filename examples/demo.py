@@ -103,19 +103,6 @@ def run_flows(server: PrefectServer, *names: str) -> None:
         subprocess.run(
             [sys.executable, "-m", "devtools.flows", *names], env=server.env, stdout=log, stderr=log, check=True
         )
-    wait_for_task_runs(server)
-
-
-def wait_for_task_runs(server: PrefectServer) -> None:
-    """Prefect records task runs from events, a moment after they ended."""
-    deadline = time.monotonic() + 20
-    seen: list[Any] = []
-    while time.monotonic() < deadline:
-        states = [(row["id"], row["state_type"]) for row in server.rows("task_runs", sort="ID_DESC")]
-        if states and states == seen:
-            return
-        seen = states
-        time.sleep(0.5)
 
 
 def change(server: PrefectServer) -> None:

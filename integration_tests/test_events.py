@@ -32,13 +32,10 @@ def text(value: Any) -> str:
 def events(server: PrefectServer) -> list[dict[str, Any]]:
     """The server's events, newest first, after a flow with an asset has run twice over."""
     subprocess.run([sys.executable, "-m", "devtools.flows", "refresh-marts"], env=server.env, check=True, timeout=120)
-    found: list[dict[str, Any]] = []
-    for _ in range(120):
-        before, found = found, server.post("events/filter", {"limit": 50})["events"]
-        if len(found) == len(before) and any(event["event"] == "prefect.flow-run.Completed" for event in found):
-            return found
-        time.sleep(0.5)
-    raise AssertionError("The server did not come to rest.")
+    server.wait_for_events()
+    found: list[dict[str, Any]] = server.post("events/filter", {"limit": 50})["events"]
+    assert any(event["event"] == "prefect.flow-run.Completed" for event in found)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -282,7 +279,7 @@ def test_an_answer_without_its_events_is_no_empty_page(server: PrefectServer, ev
         return Answer.of(answers.pop()) if answers else forward(request)
 
     with proxy(server.url, strange) as counted:
-        config = {"connection": {"type": "server", "api_url": counted.url}, "event_prefixes": ["prefect."]}
+        config = {"connection": {"type": "server", "api_url": counted.url}, "event_prefixes": ["prefect.", "devtools."]}
         state = _state("events", _time(events[-1]["occurred"]))
         assert set(read(config, ["events"], state).ok().ids("events")) >= {event["id"] for event in events}
     assert answers == []

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +50,7 @@ def fill(server: PrefectServer) -> None:
     trigger = {"type": "event", "posture": "Reactive", "expect": ["prefect.flow-run.Failed"], "threshold": 1}
     body = {"name": "tell-the-team", "trigger": {**trigger, "within": 0}, "actions": [{"type": "do-nothing"}]}
     server.post("automations/", body)
-    deadline = time.monotonic() + 60
-    while not server.post("logs/filter", {"logs": {"level": {"ge_": 40}}}) or not _happened(server, "flow-run.Crashed"):
-        assert time.monotonic() < deadline, "The server did not come to rest."
-        time.sleep(0.5)
-
-
-def _happened(server: PrefectServer, event: str) -> bool:
-    total: int = server.post("events/filter", {"filter": {"event": {"name": [f"prefect.{event}"]}}})["total"]
-    return total > 0
+    server.wait_for_events()
 
 
 def load(sync: Sync, schemas: dict[str, dict[str, Any]]) -> duckdb.DuckDBPyConnection:
