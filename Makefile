@@ -13,7 +13,8 @@ help: ## Lists the targets
 .venv/.synced: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt --editable . --group dev
+	@# With bytecode: the tests start hundreds of processes, and Python may not keep what it compiles.
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraints constraints.txt --editable . --group dev
 	touch $@
 
 install: .venv/.synced ## Creates the environment

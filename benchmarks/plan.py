@@ -93,7 +93,7 @@ def measure_on(server: PrefectServer, database: Path | str, setting: Setting, sa
         for work in (FIRST, NOTHING, CHANGED):
             if work == CHANGED:
                 history.add_recent(server, database, setting.table, setting.count // 100)
-            for cell in _turns(setting, work):
+            for cell in turns(setting, work):
                 state = "" if work == FIRST else states[cell.contender]
                 measured = _measure(setting, cell, slow[cell.latency], state)
                 results.syncs.setdefault(cell, []).append(measured)
@@ -113,7 +113,7 @@ def _warm_up(server: PrefectServer, table: str) -> None:
         server.post(f"{table}/filter", {"limit": 200})
 
 
-def _turns(setting: Setting, work: str) -> Iterator[Cell]:
+def turns(setting: Setting, work: str) -> Iterator[Cell]:
     """Whose turn it is, round by round to and fro: a machine that gets slower or faster meanwhile favours nobody.
 
     Who reads in parts, and says no more than about how long it takes, has one turn.

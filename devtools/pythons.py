@@ -35,8 +35,9 @@ def find_python(version: str) -> Path | None:
 def make_environment(folder: Path, python: Path, *what: str) -> Path:
     """A fresh environment in `folder` with these arguments of `uv pip install` installed; its bin folder."""
     subprocess.run([UV, "venv", "--quiet", "--clear", "--python", python, folder], check=True)
-    command: list[str | Path] = [UV, "pip", "install", "--quiet", "--python", folder / "bin" / "python", *what]
-    subprocess.run(command, check=True, cwd=ROOT)
+    # With bytecode, as pip leaves it: else each start compiles thousands of files where Python may not keep them.
+    install: list[str | Path] = [UV, "pip", "install", "--quiet", "--compile-bytecode"]
+    subprocess.run([*install, "--python", folder / "bin" / "python", *what], check=True, cwd=ROOT)
     return folder / "bin"
 
 

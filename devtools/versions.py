@@ -55,8 +55,8 @@ def python(version: str) -> Path:
         overrides.write_text("\n".join(pins.overrides))
         subprocess.run(
             [
-                *(uv, "pip", "install", "--quiet", "--python", str(interpreter), "--overrides", str(overrides)),
-                *(f"prefect=={version}", *pins.requirements),
+                *(uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(interpreter)),
+                *("--overrides", str(overrides), f"prefect=={version}", *pins.requirements),
             ],
             check=True,
         )
