@@ -131,7 +131,7 @@ def connector() -> Path:
     Beside the other contenders, the CDK would import what they bring along (boto3 and redis, by `requests_cache`):
     a second of its start, and memory.
     """
-    what = ("--constraints", "constraints.txt", "--editable", ".", "--compile-bytecode")
+    what = ("--constraints", "constraints.txt", "--editable", ".")
     return make_environment(ROOT / ".venvs" / "benchmark", Path(sys.executable), *what) / "source-prefect"
 
 
