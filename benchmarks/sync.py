@@ -139,7 +139,7 @@ def connector() -> Path:
 def _command(server: SlowServer, table: str, state: str) -> Iterator[list[str]]:
     """The command that reads a table, with its files."""
     config: dict[str, Any] = {"connection": {"type": "server", "api_url": server.url}}
-    files = {"config": json.dumps(config), "catalog": json.dumps(catalog(config, [table], "incremental"))}
+    files = {"config": json.dumps(config), "catalog": json.dumps(catalog([table], "incremental"))}
     if state:
         files["state"] = state
     with TemporaryDirectory(prefix="benchmark-") as folder:

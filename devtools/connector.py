@@ -13,8 +13,9 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.exception_handler import assemble_uncaught_exception
@@ -93,10 +94,9 @@ def run(command: str, config: Mapping[str, Any] | None = None, *, cwd: Path | No
     return [message for message in messages if message["type"] != "LOG"]
 
 
-def catalog(config: Mapping[str, Any], streams: Sequence[str] | None, sync_mode: str) -> dict[str, Any]:
+def catalog(streams: Sequence[str] | None, sync_mode: str) -> dict[str, Any]:
     """A configured catalog of these streams, or of all, each in this sync mode where it can."""
-    [discovered] = [m["catalog"]["streams"] for m in run_here("discover", config) if m["type"] == "CATALOG"]
-    chosen = [stream for stream in discovered if streams is None or stream["name"] in streams]
+    chosen = [stream for stream in _discovered() if streams is None or stream["name"] in streams]
     return {
         "streams": [
             {
@@ -109,6 +109,14 @@ def catalog(config: Mapping[str, Any], streams: Sequence[str] | None, sync_mode:
             for stream in chosen
         ]
     }
+
+
+@cache
+def _discovered() -> list[dict[str, Any]]:
+    """The streams: they are the same with every config, and no server is asked for them."""
+    config = {"connection": {"type": "server", "api_url": "http://127.0.0.1:4200/api"}}
+    [streams] = [m["catalog"]["streams"] for m in run_here("discover", config) if m["type"] == "CATALOG"]
+    return cast(list[dict[str, Any]], streams)
 
 
 def read(
@@ -127,7 +135,7 @@ def read(
     `killed_when` is asked after each message, with what there is so far. What was printed until then is read still.
     """
     with tempfile.TemporaryDirectory() as folder:
-        arguments = _read_arguments(folder, config, catalog(config, streams, sync_mode), state)
+        arguments = _read_arguments(folder, config, catalog(streams, sync_mode), state)
         sync = Sync()
         began = time.monotonic()
         errors = Path(folder) / "stderr"
@@ -176,7 +184,7 @@ def read_here(
 ) -> Sync:
     """What `read` returns, without a process."""
     with tempfile.TemporaryDirectory() as folder:
-        arguments = _read_arguments(folder, config, catalog(config, streams, sync_mode), state)
+        arguments = _read_arguments(folder, config, catalog(streams, sync_mode), state)
         sync = Sync()
         began = time.monotonic()
         sync.exit_code = _run_here(["read", *arguments], sync.take)

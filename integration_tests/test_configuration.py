@@ -70,8 +70,8 @@ def config_error(messages: Messages) -> str:
 
 
 @pytest.fixture(scope="module")
-def streams(config: dict[str, Any]) -> dict[str, Any]:
-    return catalog(config, ["flows", "variables"], "incremental")
+def streams() -> dict[str, Any]:
+    return catalog(["flows", "variables"], "incremental")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_a_wrong_catalog_is_a_config_error(command: Command, config: dict[str, A
 
 
 def test_an_unknown_stream_is_named_after_the_others_are_read(command: Command, config: dict[str, Any]) -> None:
-    known = catalog(config, ["flows"], "incremental")
+    known = catalog(["flows"], "incremental")
     unknown = json.loads(json.dumps(known["streams"][0]).replace('"flows"', '"flaws"'))
     code, messages, _ = command("read", config=config, catalog={"streams": [unknown, *known["streams"]]})
     assert code == 1

@@ -284,7 +284,7 @@ def test_max_requests_per_minute_is_kept(server: PrefectServer, tmp_path: Path) 
     with proxy(server.url) as front:
         limited = {**config(front), "max_requests_per_minute": 6, "num_workers": 8}
         arguments = []
-        for name, content in {"config": limited, "catalog": catalog(limited, None, "full_refresh")}.items():
+        for name, content in {"config": limited, "catalog": catalog(None, "full_refresh")}.items():
             (tmp_path / name).write_text(json.dumps(content))
             arguments += [f"--{name}", str(tmp_path / name)]
         with subprocess.Popen([*COMMAND, "read", *arguments], stdout=subprocess.DEVNULL) as process:
