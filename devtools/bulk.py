@@ -127,15 +127,19 @@ def insert_events(
 
 
 def insert(database: Path, tables: Mapping[str, Sequence[Columns]]) -> None:
-    """Insert rows into the tables of a SQLite database, all or none; the rows of a table have the same columns."""
+    """Insert rows into the tables of a SQLite database, all or none; the rows of a table have the same columns.
+
+    Those that the server's version of Prefect does not have are left out: 3.0.11 has no `labels`.
+    """
     # Autocommit is off: one transaction; the server waits for it.
     with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
         for table, rows in tables.items():
             if rows:
-                marks = ", ".join("?" * len(rows[0]))
+                there = {column[1] for column in connection.execute(f"PRAGMA table_info({table})")}
+                columns = [name for name in rows[0] if name in there]
                 connection.executemany(
-                    f"INSERT INTO {table} ({', '.join(rows[0])}) VALUES ({marks})",
-                    ([_sqlite_value(value) for value in row.values()] for row in rows),
+                    f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
+                    ([_sqlite_value(row[name]) for name in columns] for row in rows),
                 )
 
 
