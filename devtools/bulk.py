@@ -126,17 +126,21 @@ def insert_events(
     return [str(row["id"]) for row in rows]
 
 
+# Columns that 3.0.11 does not have.
+_LATER = {"labels"}
+
+
 def insert(database: Path, tables: Mapping[str, Sequence[Columns]]) -> None:
     """Insert rows into the tables of a SQLite database, all or none; the rows of a table have the same columns.
 
-    Those that the server's version of Prefect does not have are left out: 3.0.11 has no `labels`.
+    Those of `_LATER` are left out where the server's version of Prefect does not have them.
     """
     # Autocommit is off: one transaction; the server waits for it.
     with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
         for table, rows in tables.items():
             if rows:
                 there = {column[1] for column in connection.execute(f"PRAGMA table_info({table})")}
-                columns = [name for name in rows[0] if name in there]
+                columns = [name for name in rows[0] if name in there or name not in _LATER]
                 connection.executemany(
                     f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
                     ([_sqlite_value(row[name]) for name in columns] for row in rows),

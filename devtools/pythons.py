@@ -32,7 +32,7 @@ def find_python(version: str) -> Path | None:
     return None
 
 
-def make_environment(folder: Path, python: Path, *what: str) -> Path:
+def make_environment(folder: Path, python: str | Path, *what: str) -> Path:
     """A fresh environment in `folder` with these arguments of `uv pip install` installed; its bin folder."""
     subprocess.run([UV, "venv", "--quiet", "--clear", "--python", python, folder], check=True)
     # With bytecode, as pip leaves it: else each start compiles thousands of files where Python may not keep them.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
+from devtools.pythons import ROOT, make_environment
 
 # What uv may choose from: 3.9 needs Python 3.11, and what 3.0.11 is pinned to has no wheels beyond 3.12.
 PYTHON = ">=3.11,<3.13"
@@ -49,17 +49,11 @@ def python(version: str) -> Path:
     done = folder / ".made"
     if not done.exists():
         pins = PINS[version]
-        uv = str(Path(sys.executable).parent / "uv")
-        overrides = folder / "overrides.txt"
-        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", PYTHON, str(folder)], check=True)
+        # Not in the folder, which is made anew.
+        overrides = folder.with_name(f"{folder.name}-overrides.txt")
+        overrides.parent.mkdir(exist_ok=True)
         overrides.write_text("\n".join(pins.overrides))
-        subprocess.run(
-            [
-                *(uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(interpreter)),
-                *("--overrides", str(overrides), f"prefect=={version}", *pins.requirements),
-            ],
-            check=True,
-        )
+        make_environment(folder, PYTHON, "--overrides", str(overrides), f"prefect=={version}", *pins.requirements)
         done.touch()
     return interpreter
 

@@ -42,7 +42,7 @@ def test_parts_of_a_table_tell_of_the_whole(server: PrefectServer, results: Resu
     with slow_server(server.url, 0.0) as slow:
         in_parts = sync.run(contender, slow, "task_runs", "", [((rows - PART) // 2, (rows + PART) // 2)], rows)
     assert in_parts.rows == PART
-    whole = results.syncs[Cell(CHANGED, 0.0, contender)][0]
+    [whole] = results.syncs[Cell(CHANGED, 0.0, contender)]
     assert in_parts.requests == pytest.approx(whole.requests, abs=2)
 
 
