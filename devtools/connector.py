@@ -22,7 +22,7 @@ from airbyte_cdk.exception_handler import assemble_uncaught_exception
 from airbyte_cdk.logger import AirbyteLogFormatter
 from airbyte_cdk.models import AirbyteMessageSerializer
 
-from source_prefect.run import messages
+from source_prefect.cli import messages
 
 COMMAND = [sys.executable, "-m", "source_prefect"]
 
