@@ -182,6 +182,8 @@ def test_blanks_around_what_was_pasted_are_dropped() -> None:
         "api_url": api_url,
         "ui_url": f"https://app.prefect.cloud/account/{ACCOUNT}/workspace/{WORKSPACE}",
         "start_date": "2026-01-02T00:00:00.000000Z",
+        "page_size": 200,
+        "num_workers": 4,
     }
     headers = [{"name": " X-Key ", "value": " v\n"}]
     trimmed = normalize(server(auth_string="admin:pass\n", custom_headers=headers))["connection"]

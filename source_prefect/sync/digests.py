@@ -1,7 +1,7 @@
 """Which rows of a table have changed, told by their content: for changes that move no time.
 
-A state has room for a few bytes a row, so rows share buckets, and a bucket has one digest. Up to 4,096 rows there are
-at least as many buckets as rows; the digests of any number of rows take at most 24 kB.
+A state has room for a few bytes a row, so rows share buckets, and a bucket has one digest: where one row changes, the
+others of its bucket are sent too. The digests of any number of rows take at most 24 kB.
 """
 
 import json
@@ -34,7 +34,8 @@ class Digests:
     def dump(self) -> str:
         """The digests of all buckets, one after the other."""
         buckets = 1
-        while buckets < min(len(self._rows), _MOST_BUCKETS):
+        # A few more than rows, so that few rows share one.
+        while buckets < min(4 * len(self._rows), _MOST_BUCKETS):
             buckets *= 2
         return "".join(self._of_buckets(buckets)) if self._rows else ""
 
