@@ -1,7 +1,7 @@
 """Several parts of a table read at the same time, by threads that hand over what they have read."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from queue import Empty, Full, Queue
 from typing import Generic, NamedTuple, TypeVar
@@ -24,7 +24,7 @@ class Piece(NamedTuple, Generic[Part]):
 
 def read_in_parallel(
     parts: Iterable[Part], read: Callable[[Part], Iterable[Rows]], workers: int
-) -> Iterator[Piece[Part]]:
+) -> Generator[Piece[Part], None, None]:
     """Every page of every part, in the order in which they arrive; the pages of one part stay in order.
 
     `parts` is consumed part by part, as threads become free. The first error ends it all: it is raised here, no thread
