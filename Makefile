@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATABASE ?= demo/prefect.duckdb
 PAGE ?= report.html
+# How many tests run at a time, each beside a Prefect server of its own.
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo report test lint unit integration browser torture bench test-pythons test-versions constraints clean
@@ -26,7 +28,9 @@ demo: install ## Prefect into DuckDB, and what it tells
 report: install ## Writes PAGE about the health of the pipelines in DATABASE, the DuckDB file of a sync
 	$(BIN)/python -m examples.pipeline_health.report $(DATABASE) $(PAGE)
 
-test: lint unit integration ## Runs everything that CI runs
+test: install ## Runs everything that CI runs
+	@$(MAKE) --no-print-directory -j 2 lint unit
+	@$(MAKE) --no-print-directory integration
 
 lint: install ## ruff and mypy
 	$(BIN)/ruff check .
@@ -36,8 +40,9 @@ lint: install ## ruff and mypy
 unit: install ## Tests without a server
 	$(BIN)/python -m pytest unit_tests
 
-integration: install browser ## Tests against a real Prefect server
-	$(BIN)/python -m pytest integration_tests
+integration: install browser ## Tests against real Prefect servers
+	$(BIN)/python -m pytest integration_tests -n $(WORKERS) --dist loadfile -m "not serial and not slow and not image_tests"
+	$(BIN)/python -m pytest integration_tests -m "serial and not slow"
 
 browser: install ## Installs Chromium, which looks at the report in a test, where there is none
 	$(BIN)/python -m devtools.browser

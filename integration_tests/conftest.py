@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from devtools.pythons import ROOT, find_python, make_environment
 from devtools.server import QUIET, PrefectServer, prefect_server
 from devtools.versions import chosen_python
+from integration_tests.torture.effort import PROPERTY
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +34,14 @@ def server(shared_server: PrefectServer) -> PrefectServer:
 def config(server: PrefectServer) -> dict[str, Any]:
     """A config that reads the module's server."""
     return {"connection": {"type": "server", "api_url": server.url}}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in chain.from_iterable(terminalreporter.stats.values()):
+        if isinstance(report, pytest.TestReport) and report.when == "teardown":
+            for name, line in report.user_properties:
+                if name == PROPERTY:
+                    terminalreporter.write_line(str(line))
 
 
 Once = Callable[[str, Callable[[Path], None]], Path]

@@ -1,6 +1,5 @@
 """The benchmark's contenders read what they should: a race is void if one of them did not run the whole way."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,18 +14,13 @@ from devtools.server import PrefectServer
 COUNT = 3_000
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _connector(installation: Path) -> Iterator[None]:
-    """The tests' own environment of the connector: what a race costs is not of interest here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sync, "connector", lambda: installation / "bin" / "source-prefect")
-        yield
-
-
 @pytest.fixture(scope="module")
-def results(server: PrefectServer) -> Results:
+def results(server: PrefectServer, installation: Path) -> Results:
     setting = Setting("SQLite", "task_runs", COUNT, {0.0: 1})
-    return measure_on(server, server.database, setting, print)
+    with pytest.MonkeyPatch.context() as patch:
+        # The tests' own environment of the connector: what a race costs is not of interest here.
+        patch.setattr(sync, "connector", lambda: installation / "bin" / "source-prefect")
+        return measure_on(server, server.database, setting, print)
 
 
 @pytest.mark.parametrize("contender", CONTENDERS)
@@ -64,6 +58,7 @@ def test_the_report_has_every_sync_and_every_goal(results: Results) -> None:
     assert "| peak memory, ours, MB | at most 150 |" in page
 
 
+@pytest.mark.serial
 def test_latency_is_added_to_each_request_and_not_to_its_price(server: PrefectServer) -> None:
     with slow_server(server.url, 0.2) as slow:
         measured = sync.run(SCAN, slow, "variables", "", [], 0)

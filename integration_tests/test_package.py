@@ -20,8 +20,8 @@ PROJECT = Path(__file__).parent.parent
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
-    build = [sys.executable, "-m", "uv", "build", "--quiet", "--wheel", "--out-dir", folder]
-    subprocess.run(build, cwd=PROJECT, check=True)
+    uv = [sys.executable, "-m", "uv"]
+    subprocess.run([*uv, "build", "--quiet", "--wheel", "--out-dir", str(folder)], cwd=PROJECT, check=True)
     (path,) = folder.glob("*.whl")
     return path
 
