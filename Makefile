@@ -7,7 +7,7 @@ PAGE ?= report.html
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report test lint unit integration browser torture bench test-pythons test-versions constraints clean
+.PHONY: help install demo report test lint unit integration slow browser torture bench test-pythons test-versions constraints clean
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -49,6 +49,9 @@ browser: install ## Installs Chromium, which looks at the report in a test, wher
 
 test-pythons: install ## Unit tests, spec and check on every supported Python that is there
 	$(BIN)/python -m devtools.pythons
+
+slow: install ## The long forms of other tests
+	$(BIN)/python -m pytest integration_tests -m slow
 
 torture: install ## Tries the promises for long: TORTURE=10 times the work of CI, with new seeds
 	TORTURE=$(or $(TORTURE),10) $(BIN)/python -m pytest integration_tests/torture
