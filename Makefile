@@ -29,7 +29,7 @@ report: install ## Writes PAGE about the health of the pipelines in DATABASE, th
 	$(BIN)/python -m examples.pipeline_health.report $(DATABASE) $(PAGE)
 
 test: install ## Runs everything that CI runs
-	@$(MAKE) --no-print-directory -j 2 lint unit
+	@$(MAKE) --no-print-directory -j 3 lint unit browser
 	@$(MAKE) --no-print-directory integration
 
 lint: install ## ruff and mypy
