@@ -224,7 +224,7 @@ SETTINGS = st.dictionaries(
 )
 
 
-@settings(max_examples=1000, deadline=1000, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1000, deadline=10_000, suppress_health_check=[HealthCheck.too_slow])
 @given(
     base=st.sampled_from([CLOUD | {"api_key": SECRET}, SERVER | {"auth_string": f"admin:{SECRET}"}]),
     changes=CHANGES,
@@ -246,7 +246,7 @@ def test_no_config_ends_in_anything_but_a_sentence(
         assert re.match(r"https?://.+/api", ready["api_url"])
 
 
-@settings(max_examples=1000, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 @example({"connection": {"type": "server", "api_url": NOBODY_LISTENS}})
 @given(CONFIG)
 def test_any_config_is_made_ready_or_ends_in_one_sentence(config: dict[str, Any]) -> None:
