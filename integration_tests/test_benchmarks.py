@@ -58,7 +58,6 @@ def test_the_report_has_every_sync_and_every_goal(results: Results) -> None:
     assert "| peak memory, ours, MB | at most 150 |" in page
 
 
-@pytest.mark.serial
 def test_latency_is_added_to_each_request_and_not_to_its_price(server: PrefectServer) -> None:
     # Longer than a busy machine takes for an answer.
     latency = 1.0
