@@ -224,7 +224,7 @@ SETTINGS = st.dictionaries(
 )
 
 
-@settings(max_examples=1000, deadline=10_000, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=600, deadline=10_000, suppress_health_check=[HealthCheck.too_slow])
 @given(
     base=st.sampled_from([CLOUD | {"api_key": SECRET}, SERVER | {"auth_string": f"admin:{SECRET}"}]),
     changes=CHANGES,
