@@ -3,9 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATABASE ?= demo/prefect.duckdb
 PAGE ?= report.html
+# How many tests run at a time, each beside a Prefect server of its own.
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report test lint unit integration browser torture bench test-pythons test-versions constraints clean
+.PHONY: help install demo report test lint unit integration slow browser torture bench test-pythons test-versions constraints clean
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,7 +28,9 @@ demo: install ## Prefect into DuckDB, and what it tells
 report: install ## Writes PAGE about the health of the pipelines in DATABASE, the DuckDB file of a sync
 	$(BIN)/python -m examples.pipeline_health.report $(DATABASE) $(PAGE)
 
-test: lint unit integration ## Runs everything that CI runs
+test: install ## Runs everything that CI runs
+	@$(MAKE) --no-print-directory -j 3 lint unit browser
+	@$(MAKE) --no-print-directory integration
 
 lint: install ## ruff and mypy
 	$(BIN)/ruff check .
@@ -36,14 +40,18 @@ lint: install ## ruff and mypy
 unit: install ## Tests without a server
 	$(BIN)/python -m pytest unit_tests
 
-integration: install browser ## Tests against a real Prefect server
-	$(BIN)/python -m pytest integration_tests
+integration: install browser ## Tests against real Prefect servers
+	$(BIN)/python -m pytest integration_tests -n $(WORKERS) --dist loadfile -m "not serial and not slow and not image_tests"
+	$(BIN)/python -m pytest integration_tests -m "serial and not slow"
 
 browser: install ## Installs Chromium, which looks at the report in a test, where there is none
 	$(BIN)/python -m devtools.browser
 
 test-pythons: install ## Unit tests, spec and check on every supported Python that is there
 	$(BIN)/python -m devtools.pythons
+
+slow: install ## The long forms of other tests
+	$(BIN)/python -m pytest integration_tests -m slow
 
 torture: install ## Tries the promises for long: TORTURE=10 times the work of CI, with new seeds
 	TORTURE=$(or $(TORTURE),10) $(BIN)/python -m pytest integration_tests/torture

@@ -19,6 +19,7 @@ from devtools import bulk
 from devtools.browser import PHONE, cells, chromium, open_page
 from devtools.postgres import postgres
 from devtools.server import PrefectServer
+from integration_tests.seeding import make_run
 
 ROOT = Path(__file__).resolve().parent.parent
 LONG_FINISHED = 300
@@ -88,7 +89,8 @@ def as_rows(runs: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
 
 
 def finished_one_more(prefect: PrefectServer) -> None:
-    subprocess.run([sys.executable, "-m", "devtools.flows", "refresh-marts"], env=prefect.env, check=True)
+    flow = next(flow for flow in prefect.rows("flows") if flow["name"] == "refresh-marts")
+    make_run(prefect, flow["id"], "COMPLETED", name="one more")
 
 
 def without_scheduled(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

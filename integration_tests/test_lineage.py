@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from devtools.bulk import insert_deployments
-from devtools.connector import read
+from devtools.connector import read_here
 from devtools.proxy import Answer, Forward, Request, proxy
 from devtools.server import PrefectServer
 
@@ -40,7 +40,7 @@ def deploy(server: PrefectServer, flow_id: str, name: str, *tags: str) -> str:
 
 def lineage(config: Mapping[str, Any]) -> list[Row]:
     """The rows of a sync. The CDK leaves out what is null, so they are compared as such."""
-    rows = read(config, ["lineage"]).ok().records["lineage"]
+    rows = read_here(config, ["lineage"]).ok().records["lineage"]
     ids = [row["id"] for row in rows]
     assert len(ids) == len(set(ids))
     return rows

@@ -17,27 +17,19 @@ from integration_tests.seeding import make_one_of_everything
 PROJECT = Path(__file__).parent.parent
 
 
-def _uv(*arguments: str | Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "uv", *arguments], cwd=PROJECT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
-    _uv("build", "--wheel", "--out-dir", folder)
+    uv = [sys.executable, "-m", "uv"]
+    subprocess.run([*uv, "build", "--quiet", "--wheel", "--out-dir", str(folder)], cwd=PROJECT, check=True)
     (path,) = folder.glob("*.whl")
     return path
 
 
-@pytest.fixture(scope="module", params=["wheel", "editable"])
-def scripts(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the commands of a fresh environment, into which nothing but the package was installed."""
-    venv: Path = tmp_path_factory.mktemp("venv") / request.param
-    _uv("venv", "--python", sys.executable, venv)
-    what = [wheel] if request.param == "wheel" else ["--editable", PROJECT]
-    _uv("pip", "install", "--python", venv / "bin" / "python", "--constraints", "constraints.txt", *what)
-    return venv / "bin"
+@pytest.fixture(params=["wheel", "editable"])
+def scripts(request: pytest.FixtureRequest, installation: Path) -> Path:
+    """The folder of the commands: where nothing but the package was installed, or those of the development."""
+    return installation / "bin" if request.param == "wheel" else Path(sys.executable).parent
 
 
 @pytest.fixture
