@@ -1,0 +1,37 @@
+"""Poetry's lock of a project, made by the Poetry that Airbyte's image build uses, in an environment of its own."""
+
+import hashlib
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from devtools.pythons import ROOT, make_environment
+
+# The one in Airbyte's base image.
+POETRY = "1.8.5"
+PYTHON = ">=3.11,<3.13"
+SCRIPT = Path(__file__).with_name("poetry_lock.py")
+
+
+def poetry() -> Path:
+    """The folder of Poetry's programs, made where it is not there yet."""
+    folder = ROOT / ".venvs" / f"poetry-{POETRY}"
+    done = folder / ".made"
+    if not done.exists():
+        make_environment(folder, PYTHON, f"poetry=={POETRY}")
+        done.touch()
+    return folder / "bin"
+
+
+def lock(project: Path) -> None:
+    """Write the `poetry.lock` beside a `pyproject.toml`. It takes a minute, and is kept while that stays the same."""
+    wanted = hashlib.sha256((project / "pyproject.toml").read_bytes()).hexdigest()
+    kept = ROOT / ".venvs" / f"poetry-{wanted[:16]}.lock"
+    if not kept.exists():
+        # Isolated: the modules in this folder are not to stand in for others of the same name.
+        subprocess.run([poetry() / "python", "-I", SCRIPT, project], check=True)
+        # Which index the packages came from is a matter of this machine.
+        anonymous = re.sub(r"\n\[package\.source\]\n(?:\w+ = .*\n)+", "", (project / "poetry.lock").read_text())
+        kept.write_text(anonymous)
+    shutil.copy(kept, project / "poetry.lock")
