@@ -5,7 +5,7 @@ DATABASE ?= demo/prefect.duckdb
 PAGE ?= report.html
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report test lint unit integration browser torture bench test-pythons test-versions airbyte-variant test-airbyte constraints clean
+.PHONY: help install demo report test lint unit integration browser torture bench test-pythons test-versions airbyte-variant test-airbyte image constraints clean
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -59,6 +59,9 @@ airbyte-variant: install ## Writes to build/ the tree that Airbyte's monorepo wa
 
 test-airbyte: install ## Runs Airbyte's own checks on that tree, in an environment of their own
 	$(BIN)/python -m pytest -m airbyte_checks integration_tests/test_airbyte_checks.py
+
+image: install ## Builds docker/Dockerfile with buildah, and tries the image on a real server (BASE=another base image)
+	$(BIN)/python -m devtools.image $(BASE)
 
 constraints: install ## Compiles constraints.txt anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --group dev --no-emit-index-url --no-annotate --no-header \

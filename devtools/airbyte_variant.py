@@ -26,7 +26,7 @@ GUIDE = Path("docs/integrations/sources/prefect.md")
 GUIDE_URL = "https://docs.airbyte.com/integrations/sources/prefect"
 
 # They test what stays here: the documents, the registry card of this tree, an example.
-TESTS_OF_THIS_TREE = ("test_docs.py", "test_dockerfile.py", "test_metadata.py", "test_report_layout.py")
+TESTS_OF_THIS_TREE = ("test_docs.py", "test_metadata.py", "test_report_layout.py")
 # What the other unit tests need.
 TEST_TOOLS = ("hypothesis", "pytest", "requests-mock")
 
@@ -35,6 +35,7 @@ SIGNPOSTS = (
     "Each of these, and all forms of an address, with examples: [Connecting to every Prefect](connections.md).\n\n",
     "The page of each stream has its columns, what moves its cursor, what a sync of it costs, "
     "and queries to begin with.\n\n",
+    "- What else may surprise readers of the tables: [behavior](behavior.md).\n",
     " Figures for both, for **Parallel requests**\n"
     "(`num_workers`) and for ten million runs are in [What a sync costs](performance.md).",
 )

@@ -1,4 +1,4 @@
-"""What Airbyte's image build does, without Docker.
+"""What Airbyte's image build does, without Docker, and what docker/Dockerfile is given.
 
 Airbyte copies what its .dockerignore lets through, runs `uv pip install .` with Python 3.13 and without a lock file,
 keeps the installation and nothing of the sources, and runs `source-prefect` as a user who may not write there.
@@ -6,16 +6,18 @@ keeps the installation and nothing of the sources, and runs `source-prefect` as 
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from devtools.pythons import ROOT, find_python, make_environment
+from devtools.pythons import ROOT, UV, find_python, make_environment
 
 LET_THROUGH = ("setup.py", "pyproject.toml", "manifest.yaml", "README.md", "metadata.yaml", "source_*")
 
@@ -87,3 +89,38 @@ def test_the_image_brings_no_more_than_the_connector(image: Path) -> None:
     assert (package / "manifest.yaml").read_bytes() == (ROOT / "manifest.yaml").read_bytes()
     beside = {path.name for path in package.parent.iterdir()}
     assert not beside & {"unit_tests", "integration_tests", "devtools", "examples", "benchmarks"}
+
+
+DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
+
+
+def copied() -> list[str]:
+    """What the Dockerfile takes from its context."""
+    lines: list[str] = re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE)
+    return [source for line in lines for source in line.split()[:-1]]
+
+
+def test_the_dockerfile_is_let_see_what_it_copies() -> None:
+    rules = (ROOT / "docker" / "Dockerfile.dockerignore").read_text().splitlines()
+    assert rules[1] == "*"
+    assert [rule[1:] for rule in rules if rule.startswith("!")] == copied()
+
+
+def test_the_dockerfile_copies_what_the_wheel_is_made_of(tmp_path: Path) -> None:
+    context = tmp_path / "context"
+    context.mkdir()
+    for source in copied():
+        path = ROOT / source
+        if path.is_dir():
+            shutil.copytree(path, context / source)
+        else:
+            shutil.copy(path, context)
+    for sources, folder in ((context, "from-context"), (ROOT, "from-checkout")):
+        subprocess.run([UV, "build", "--quiet", "--wheel", "--out-dir", tmp_path / folder, sources], check=True)
+    (lean,), (full,) = ((tmp_path / folder).glob("*.whl") for folder in ("from-context", "from-checkout"))
+    assert contents(lean) == contents(full)
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist() if "__pycache__" not in name}
