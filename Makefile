@@ -5,7 +5,7 @@ DATABASE ?= demo/prefect.duckdb
 PAGE ?= report.html
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report test lint unit integration browser torture bench test-pythons test-versions airbyte-variant test-airbyte image constraints clean
+.PHONY: help install demo report test lint unit integration browser torture bench test-pythons test-versions test-cdks airbyte-variant test-airbyte image constraints clean
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,6 +53,9 @@ bench: install ## Measures the connector beside its peers, in a minute; with FUL
 
 test-versions: install ## Tests against other versions of Prefect, each in an environment of its own (VERSIONS="3.0.11 3.9.1")
 	$(BIN)/python -m devtools.versions $(VERSIONS)
+
+test-cdks: install ## Unit tests and a sync on other versions of Airbyte's CDK (CDKS="7.38.0 7.39.1")
+	$(BIN)/python -m devtools.cdks $(CDKS)
 
 airbyte-variant: install ## Writes to build/ the tree that Airbyte's monorepo wants: manifest in the package, Poetry, a page of documentation
 	$(BIN)/python -m devtools.airbyte_variant

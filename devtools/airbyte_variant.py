@@ -58,7 +58,7 @@ poetry run source-prefect spec
 poetry run pytest unit_tests
 ```
 
-`source_prefect/manifest.yaml` declares the streams; `source_prefect/components` holds what YAML cannot express.
+`source_prefect/manifest.yaml` declares the streams, and names the Python classes that do what YAML cannot express.
 """
 
 

@@ -1,5 +1,7 @@
 """The checks that Airbyte's CI runs on every connector, on the tree of `make airbyte-variant` (`make test-airbyte`)."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,22 @@ def test_the_checks_see_what_the_variant_mends(monorepo: Path) -> None:
         "CheckConnectorUsesHTTPSOnly",
         "CheckManifestOnlyConnectorBaseImage",
     }
+
+
+def test_the_unit_tests_pass_over_there(monorepo: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "unit_tests"],
+        cwd=monorepo / CONNECTOR,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    where = subprocess.run(
+        [sys.executable, "-c", "import source_prefect; print(source_prefect.__file__)"],
+        cwd=monorepo / CONNECTOR,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert Path(where.stdout.strip()).is_relative_to(monorepo)

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_prefect.configuration import LOG_LEVELS, ConfigError, normalize
+from source_prefect.config.settings import LOG_LEVELS, ConfigError, normalize
 from source_prefect.source import manifest_path
 
 SPEC: dict[str, Any] = yaml.safe_load(manifest_path().read_text())["spec"]["connection_specification"]
