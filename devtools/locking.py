@@ -6,22 +6,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from devtools.pythons import ROOT, make_environment
+from devtools.pythons import ROOT
+from devtools.tools import tool
 
 # The one in Airbyte's base image.
-POETRY = "1.8.5"
-PYTHON = ">=3.11,<3.13"
+POETRY = "poetry==1.8.5"
 SCRIPT = Path(__file__).with_name("poetry_lock.py")
-
-
-def poetry() -> Path:
-    """The folder of Poetry's programs, made where it is not there yet."""
-    folder = ROOT / ".venvs" / f"poetry-{POETRY}"
-    done = folder / ".made"
-    if not done.exists():
-        make_environment(folder, PYTHON, f"poetry=={POETRY}")
-        done.touch()
-    return folder / "bin"
 
 
 def lock(project: Path) -> None:
@@ -30,7 +20,7 @@ def lock(project: Path) -> None:
     kept = ROOT / ".venvs" / f"poetry-{wanted[:16]}.lock"
     if not kept.exists():
         # Isolated: the modules in this folder are not to stand in for others of the same name.
-        subprocess.run([poetry() / "python", "-I", SCRIPT, project], check=True)
+        subprocess.run([tool(POETRY) / "python", "-I", SCRIPT, project], check=True)
         # Which index the packages came from is a matter of this machine.
         anonymous = re.sub(r"\n\[package\.source\]\n(?:\w+ = .*\n)+", "", (project / "poetry.lock").read_text())
         kept.write_text(anonymous)
