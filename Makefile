@@ -7,7 +7,7 @@ PAGE ?= report.html
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report test lint unit integration slow browser torture bench test-pythons test-versions constraints clean
+.PHONY: help install demo report test lint unit integration slow browser torture bench test-pythons test-versions test-cdks airbyte-variant test-airbyte image constraints clean
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -61,6 +61,18 @@ bench: install ## Measures the connector beside its peers, in a minute; with FUL
 
 test-versions: install ## Tests against other versions of Prefect, each in an environment of its own (VERSIONS="3.0.11 3.9.1")
 	$(BIN)/python -m devtools.versions $(VERSIONS)
+
+test-cdks: install ## Unit tests and a sync on other versions of Airbyte's CDK (CDKS="7.39.1")
+	$(BIN)/python -m devtools.cdks $(CDKS)
+
+airbyte-variant: install ## Writes to build/ the tree that Airbyte's monorepo wants: manifest in the package, Poetry, a page of documentation
+	$(BIN)/python -m devtools.airbyte_variant
+
+test-airbyte: install ## Runs Airbyte's own checks on that tree, in an environment of their own
+	$(BIN)/python -m pytest -m airbyte_checks integration_tests/test_airbyte_checks.py
+
+image: install ## Builds docker/Dockerfile with buildah, and tries the image on a real server (BASE=another base image)
+	$(BIN)/python -m devtools.image $(BASE)
 
 constraints: install ## Compiles constraints.txt anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --group dev --no-emit-index-url --no-annotate --no-header \

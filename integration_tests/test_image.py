@@ -1,12 +1,18 @@
-"""What Airbyte's image build leaves, without Docker: an installation that the user who runs it may not write to."""
+"""What Airbyte's image build leaves, without Docker, and what docker/Dockerfile is given.
+
+The installation is one that the user who runs it may not write to.
+"""
 
 import json
 import os
+import re
+import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 from typing import Any
 
-from devtools.pythons import ROOT
+from devtools.pythons import ROOT, UV
 
 # Permissions do not bind root; without its capabilities they do.
 WITHOUT_RIGHTS = ("setpriv", "--bounding-set", "-all", "--inh-caps", "-all") if os.geteuid() == 0 else ()
@@ -57,3 +63,38 @@ def test_the_image_brings_no_more_than_the_connector(installation: Path) -> None
     assert (package / "manifest.yaml").read_bytes() == (ROOT / "manifest.yaml").read_bytes()
     beside = {path.name for path in package.parent.iterdir()}
     assert not beside & {"unit_tests", "integration_tests", "devtools", "examples", "benchmarks"}
+
+
+DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
+
+
+def copied() -> list[str]:
+    """What the Dockerfile takes from its context."""
+    lines: list[str] = re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE)
+    return [source for line in lines for source in line.split()[:-1]]
+
+
+def test_the_dockerfile_is_let_see_what_it_copies() -> None:
+    rules = (ROOT / "docker" / "Dockerfile.dockerignore").read_text().splitlines()
+    assert rules[1] == "*"
+    assert [rule[1:] for rule in rules if rule.startswith("!")] == copied()
+
+
+def test_the_dockerfile_copies_what_the_wheel_is_made_of(tmp_path: Path) -> None:
+    context = tmp_path / "context"
+    context.mkdir()
+    for source in copied():
+        path = ROOT / source
+        if path.is_dir():
+            shutil.copytree(path, context / source)
+        else:
+            shutil.copy(path, context)
+    for sources, folder in ((context, "from-context"), (ROOT, "from-checkout")):
+        subprocess.run([UV, "build", "--quiet", "--wheel", "--out-dir", tmp_path / folder, sources], check=True)
+    (lean,), (full,) = ((tmp_path / folder).glob("*.whl") for folder in ("from-context", "from-checkout"))
+    assert contents(lean) == contents(full)
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist() if "__pycache__" not in name}
