@@ -193,7 +193,7 @@ def test_a_refused_connection_names_host_and_reason_and_is_soon_given_up(waits: 
     message = _check_message(f"http://127.0.0.1:{port}/api")
     assert f"Could not connect to 127.0.0.1:{port}" in message
     assert "Connection refused" in message
-    assert waits == BACKOFF[:3]
+    assert waits == BACKOFF[:1]
 
 
 @pytest.mark.usefixtures("waits")

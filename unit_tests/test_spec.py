@@ -67,6 +67,7 @@ def test_the_log_levels_are_the_same() -> None:
         ("lookback_window", "PT12H", True),
         ("lookback_window", "P2W", True),
         ("lookback_window", "P1DT30M", True),
+        ("lookback_window", "P1DT", False),
         ("lookback_window", "P", False),
         ("lookback_window", "P1M", False),
         ("lookback_window", "-P1D", False),

@@ -17,7 +17,7 @@ from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 
 from source_prefect.config.address import is_local
 from source_prefect.config.tls import TlsSettings
-from source_prefect.http.errors import LONGEST_WAIT
+from source_prefect.http.errors import Patience
 from source_prefect.http.gate import Gate
 from source_prefect.http.responses import retry_after
 
@@ -29,7 +29,7 @@ _CHUNK = 1 << 20
 
 
 @cache
-def shared_transport(api_url: str, tls: TlsSettings, has_secret: bool, workers: int) -> "Transport":
+def shared_transport(api_url: str, tls: TlsSettings, has_secret: bool, workers: int, patience: Patience) -> "Transport":
     """The transport to this server: one for all streams of the process. What is unsafe about it is logged once."""
     parts = urlsplit(api_url)
     if parts.scheme == "http" and has_secret and not is_local(parts.hostname or ""):
@@ -41,7 +41,7 @@ def shared_transport(api_url: str, tls: TlsSettings, has_secret: bool, workers: 
             f"TLS verification is OFF (verify_tls): whoever stands between this machine and {parts.netloc} can read "
             "and change everything, credentials included. Better paste the CA's certificate into ca_certificate."
         )
-    return Transport(api_url, tls, workers)
+    return Transport(api_url, tls, workers, patience)
 
 
 class Transport(TcpKeepaliveHTTPAdapter):
@@ -54,7 +54,8 @@ class Transport(TcpKeepaliveHTTPAdapter):
     - A body must be complete after LONGEST_BODY seconds.
     """
 
-    def __init__(self, api_url: str, tls: TlsSettings, workers: int) -> None:
+    def __init__(self, api_url: str, tls: TlsSettings, workers: int, patience: Patience) -> None:
+        self._longest_wait = patience.longest_wait
         self._tls = tls.context()
         self._gate = Gate()
         self._slots = threading.BoundedSemaphore(workers)
@@ -82,7 +83,7 @@ class Transport(TcpKeepaliveHTTPAdapter):
             _read_body(response)
             if response.status_code == requests.codes.too_many_requests:
                 seconds = retry_after(response)
-                if seconds is not None and seconds <= LONGEST_WAIT and self._gate.close(seconds):
+                if seconds is not None and seconds <= self._longest_wait and self._gate.close(seconds):
                     LOGGER.info(f"Prefect asked to slow down (429): all requests wait for {seconds:g} s.")
             return response
 
