@@ -1,5 +1,7 @@
 """What a real server's events of changes become: their shapes are Prefect's, not ours."""
 
+from typing import Any
+
 from devtools.server import PrefectServer
 from integration_tests.seeding import make_deployment, make_flow
 from source_prefect.records.changes import PREFIXES, changes
@@ -22,6 +24,8 @@ def test_changes_of_every_kind_of_object(server: PrefectServer) -> None:
     rows = [row for event in events["events"] for row in changes(event)]
     told = [(row["object_type"], row["object_name"], row["action"], row["field"], row["before"], row["after"])
             for row in rows if row["object_type"] in ("deployment", "work-pool", "variable")]  # fmt: skip
+    staging: Any
+    mart: Any
     staging, mart = ({"name": "schema", "value": value, "tags": []} for value in ("staging", "mart"))
     assert sorted(told, key=str) == sorted(
         [

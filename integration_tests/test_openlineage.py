@@ -1,0 +1,494 @@
+"""The events for data catalogs: what they say, that none is lost, and that each catalog takes them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg2
+import pytest
+
+from devtools.catalogs import KEY, Atlan, Catalog, DataHub, Dataplex, Marquez, OpenMetadata, served
+from devtools.openlineage import problems
+from devtools.postgres import postgres
+from devtools.proxy import Answer, Forward, Request
+from devtools.run_tables import ddl, inserts, write_many, write_rows
+from examples.openlineage.__main__ import main
+
+ROOT = Path(__file__).resolve().parent.parent
+MAPPING = ROOT / "examples" / "openlineage" / "mapping.yml"
+
+Event = dict[str, Any]
+
+DUE = datetime(2026, 11, 20, 2, 0)
+SYNCED = datetime(2026, 11, 20, 12, 0)
+DONE, FAILED, CRASHED, CANCELLED, RUNNING, PLANNED, SUBFLOW, RETRYING = (
+    f"00000000-0000-4000-8000-00000000000{n}" for n in range(8)
+)
+MAKE, STANDS_FOR, CHECK = (f"00000000-0000-4000-9000-00000000000{n}" for n in range(3))
+
+
+def flow_run(run_id: str, state: str, *, began: bool = True, **columns: Any) -> dict[str, Any]:
+    ended = state in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+    return {
+        "id": run_id, "name": "happy-otter", "state_type": state, "state_message": None,
+        "state_timestamp": DUE + timedelta(seconds=70), "expected_start_time": DUE,
+        "start_time": DUE + timedelta(seconds=3) if began else None,
+        "end_time": DUE + timedelta(seconds=70) if ended else None, "tags": "[]",
+        "_airbyte_extracted_at": SYNCED, "flow_id": "flow", "deployment_id": "deployment",
+        "parent_task_run_id": None, "auto_scheduled": False, **columns,
+    }  # fmt: skip
+
+
+def task_run(run_id: str, task_key: str, flow_run_id: str, **columns: Any) -> dict[str, Any]:
+    row = flow_run(run_id, "COMPLETED")
+    for column in ("flow_id", "deployment_id", "parent_task_run_id", "auto_scheduled"):
+        del row[column]
+    stands_for = {"state_state_details_child_flow_run_id": None}
+    return row | {"task_key": task_key, "flow_run_id": flow_run_id} | stands_for | columns
+
+
+def made(asset_id: str, flow_run_id: str | None, task_run_id: str | None, **columns: Any) -> dict[str, Any]:
+    return {
+        "id": asset_id, "asset": "postgres://prod/warehouse/mart/customers",
+        "upstream_assets": '["s3://shop-exports/customers.parquet"]', "flow_run_id": flow_run_id,
+        "task_run_id": task_run_id, "_airbyte_extracted_at": SYNCED, **columns,
+    }  # fmt: skip
+
+
+STEPS = [{"prefect.deployments.steps.git_clone": {"repository": "https://github.com/acme/flows.git", "branch": "main"}}]
+TABLES: dict[str, list[dict[str, Any]]] = {
+    "flows": [
+        {"id": "flow", "name": "load-orders", "tags": '["owner:Ana"]'},
+        {"id": "child", "name": "check-quality", "tags": None},
+    ],
+    "deployments": [
+        {
+            "id": "deployment", "name": "nightly", "description": "Every night, **all** regions",
+            "entrypoint": "etl/orders.py:load_orders", "pull_steps": json.dumps(STEPS),
+            "tags": '["nightly","team:sales","om-source:shop.public.orders"]',
+        }
+    ],
+    "lineage": [
+        {"source": "shop.public.orders", "destination": "warehouse.staging.orders", "flow_id": "flow",
+         "deployment_id": "deployment"},
+        {"source": "crm.api.contacts", "destination": None, "flow_id": "flow", "deployment_id": "deployment"},
+    ],
+    "flow_runs": [
+        flow_run(DONE, "COMPLETED", auto_scheduled=True, tags='["auto-scheduled","nightly"]'),
+        flow_run(FAILED, "FAILED", state_message="CRM answered 503: „Wartung“"),
+        flow_run(CRASHED, "CRASHED", state_message="x" * 20_000),
+        flow_run(CANCELLED, "CANCELLED", began=False, state_message="The CRM is down"),
+        flow_run(RUNNING, "RUNNING"),
+        flow_run(PLANNED, "SCHEDULED", began=False),
+        flow_run(SUBFLOW, "COMPLETED", flow_id="child", deployment_id=None, parent_task_run_id=STANDS_FOR),
+        flow_run(RETRYING, "SCHEDULED", state_message="Awaiting retry"),
+    ],
+    "task_runs": [
+        task_run(MAKE, "build_customers-0a1b2c3d", DONE),
+        task_run(STANDS_FOR, "check_quality-0a1b2c3d", DONE, state_state_details_child_flow_run_id=SUBFLOW),
+        task_run(CHECK, "check-rows-0a1b2c3d", SUBFLOW),
+    ],
+    "asset_materializations": [made("a", DONE, MAKE)],
+}  # fmt: skip
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Path:
+    file = tmp_path / "prefect.duckdb"
+    write_rows(file, TABLES)
+    return file
+
+
+def events_in(file: Path) -> list[Event]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def emitted(database: Path | str, file: Path, *options: str) -> list[Event]:
+    """The events that a call writes into a file, which is taken away again."""
+    assert main([str(database), "--mapping", str(MAPPING), "--file", str(file), *options]) == 0
+    events = events_in(file) if file.exists() else []
+    file.unlink(missing_ok=True)
+    return events
+
+
+def told(events: list[Event]) -> list[tuple[str, str, str]]:
+    return [(event["run"]["runId"], event["eventType"], event["job"]["name"]) for event in events]
+
+
+def facet(part: str, name: str, version: str, /, **content: Any) -> dict[str, Any]:
+    kind = f"{name[0].upper()}{name[1:]}{part.title()}Facet"
+    return {
+        "_producer": "https://docs.airbyte.com/integrations/sources/prefect",
+        "_schemaURL": f"https://openlineage.io/spec/facets/{version}/{kind}.json#/$defs/{kind}",
+        **content,
+    }
+
+
+def test_an_event_says_all_that_the_tables_know(tables: Path, tmp_path: Path) -> None:
+    _, event, *_ = emitted(tables, tmp_path / "events.jsonl")
+    adapter = event["run"]["facets"]["processing_engine"].pop("openlineageAdapterVersion")
+    warehouse = "postgres://warehouse.example.com:5432"
+    assert adapter
+    assert event == {
+        "eventTime": "2026-11-20T02:01:10.000000Z",
+        "eventType": "COMPLETE",
+        "producer": "https://docs.airbyte.com/integrations/sources/prefect",
+        "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+        "run": {
+            "runId": DONE,
+            "facets": {
+                "nominalTime": facet("run", "nominalTime", "1-0-1", nominalStartTime="2026-11-20T02:00:00.000000Z"),
+                "processing_engine": facet("run", "processingEngine", "1-1-1", name="Prefect", version="3.8.8"),
+                "tags": facet("run", "tags", "1-0-0", tags=[
+                    {"key": "auto-scheduled", "value": "true", "source": "PREFECT"},
+                    {"key": "nightly", "value": "true", "source": "PREFECT"},
+                ]),
+            },
+        },
+        "job": {
+            "namespace": "prefect",
+            "name": "load-orders/nightly",
+            "facets": {
+                "jobType": facet("job", "jobType", "2-0-4", processingType="BATCH", integration="PREFECT",
+                                 jobType="DAG"),
+                "documentation": facet("job", "documentation", "1-1-0", description="Every night, **all** regions",
+                                       contentType="text/markdown"),
+                "ownership": facet("job", "ownership", "1-0-1", owners=[{"name": "Ana"}]),
+                "sourceCodeLocation": facet(
+                    "job", "sourceCodeLocation", "1-1-0", type="git", repoUrl="https://github.com/acme/flows",
+                    url="https://github.com/acme/flows/blob/main/etl/orders.py", path="etl/orders.py", branch="main",
+                ),
+                "tags": facet("job", "tags", "1-0-0", tags=[
+                    {"key": "nightly", "value": "true", "source": "PREFECT"},
+                    {"key": "team", "value": "sales", "source": "PREFECT"},
+                ]),
+            },
+        },
+        "inputs": [
+            {"namespace": "s3://shop-exports", "name": "customers.parquet", "facets": {}, "inputFacets": {}},
+            {"namespace": "postgres://shop.example.com:5432", "name": "shop.public.orders", "facets": {},
+             "inputFacets": {}},
+            {"namespace": "prefect", "name": "crm.api.contacts", "facets": {}, "inputFacets": {}},
+        ],
+        "outputs": [
+            {"namespace": warehouse, "name": "warehouse.mart.customers", "facets": {}, "outputFacets": {}},
+            {"namespace": warehouse, "name": "warehouse.staging.orders", "facets": {}, "outputFacets": {}},
+        ],
+    }  # fmt: skip
+
+
+def test_each_run_has_a_start_and_the_end_that_it_came_to(tables: Path, tmp_path: Path) -> None:
+    events = emitted(tables, tmp_path / "events.jsonl")
+    job = "load-orders/nightly"
+    assert told(events) == [
+        *((DONE, kind, job) for kind in ("START", "COMPLETE")),
+        *((FAILED, kind, job) for kind in ("START", "FAIL")),
+        *((CRASHED, kind, job) for kind in ("START", "FAIL")),
+        *((CANCELLED, kind, job) for kind in ("START", "ABORT")),
+        (RUNNING, "START", job),
+        *((SUBFLOW, kind, "check-quality") for kind in ("START", "COMPLETE")),
+        (RETRYING, "START", job),
+        *((MAKE, kind, f"{job}.build_customers") for kind in ("START", "COMPLETE")),
+        *((CHECK, kind, "check-quality.check-rows") for kind in ("START", "COMPLETE")),
+    ]
+    errors = {
+        (event["run"]["runId"], event["eventType"]): event["run"]["facets"]["errorMessage"]["message"]
+        for event in events
+        if "errorMessage" in event["run"]["facets"]
+    }
+    assert errors == {
+        (FAILED, "FAIL"): "CRM answered 503: „Wartung“",
+        (CRASHED, "FAIL"): "x" * 10_000,
+        (CANCELLED, "ABORT"): "The CRM is down",
+    }
+    assert [problems(event) for event in events] == [[]] * len(events)
+
+
+def test_a_child_knows_its_parent_and_the_topmost_run(tables: Path, tmp_path: Path) -> None:
+    parents = {}
+    for event in emitted(tables, tmp_path / "events.jsonl"):
+        parent = event["run"]["facets"].get("parent")
+        if parent:
+            runs = (parent["run"]["runId"], parent["root"]["run"]["runId"])
+            parents[event["run"]["runId"]] = (*runs, parent["job"]["name"], parent["root"]["job"]["name"])
+    assert parents == {
+        SUBFLOW: (DONE, DONE, "load-orders/nightly", "load-orders/nightly"),
+        MAKE: (DONE, DONE, "load-orders/nightly", "load-orders/nightly"),
+        CHECK: (SUBFLOW, DONE, "check-quality", "load-orders/nightly"),
+    }
+
+
+def test_only_what_is_new_is_sent_again(tables: Path, tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    everything = emitted(tables, file)
+    assert emitted(tables, file) == []
+    # Twice the same, to the byte.
+    assert emitted(tables, file, "--everything") == everything
+    # Another receiver begins at the beginning.
+    assert emitted(tables, tmp_path / "others.jsonl") == everything
+
+    later: dict[str, Any] = {"_airbyte_extracted_at": SYNCED + timedelta(hours=1)}
+    update(tables, "DELETE FROM flow_runs WHERE id = ?", RUNNING)
+    write_rows(tables, {"flow_runs": [flow_run(RUNNING, "COMPLETED", **later)]})
+    assert told(emitted(tables, file)) == [(RUNNING, kind, "load-orders/nightly") for kind in ("START", "COMPLETE")]
+
+    # An asset of a run that was sent before: both of its events have another edge now.
+    write_rows(tables, {"asset_materializations": [made("b", RUNNING, None, asset="s3://late/x", **later)]})
+    again = emitted(tables, file)
+    assert told(again) == [(RUNNING, kind, "load-orders/nightly") for kind in ("START", "COMPLETE")]
+    assert all("s3://late" in [output["namespace"] for output in event["outputs"]] for event in again)
+    assert emitted(tables, file) == []
+
+
+def update(file: Path, statement: str, *values: Any) -> None:
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(statement, values)
+
+
+def test_postgres_gives_the_same_events(tables: Path, tmp_path: Path) -> None:
+    with postgres() as url:
+        with psycopg2.connect(url) as connection, connection.cursor() as cursor:
+            cursor.execute("CREATE SCHEMA prefect; SET search_path TO prefect")
+            for statement in ddl():
+                cursor.execute(statement)
+            for statement, values in inserts(TABLES, "%s"):
+                cursor.execute(statement, values)
+        connection.close()
+        state = ("--schema", "prefect", "--state", str(tmp_path / "state.json"))
+        assert emitted(url, tmp_path / "events.jsonl", *state) == emitted(tables, tmp_path / "events.jsonl")
+        assert emitted(url, tmp_path / "events.jsonl", *state) == []
+
+
+@pytest.mark.parametrize("missing", ["flows", "deployments", "lineage", "task_runs", "asset_materializations"])
+def test_streams_that_were_not_synced_are_done_without(tables: Path, tmp_path: Path, missing: str) -> None:
+    update(tables, f"DROP TABLE {missing}")
+    runs = {run for run, _, _ in told(emitted(tables, tmp_path / "events.jsonl"))}
+    assert {DONE, FAILED, CRASHED, CANCELLED, RUNNING, SUBFLOW, RETRYING} <= runs
+
+
+def test_the_dry_run_shows_what_would_be_sent_and_what_no_rule_maps(
+    tables: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        assert main([str(tables), "--mapping", str(MAPPING), "--dry-run"]) == 0
+        shown = capsys.readouterr()
+        assert len(shown.out.splitlines()) == 16
+        assert "2026-11-20T02:01:10.000000Z  COMPLETE  check-quality.check-rows" in shown.out.splitlines()
+        assert "No rule maps crm.api.contacts (6 times): it is prefect crm.api.contacts" in shown.err
+    assert not list(tables.parent.glob("*.json"))
+
+
+def test_the_console_gets_the_events_as_json(tables: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tables), "--console"]) == 0
+    assert len([json.loads(line) for line in capsys.readouterr().out.splitlines()]) == 16
+
+
+# Nothing is lost
+
+
+def test_a_kill_at_half_loses_none(tmp_path: Path) -> None:
+    database, file = tmp_path / "runs.duckdb", tmp_path / "events.jsonl"
+    write_many(database, 2_000)
+    command = [sys.executable, "-m", "examples.openlineage", str(database), "--file", str(file)]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    while not file.exists() or file.stat().st_size < 6_500_000:
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    # As if the kill had come in the middle of a line.
+    with file.open("a") as events:
+        events.write('{"eventTime": "2026-')
+    before = len(file.read_text().splitlines()) - 1
+    assert before < 4_800
+
+    assert main([str(database), "--file", str(file)]) == 0
+    times = Counter((run, kind) for run, kind, _ in told(events_in(file)))
+    # 2,000 flow runs and 400 task runs, each with a start and an end; what was sent of the second page came twice.
+    assert len(times) == 4_800
+    assert max(times.values()) == 2
+    assert times.total() == 4_800 + before - 2_000
+
+
+def test_a_catalog_that_goes_down_loses_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("examples.openlineage.runs.PAGE_SIZE", 50)
+    database = tmp_path / "runs.duckdb"
+    write_many(database, 150)
+    catalog = Marquez()
+
+    def go_down(request: Request, forward: Forward) -> Answer:
+        return Answer(503) if len(catalog.taken) == 133 else catalog(request, forward)
+
+    with served(catalog) as running:
+        running.behaviour = go_down
+        options = [str(database), "--url", running.url, "--retries", "0"]
+        assert main(options) == 1
+        assert "Run it again to go on from there." in capsys.readouterr().err
+        running.behaviour = catalog
+        assert main(options) == 0
+    assert len({(event["run"]["runId"], event["eventType"]) for event in catalog.taken}) == 360
+    # The second call began with the second page, of which 33 events had been sent.
+    assert len(catalog.taken) == 360 + 33
+
+
+def test_a_catalog_that_is_slow_is_asked_again(tables: Path) -> None:
+    catalog = Marquez()
+
+    def refuse_first(request: Request, forward: Forward) -> Answer:
+        return Answer(429, headers={"Retry-After": "0"}) if request.number % 3 == 0 else catalog(request, forward)
+
+    with served(catalog) as running:
+        running.behaviour = refuse_first
+        assert main([str(tables), "--url", running.url]) == 0
+    assert len(catalog.taken) == 16
+
+
+def test_a_refused_event_stops_it_or_is_reported(tables: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    catalog = Marquez()
+
+    def refuse_one(request: Request, forward: Forward) -> Answer:
+        if request.body["run"]["runId"] == FAILED and request.body["eventType"] == "FAIL":
+            return Answer(422, b'{"errors":["errorMessage is too sad"]}')
+        return catalog(request, forward)
+
+    with served(catalog) as running:
+        running.behaviour = refuse_one
+        assert main([str(tables), "--url", running.url]) == 1
+        refused = f"The FAIL of run {FAILED} of load-orders/nightly was refused: 422"
+        assert refused in (said := capsys.readouterr().err)
+        assert "errorMessage is too sad" in said
+        catalog.taken.clear()
+        assert main([str(tables), "--url", running.url, "--skip-refused"]) == 0
+        assert refused in capsys.readouterr().err
+    assert len(catalog.taken) == 15
+
+
+# Each catalog
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENLINEAGE_API_KEY", KEY)
+
+
+def send_to(catalog: Catalog, name: str, tables: Path, *options: str) -> None:
+    with served(catalog) as running:
+        assert main([str(tables), "--mapping", str(MAPPING), "--to", name, "--url", running.url, *options]) == 0
+
+
+@pytest.mark.parametrize(("name", "catalog"), [("marquez", Marquez()), ("datahub", DataHub()), ("atlan", Atlan())])
+def test_every_event_is_taken(tables: Path, tmp_path: Path, name: str, catalog: Catalog) -> None:
+    send_to(catalog, name, tables)
+    assert catalog.taken == emitted(tables, tmp_path / "events.jsonl")
+
+
+def test_atlan_sees_the_namespace_of_its_connection(tables: Path, tmp_path: Path) -> None:
+    catalog = Atlan(connection="prefect-production")
+    send_to(catalog, "atlan", tables)
+    assert (len(catalog.taken), len(catalog.ignored)) == (0, 16)
+    mapping = tmp_path / "atlan.yml"
+    mapping.write_text("jobs: {namespace: prefect-production}")
+    send_to(catalog, "atlan", tables, "--mapping", str(mapping), "--everything")
+    assert (len(catalog.taken), len(catalog.ignored)) == (16, 16)
+
+
+def test_openmetadata_gets_each_edge_once_and_tells_which_it_dropped(
+    tables: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = [flow_run(f"00000000-0000-4000-8000-0000000001{n:02}", "COMPLETED") for n in range(9)]
+    write_rows(tables, {"flow_runs": others})
+    warehouse = ("dwh.warehouse.staging.orders", "dwh.warehouse.mart.customers", "shopdb.shop.public.orders")
+    services = {"postgres://warehouse.example.com:5432": "dwh", "postgres://shop.example.com:5432": "shopdb"}
+    catalog = OpenMetadata(tables=warehouse, services=services)
+    send_to(catalog, "openmetadata", tables)
+    assert catalog.edges == {(warehouse[2], warehouse[0]), (warehouse[2], warehouse[1])}
+    assert told(catalog.taken) == [
+        (DONE, "COMPLETE", "load-orders/nightly"),
+        # The others, which have made no asset, draw the same edges as the first of them.
+        (others[0]["id"], "COMPLETE", "load-orders/nightly"),
+        (MAKE, "COMPLETE", "load-orders/nightly.build_customers"),
+    ]
+    said = capsys.readouterr().err
+    assert "2 of 6 edges were drawn: it does not know all the tables of load-orders/nightly (1 times)" in said
+    assert "0 of 1 edges were drawn: it does not know all the tables of load-orders/nightly.build_customers" in said
+
+
+def test_dataplex_is_spared_what_is_beyond_its_limits(tables: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    inputs = json.dumps([f"s3://in/{n}" for n in range(40)])
+    many_links = [made(f"m{n}", RETRYING, None, asset=f"s3://out/{n}", upstream_assets=inputs) for n in range(40)]
+    inputs = json.dumps([f"s3://in/{n}{'ü' * 1_000}" for n in range(999)])
+    many_bytes = made("b", FAILED, None, upstream_assets=inputs)
+    long_name = made("l", RUNNING, None, asset=f"s3://out/{'x' * 4_000}")
+    write_rows(tables, {"asset_materializations": [*many_links, many_bytes, long_name]})
+    update(tables, "DELETE FROM lineage")
+    catalog = Dataplex()
+    send_to(catalog, "dataplex", tables, "--endpoint", catalog.path)
+    assert {run for run, _, _ in told(catalog.taken)} & {RETRYING, RUNNING, FAILED} == set()
+    assert len(catalog.taken) == 12
+    said = capsys.readouterr().err
+    assert "Not sent, for load-orders/nightly has 1600 links in an event, of 1000 at most (1 times)" in said
+    assert "a name of more than 4000 characters" in said
+    assert "Not sent, for load-orders/nightly has an event of more than 5,000,000 bytes (2 times)" in said
+
+
+@pytest.mark.parametrize(
+    ("catalog", "spoil"),
+    [
+        (Marquez(), {"eventTime": "2026-11-20T02:01:10"}),
+        (Marquez(), {"run": {}}),
+        (DataHub(), {"run": {"runId": "flow-run-1"}}),
+        (DataHub(), {"job": {"namespace": "x", "name": "y", "facets": {"ownership": {"owners": "Ana"}}}}),
+        (DataHub(), {"dataset": {}, "run": None}),
+        (OpenMetadata(), {"tenant": "acme"}),
+        (Dataplex(), {"inputs": [{"namespace": "x", "name": "x" * 4_000}]}),
+        (Dataplex(), {"outputs": [{"namespace": "x", "name": str(n)} for n in range(501)]}),
+    ],
+)  # fmt: skip
+def test_the_stubs_refuse_what_the_catalogs_refuse(
+    tables: Path, tmp_path: Path, catalog: Catalog, spoil: dict[str, Any]
+) -> None:
+    event = emitted(tables, tmp_path / "events.jsonl")[1]
+    event["inputs"] = event["inputs"][:2]
+    assert catalog.take(event).status < 300
+    assert catalog.take(event | spoil).status >= 400
+
+
+def test_a_wrong_key_stops_it(
+    tables: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENLINEAGE_API_KEY", "another")
+    catalog = Atlan()
+    with served(catalog) as running:
+        options = [str(tables), "--to", "atlan", "--url", running.url]
+        assert main([*options, "--skip-refused"]) == 1
+        assert "401" in capsys.readouterr().err
+        # A header of one's own does as well.
+        monkeypatch.delenv("OPENLINEAGE_API_KEY")
+        assert main([*options, "--header", f"Authorization: Bearer {KEY}"]) == 0
+    assert len(catalog.taken) == 16
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (["nothing.duckdb"], "There is no nothing.duckdb"),
+        (["{empty}"], "There is no table flow_runs of an Airbyte sync"),
+    ],
+)
+def test_what_is_no_sync_is_said_to_be_none(
+    tmp_path: Path, options: list[str], error: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = tmp_path / "empty.duckdb"
+    update(empty, "CREATE TABLE other (id VARCHAR)")
+    assert main([option.format(empty=empty) for option in options]) == 1
+    assert error in capsys.readouterr().err
