@@ -136,7 +136,7 @@ def test_every_run_of_a_real_sync_is_an_event_for_data_catalogs(
 ) -> None:
     file = tmp_path / "events.jsonl"
     mapping = ROOT / "examples" / "openlineage" / "mapping.yml"
-    options = ["--mapping", mapping, "--file", file, "--state", tmp_path / "state.json"]
+    options: list[str | Path] = ["--mapping", mapping, "--file", file, "--state", tmp_path / "state.json"]
     run_example(prefect, "openlineage", synced.file, *options)
     events = [json.loads(line) for line in file.read_text().splitlines()]
     assert [found for event in events if (found := problems(event))] == []

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from devtools.postgres import postgres
 from devtools.proxy import Answer, Forward, Request
 from devtools.run_tables import ddl, inserts, write_many, write_rows
 from examples.openlineage.__main__ import main
+from examples.openlineage.demo import write_events
+from examples.openlineage.settings import Settings, read_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 MAPPING = ROOT / "examples" / "openlineage" / "mapping.yml"
@@ -284,11 +287,27 @@ def test_the_dry_run_shows_what_would_be_sent_and_what_no_rule_maps(
         assert "2026-11-20T02:01:10.000000Z  COMPLETE  check-quality.check-rows" in shown.out.splitlines()
         assert "No rule maps crm.api.contacts (6 times): it is prefect crm.api.contacts" in shown.err
     assert not list(tables.parent.glob("*.json"))
+    # What was sent to a receiver would not be sent to it again.
+    file = str(tables.with_name("events.jsonl"))
+    assert main([str(tables), "--file", file]) == 0
+    assert main([str(tables), "--file", file, "--dry-run"]) == 0
+    assert capsys.readouterr().out == ""
 
 
 def test_the_console_gets_the_events_as_json(tables: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tables), "--console"]) == 0
     assert len([json.loads(line) for line in capsys.readouterr().out.splitlines()]) == 16
+
+
+def test_the_demo_shows_a_success_a_failure_and_a_task(tables: Path, tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    count, lines = write_events(tables, file)
+    assert count == len(events_in(file)) == 16
+    assert [line.partition("  postgres")[0].partition("  s3")[0] for line in lines] == [
+        "2026-11-20T02:01:10.000000Z  COMPLETE  load-orders/nightly",
+        "2026-11-20T02:01:10.000000Z  FAIL      load-orders/nightly",
+        "2026-11-20T02:01:10.000000Z  COMPLETE  load-orders/nightly.build_customers",
+    ]
 
 
 # Nothing is lost
@@ -492,3 +511,20 @@ def test_what_is_no_sync_is_said_to_be_none(
     update(empty, "CREATE TABLE other (id VARCHAR)")
     assert main([option.format(empty=empty) for option in options]) == 1
     assert error in capsys.readouterr().err
+
+
+DOCUMENTATION = (ROOT / "docs" / "catalogs.md").read_text()
+
+
+@pytest.mark.parametrize("mapping", re.findall(r"^```yaml\n(.*?)^```$", DOCUMENTATION, re.DOTALL | re.MULTILINE))
+def test_every_mapping_in_the_documentation_can_be_read(tmp_path: Path, mapping: str) -> None:
+    file = tmp_path / "mapping.yml"
+    file.write_text(mapping)
+    assert read_settings(file) != Settings()
+
+
+def test_every_option_is_documented_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    options = set(re.findall(r"(?<![\w-])--[a-z-]+", capsys.readouterr().out)) - {"--help"}
+    assert set(re.findall(r"(?<=[ `(\n])--[a-z-]+", DOCUMENTATION)) == options

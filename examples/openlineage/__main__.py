@@ -47,18 +47,18 @@ def _send(options: argparse.Namespace, settings: Settings, tables: Tables) -> Se
     catalog = receiver(options.to)
     jobs = Jobs.read(tables, settings.job_namespace, per_deployment=settings.job_per_deployment)
     events = Events(jobs, settings.datasets, settings.prefect_version)
-    if options.dry_run:
-        return send(Runs(tables, events, {}, options.tasks), _Printer(), catalog)
     target = options.file or options.url or ("console" if options.console else "openlineage.yml")
     progress = Progress(options.state or _beside(options.database), f"{options.to} {target}")
-    since = {} if options.everything else progress.positions()
+    runs = Runs(tables, events, {} if options.everything else progress.positions(), options.tasks)
+    if options.dry_run:
+        return send(runs, _Printer(), catalog)
     if options.file:
         _end_with_a_line(options.file)
     config = _transport(options, catalog)
     # The client would mix a configuration of its own, where it finds one, into this one.
     transport = get_default_factory().create(config) if config else OpenLineageClient().transport
     try:
-        return send(Runs(tables, events, since, options.tasks), transport, catalog, progress, options.skip_refused)
+        return send(runs, transport, catalog, progress, options.skip_refused)
     finally:
         transport.close()
 
@@ -77,7 +77,8 @@ def _transport(options: argparse.Namespace, catalog: Receiver) -> dict[str, Any]
         return None
     config = {
         "type": "http",
-        "url": options.url,
+        # With a slash in the end, or the last part of its path would be taken for a file, and be replaced.
+        "url": options.url.rstrip("/") + "/",
         "endpoint": options.endpoint if options.endpoint is not None else catalog.endpoint,
         "timeout": options.timeout,
         "custom_headers": dict(options.header),
@@ -122,8 +123,16 @@ def _end_with_a_line(file: Path) -> None:
     if not file.exists():
         return
     with file.open("rb+") as events:
-        content = events.read()
-        events.truncate(content.rfind(b"\n") + 1)
+        end = events.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - 1_000_000)
+            events.seek(start)
+            line_end = events.read(end - start).rfind(b"\n")
+            if line_end >= 0:
+                end = start + line_end + 1
+                break
+            end = start
+        events.truncate(end)
 
 
 def _parser() -> argparse.ArgumentParser:
