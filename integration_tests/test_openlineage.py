@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import psycopg2
 import pytest
+import yaml
 
 from devtools.catalogs import KEY, Atlan, Catalog, DataHub, Dataplex, Marquez, OpenMetadata, served
 from devtools.openlineage import problems
@@ -310,7 +311,48 @@ def test_the_demo_shows_a_success_a_failure_and_a_task(tables: Path, tmp_path: P
     ]
 
 
+def test_a_run_without_times_has_those_of_the_sync(tables: Path, tmp_path: Path) -> None:
+    update(tables, "UPDATE flow_runs SET start_time = NULL, end_time = NULL, state_timestamp = NULL, "
+                   "expected_start_time = NULL")  # fmt: skip
+    events = emitted(tables, tmp_path / "events.jsonl", "--without-tasks")
+    assert {event["eventTime"] for event in events} == {"2026-11-20T12:00:00.000000Z"}
+    assert {run for run, _, _ in told(events)} == {DONE, FAILED, CRASHED, CANCELLED, SUBFLOW}
+
+
 # Nothing is lost
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "error"),
+    [
+        ([], {}, "Where to? Give --url, --file or --console"),
+        (["--url", "http://127.0.0.1:9"], {"OPENLINEAGE_DISABLED": "true"}, "Nothing would be sent"),
+        ([], {"OPENLINEAGE__TRANSPORT__TYPE": "noop"}, "Nothing would be sent"),
+    ],
+)
+def test_what_leads_nowhere_is_an_error(
+    tables: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    environment: dict[str, str],
+    error: str,
+) -> None:
+    monkeypatch.chdir(tables.parent)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert main([str(tables), *options]) == 1
+    assert error in capsys.readouterr().err
+    assert not list(tables.parent.glob("*.json"))
+
+
+def test_the_client_may_have_a_configuration_of_its_own(tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tables.with_name("configured.jsonl")
+    transport = {"type": "file", "log_file_path": str(file), "append": True}
+    tables.with_name("openlineage.yml").write_text(yaml.safe_dump({"transport": transport}))
+    monkeypatch.chdir(tables.parent)
+    assert main([str(tables)]) == 0
+    assert len(events_in(file)) == 16
 
 
 def test_a_kill_at_half_loses_none(tmp_path: Path) -> None:

@@ -54,17 +54,27 @@ def _send(options: argparse.Namespace, settings: Settings, tables: Tables) -> Se
         return send(runs, _Printer(), catalog)
     if options.file:
         _end_with_a_line(options.file)
-    config = _transport(options, catalog)
-    # The client would mix a configuration of its own, where it finds one, into this one.
-    transport = get_default_factory().create(config) if config else OpenLineageClient().transport
+    transport = _transport(options, catalog)
     try:
         return send(runs, transport, catalog, progress, options.skip_refused)
     finally:
         transport.close()
 
 
-def _transport(options: argparse.Namespace, catalog: Receiver) -> dict[str, Any] | None:
-    """The configuration of one of the client's transports; None where it has its own."""
+def _transport(options: argparse.Namespace, catalog: Receiver) -> Any:
+    """One of the client's transports, as the options say or, where they name none, its own configuration."""
+    config = _configuration(options, catalog)
+    # The client would mix a configuration of its own, where it finds one, into that of the options.
+    transport = get_default_factory().create(config) if config else OpenLineageClient().transport
+    # What leads nowhere would be taken for sent.
+    if transport.kind == "noop":
+        raise ValueError("Nothing would be sent: OPENLINEAGE_DISABLED is set, or the client has a noop transport.")
+    if transport.kind == "console" and not options.console:
+        raise ValueError("Where to? Give --url, --file or --console, or configure the OpenLineage client.")
+    return transport
+
+
+def _configuration(options: argparse.Namespace, catalog: Receiver) -> dict[str, Any] | None:
     if options.file:
         return {"type": "file", "log_file_path": str(options.file), "append": True}
     if options.console:

@@ -147,7 +147,7 @@ class Events:
         outputs: dict[Dataset, None],
     ) -> Iterator[RunEvent]:
         ended = ENDED.get(run["state_type"])
-        end = run["end_time"] or run["state_timestamp"]
+        end = run["end_time"] or run["state_timestamp"] or run["expected_start_time"] or run["_airbyte_extracted_at"]
         # A run that was cancelled before it began has no start, but every run must have a START.
         times = [(RunState.START, run["start_time"] or end)] + ([(ended, end)] if ended else [])
         if ended in (RunState.FAIL, RunState.ABORT) and run["state_message"]:
