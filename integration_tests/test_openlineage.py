@@ -1,4 +1,4 @@
-"""The events for data catalogs: what they say, that none is lost, and that each catalog takes them."""
+"""The events of the runs of a sync: what they say, and that none is lost."""
 
 import json
 import os
@@ -8,16 +8,15 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import psycopg2
 import pytest
 import yaml
 
-from devtools.catalogs import KEY, Atlan, Catalog, DataHub, Dataplex, Marquez, OpenMetadata, served
+from devtools.catalogs import Marquez, served
 from devtools.openlineage import problems
 from devtools.postgres import postgres
 from devtools.proxy import Answer, Forward, Request
@@ -25,83 +24,27 @@ from devtools.run_tables import ddl, inserts, write_many, write_rows
 from examples.openlineage.__main__ import main
 from examples.openlineage.demo import write_events
 from examples.openlineage.settings import Settings, read_settings
-
-ROOT = Path(__file__).resolve().parent.parent
-MAPPING = ROOT / "examples" / "openlineage" / "mapping.yml"
-
-Event = dict[str, Any]
-
-DUE = datetime(2026, 11, 20, 2, 0)
-SYNCED = datetime(2026, 11, 20, 12, 0)
-DONE, FAILED, CRASHED, CANCELLED, RUNNING, PLANNED, SUBFLOW, RETRYING = (
-    f"00000000-0000-4000-8000-00000000000{n}" for n in range(8)
+from integration_tests.openlineage_rows import (
+    CANCELLED,
+    CHECK,
+    CRASHED,
+    DONE,
+    FAILED,
+    MAKE,
+    MAPPING,
+    RETRYING,
+    ROOT,
+    RUNNING,
+    SUBFLOW,
+    SYNCED,
+    TABLES,
+    emitted,
+    events_in,
+    flow_run,
+    made,
+    told,
+    update,
 )
-MAKE, STANDS_FOR, CHECK = (f"00000000-0000-4000-9000-00000000000{n}" for n in range(3))
-
-
-def flow_run(run_id: str, state: str, *, began: bool = True, **columns: Any) -> dict[str, Any]:
-    ended = state in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
-    return {
-        "id": run_id, "name": "happy-otter", "state_type": state, "state_message": None,
-        "state_timestamp": DUE + timedelta(seconds=70), "expected_start_time": DUE,
-        "start_time": DUE + timedelta(seconds=3) if began else None,
-        "end_time": DUE + timedelta(seconds=70) if ended else None, "tags": "[]",
-        "_airbyte_extracted_at": SYNCED, "flow_id": "flow", "deployment_id": "deployment",
-        "parent_task_run_id": None, "auto_scheduled": False, **columns,
-    }  # fmt: skip
-
-
-def task_run(run_id: str, task_key: str, flow_run_id: str, **columns: Any) -> dict[str, Any]:
-    row = flow_run(run_id, "COMPLETED")
-    for column in ("flow_id", "deployment_id", "parent_task_run_id", "auto_scheduled"):
-        del row[column]
-    stands_for = {"state_state_details_child_flow_run_id": None}
-    return row | {"task_key": task_key, "flow_run_id": flow_run_id} | stands_for | columns
-
-
-def made(asset_id: str, flow_run_id: str | None, task_run_id: str | None, **columns: Any) -> dict[str, Any]:
-    return {
-        "id": asset_id, "asset": "postgres://prod/warehouse/mart/customers",
-        "upstream_assets": '["s3://shop-exports/customers.parquet"]', "flow_run_id": flow_run_id,
-        "task_run_id": task_run_id, "_airbyte_extracted_at": SYNCED, **columns,
-    }  # fmt: skip
-
-
-STEPS = [{"prefect.deployments.steps.git_clone": {"repository": "https://github.com/acme/flows.git", "branch": "main"}}]
-TABLES: dict[str, list[dict[str, Any]]] = {
-    "flows": [
-        {"id": "flow", "name": "load-orders", "tags": '["owner:Ana"]'},
-        {"id": "child", "name": "check-quality", "tags": None},
-    ],
-    "deployments": [
-        {
-            "id": "deployment", "name": "nightly", "description": "Every night, **all** regions",
-            "entrypoint": "etl/orders.py:load_orders", "pull_steps": json.dumps(STEPS),
-            "tags": '["nightly","team:sales","om-source:shop.public.orders"]',
-        }
-    ],
-    "lineage": [
-        {"source": "shop.public.orders", "destination": "warehouse.staging.orders", "flow_id": "flow",
-         "deployment_id": "deployment"},
-        {"source": "crm.api.contacts", "destination": None, "flow_id": "flow", "deployment_id": "deployment"},
-    ],
-    "flow_runs": [
-        flow_run(DONE, "COMPLETED", auto_scheduled=True, tags='["auto-scheduled","nightly"]'),
-        flow_run(FAILED, "FAILED", state_message="CRM answered 503: „Wartung“"),
-        flow_run(CRASHED, "CRASHED", state_message="x" * 20_000),
-        flow_run(CANCELLED, "CANCELLED", began=False, state_message="The CRM is down"),
-        flow_run(RUNNING, "RUNNING"),
-        flow_run(PLANNED, "SCHEDULED", began=False),
-        flow_run(SUBFLOW, "COMPLETED", flow_id="child", deployment_id=None, parent_task_run_id=STANDS_FOR),
-        flow_run(RETRYING, "SCHEDULED", state_message="Awaiting retry"),
-    ],
-    "task_runs": [
-        task_run(MAKE, "build_customers-0a1b2c3d", DONE),
-        task_run(STANDS_FOR, "check_quality-0a1b2c3d", DONE, state_state_details_child_flow_run_id=SUBFLOW),
-        task_run(CHECK, "check-rows-0a1b2c3d", SUBFLOW),
-    ],
-    "asset_materializations": [made("a", DONE, MAKE)],
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -109,22 +52,6 @@ def tables(tmp_path: Path) -> Path:
     file = tmp_path / "prefect.duckdb"
     write_rows(file, TABLES)
     return file
-
-
-def events_in(file: Path) -> list[Event]:
-    return [json.loads(line) for line in file.read_text().splitlines()]
-
-
-def emitted(database: Path | str, file: Path, *options: str) -> list[Event]:
-    """The events that a call writes into a file, which is taken away again."""
-    assert main([str(database), "--mapping", str(MAPPING), "--file", str(file), *options]) == 0
-    events = events_in(file) if file.exists() else []
-    file.unlink(missing_ok=True)
-    return events
-
-
-def told(events: list[Event]) -> list[tuple[str, str, str]]:
-    return [(event["run"]["runId"], event["eventType"], event["job"]["name"]) for event in events]
 
 
 def facet(part: str, name: str, version: str, /, **content: Any) -> dict[str, Any]:
@@ -250,11 +177,6 @@ def test_only_what_is_new_is_sent_again(tables: Path, tmp_path: Path) -> None:
     assert told(again) == [(RUNNING, kind, "load-orders/nightly") for kind in ("START", "COMPLETE")]
     assert all("s3://late" in [output["namespace"] for output in event["outputs"]] for event in again)
     assert emitted(tables, file) == []
-
-
-def update(file: Path, statement: str, *values: Any) -> None:
-    with duckdb.connect(str(file)) as connection:
-        connection.execute(statement, values)
 
 
 def test_postgres_gives_the_same_events(tables: Path, tmp_path: Path) -> None:
@@ -434,111 +356,6 @@ def test_a_refused_event_stops_it_or_is_reported(tables: Path, capsys: pytest.Ca
     assert len(catalog.taken) == 15
 
 
-# Each catalog
-
-
-@pytest.fixture(autouse=True)
-def _key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENLINEAGE_API_KEY", KEY)
-
-
-def send_to(catalog: Catalog, name: str, tables: Path, *options: str) -> None:
-    with served(catalog) as running:
-        assert main([str(tables), "--mapping", str(MAPPING), "--to", name, "--url", running.url, *options]) == 0
-
-
-@pytest.mark.parametrize(("name", "catalog"), [("marquez", Marquez()), ("datahub", DataHub()), ("atlan", Atlan())])
-def test_every_event_is_taken(tables: Path, tmp_path: Path, name: str, catalog: Catalog) -> None:
-    send_to(catalog, name, tables)
-    assert catalog.taken == emitted(tables, tmp_path / "events.jsonl")
-
-
-def test_atlan_sees_the_namespace_of_its_connection(tables: Path, tmp_path: Path) -> None:
-    catalog = Atlan(connection="prefect-production")
-    send_to(catalog, "atlan", tables)
-    assert (len(catalog.taken), len(catalog.ignored)) == (0, 16)
-    mapping = tmp_path / "atlan.yml"
-    mapping.write_text("jobs: {namespace: prefect-production}")
-    send_to(catalog, "atlan", tables, "--mapping", str(mapping), "--everything")
-    assert (len(catalog.taken), len(catalog.ignored)) == (16, 16)
-
-
-def test_openmetadata_gets_each_edge_once_and_tells_which_it_dropped(
-    tables: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    others = [flow_run(f"00000000-0000-4000-8000-0000000001{n:02}", "COMPLETED") for n in range(9)]
-    write_rows(tables, {"flow_runs": others})
-    warehouse = ("dwh.warehouse.staging.orders", "dwh.warehouse.mart.customers", "shopdb.shop.public.orders")
-    services = {"postgres://warehouse.example.com:5432": "dwh", "postgres://shop.example.com:5432": "shopdb"}
-    catalog = OpenMetadata(tables=warehouse, services=services)
-    send_to(catalog, "openmetadata", tables)
-    assert catalog.edges == {(warehouse[2], warehouse[0]), (warehouse[2], warehouse[1])}
-    assert told(catalog.taken) == [
-        (DONE, "COMPLETE", "load-orders/nightly"),
-        # The others, which have made no asset, draw the same edges as the first of them.
-        (others[0]["id"], "COMPLETE", "load-orders/nightly"),
-        (MAKE, "COMPLETE", "load-orders/nightly.build_customers"),
-    ]
-    said = capsys.readouterr().err
-    assert "2 of 6 edges were drawn: it does not know all the tables of load-orders/nightly (1 times)" in said
-    assert "0 of 1 edges were drawn: it does not know all the tables of load-orders/nightly.build_customers" in said
-
-
-def test_dataplex_is_spared_what_is_beyond_its_limits(tables: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    inputs = json.dumps([f"s3://in/{n}" for n in range(40)])
-    many_links = [made(f"m{n}", RETRYING, None, asset=f"s3://out/{n}", upstream_assets=inputs) for n in range(40)]
-    inputs = json.dumps([f"s3://in/{n}{'ü' * 1_000}" for n in range(999)])
-    many_bytes = made("b", FAILED, None, upstream_assets=inputs)
-    long_name = made("l", RUNNING, None, asset=f"s3://out/{'x' * 4_000}")
-    write_rows(tables, {"asset_materializations": [*many_links, many_bytes, long_name]})
-    update(tables, "DELETE FROM lineage")
-    catalog = Dataplex()
-    send_to(catalog, "dataplex", tables, "--endpoint", catalog.path)
-    assert {run for run, _, _ in told(catalog.taken)} & {RETRYING, RUNNING, FAILED} == set()
-    assert len(catalog.taken) == 12
-    said = capsys.readouterr().err
-    assert "Not sent, for load-orders/nightly has 1600 links in an event, of 1000 at most (1 times)" in said
-    assert "a name of more than 4000 characters" in said
-    assert "Not sent, for load-orders/nightly has an event of more than 5,000,000 bytes (2 times)" in said
-
-
-@pytest.mark.parametrize(
-    ("catalog", "spoil"),
-    [
-        (Marquez(), {"eventTime": "2026-11-20T02:01:10"}),
-        (Marquez(), {"run": {}}),
-        (DataHub(), {"run": {"runId": "flow-run-1"}}),
-        (DataHub(), {"job": {"namespace": "x", "name": "y", "facets": {"ownership": {"owners": "Ana"}}}}),
-        (DataHub(), {"dataset": {}, "run": None}),
-        (OpenMetadata(), {"tenant": "acme"}),
-        (Dataplex(), {"inputs": [{"namespace": "x", "name": "x" * 4_000}]}),
-        (Dataplex(), {"outputs": [{"namespace": "x", "name": str(n)} for n in range(501)]}),
-    ],
-)  # fmt: skip
-def test_the_stubs_refuse_what_the_catalogs_refuse(
-    tables: Path, tmp_path: Path, catalog: Catalog, spoil: dict[str, Any]
-) -> None:
-    event = emitted(tables, tmp_path / "events.jsonl")[1]
-    event["inputs"] = event["inputs"][:2]
-    assert catalog.take(event).status < 300
-    assert catalog.take(event | spoil).status >= 400
-
-
-def test_a_wrong_key_stops_it(
-    tables: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("OPENLINEAGE_API_KEY", "another")
-    catalog = Atlan()
-    with served(catalog) as running:
-        options = [str(tables), "--to", "atlan", "--url", running.url]
-        assert main([*options, "--skip-refused"]) == 1
-        assert "401" in capsys.readouterr().err
-        # A header of one's own does as well.
-        monkeypatch.delenv("OPENLINEAGE_API_KEY")
-        assert main([*options, "--header", f"Authorization: Bearer {KEY}"]) == 0
-    assert len(catalog.taken) == 16
-
-
 @pytest.mark.parametrize(
     ("options", "error"),
     [
@@ -558,7 +375,11 @@ def test_what_is_no_sync_is_said_to_be_none(
 DOCUMENTATION = (ROOT / "docs" / "catalogs.md").read_text()
 
 
-@pytest.mark.parametrize("mapping", re.findall(r"^```yaml\n(.*?)^```$", DOCUMENTATION, re.DOTALL | re.MULTILINE))
+# Those of a list are indented.
+MAPPINGS = [found[1] for found in re.findall(r"^( *)```yaml\n(.*?)^\1```$", DOCUMENTATION, re.DOTALL | re.MULTILINE)]
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS)
 def test_every_mapping_in_the_documentation_can_be_read(tmp_path: Path, mapping: str) -> None:
     file = tmp_path / "mapping.yml"
     file.write_text(mapping)
