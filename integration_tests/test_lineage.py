@@ -224,11 +224,17 @@ def test_the_documentation_shows_what_comes_of_its_own_example(
     server.patch(f"flows/{report}", json.loads(only(re.findall(r"-d '(.*?)'", only(blocks(document, "bash"))))))
 
     (tmp_path / "lineage.json").write_text(json.dumps(lineage(config)))
+    deployments = [{"id": row["id"], "tags": json.dumps(row["tags"])} for row in server.rows("deployments")]
+    (tmp_path / "deployments.json").write_text(json.dumps(deployments))
     with duckdb.connect() as database:
         database.execute(f"CREATE TABLE lineage AS SELECT * FROM read_json('{tmp_path}/lineage.json')")
+        columns = "{id: 'UUID', tags: 'VARCHAR'}"
+        database.execute(
+            f"CREATE TABLE deployments AS SELECT * FROM read_json('{tmp_path}/deployments.json', columns = {columns})"
+        )
         queries = blocks(document, "sql")
         assert [str(database.sql(query)).strip() for query in queries] == blocks(document, "text")
-        assert len(queries) == 3
+        assert len(queries) == 4
 
 
 def test_requests_do_not_grow_with_the_edges(server: PrefectServer) -> None:
