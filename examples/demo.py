@@ -17,6 +17,7 @@ import airbyte as ab
 from devtools.past import give_past
 from devtools.proxy import Proxy, proxy
 from devtools.server import PrefectServer, prefect_server
+from examples.openlineage.demo import write_events
 
 # Services that have nothing to do here, but write to the database now and then: SQLite has one writer at a time.
 SETTINGS = {
@@ -27,6 +28,7 @@ SETTINGS = {
 FOLDER = Path("demo")
 DATABASE = FOLDER / "prefect.duckdb"
 LOG = FOLDER / "demo.log"
+EVENTS = FOLDER / "openlineage.jsonl"
 
 QUERIES = {
     "How often does each flow succeed, and how long does it take?": """
@@ -92,6 +94,10 @@ def main() -> None:
         with progress("Second sync: only what changed"):
             second = sync(source, cache, counter)
         show(*per_stream(second))
+    # DuckDB lets nobody else open the file as long as it is open for writing.
+    cache.close()
+    count, events = write_events(DATABASE, EVENTS)
+    print(f"\nThe runs as events for a data catalog: {count} in {EVENTS}, such as", *events, sep="\n    ")
     print(f"\nThe tables are in {DATABASE}, the log is in {LOG}. The server is gone.")
 
 

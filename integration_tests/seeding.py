@@ -35,9 +35,9 @@ def make_run(
     return run_id
 
 
-def make_task_run(server: PrefectServer, flow_run_id: str, key: str, state: str = "SCHEDULED") -> str:
+def make_task_run(server: PrefectServer, flow_run_id: str, key: str, state: str = "SCHEDULED", **fields: Any) -> str:
     body = {"flow_run_id": flow_run_id, "task_key": key, "dynamic_key": "0", "state": {"type": "SCHEDULED"}}
-    run_id: str = server.post("task_runs/", body)["id"]
+    run_id: str = server.post("task_runs/", body | fields)["id"]
     if state != "SCHEDULED":
         set_state(server, "task_runs", run_id, state)
     return run_id

@@ -3,13 +3,16 @@
 import socket
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
+from devtools.bulk import history, insert_task_runs
 from devtools.connector import run_here
 from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on, proxy
 from devtools.server import PrefectServer, free_port
+from integration_tests.seeding import make_flow, make_run
 
 # Without the start of the process, of about two seconds.
 LONGEST = 12.5
@@ -88,3 +91,14 @@ def test_streams_that_the_key_may_not_read_are_named_and_no_failure(gate: Proxy)
 def test_a_good_connection_needs_no_words(gate: Proxy) -> None:
     gate.behaviour = pass_on
     assert check(gate.url)[0] == {"status": "SUCCEEDED"}
+
+
+def test_a_stream_is_tried_by_a_page_even_if_its_rows_make_no_record(server: PrefectServer, gate: Proxy) -> None:
+    """Task runs without inputs have no dependencies: a check must not look for some in all of them."""
+    gate.behaviour = pass_on
+    runs = history(1_000, until=datetime.now(timezone.utc) - timedelta(days=1), every=timedelta(minutes=1))
+    insert_task_runs(server.database, make_run(server, make_flow(server), "COMPLETED"), runs)
+    before = len(gate.requests("task_runs/filter"))
+    assert check(gate.url)[0] == {"status": "SUCCEEDED"}
+    # The newest page of each of the two streams of task runs, and the oldest row.
+    assert len(gate.requests("task_runs/filter")) - before <= 4

@@ -15,9 +15,10 @@ PAGES = Path(__file__).parent.parent / "docs" / "streams"
 STREAMS = [
     *("work_pools", "work_queues", "global_concurrency_limits", "automations", "deployment_schedules"),
     *("flow_run_state_transitions", "asset_materializations", "asset_lineage", "logs", "events"),
+    *("task_dependencies", "change_log"),
 ]
 # The queries join them.
-OTHERS = ["deployments", "lineage"]
+OTHERS = ["deployments", "lineage", "task_runs"]
 
 TYPES = {"integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN", "string": "VARCHAR"}
 

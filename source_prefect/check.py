@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def unreadable(streams: Iterable[AbstractStream], workers: int) -> str | None:
-    """One sentence about the streams that cannot be read, each tried to its first row; None where all can be.
+    """One sentence about the streams that cannot be read, each tried to its first page; None where all can be.
 
     Those without a cursor are left out: they are made of flows and deployments, and read all of them before a row.
     """

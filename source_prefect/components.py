@@ -8,7 +8,7 @@ from source_prefect.records.transformations import DescribeSchedule, FlattenReco
 from source_prefect.streams.events import EventRetriever
 from source_prefect.streams.feeds import LogRetriever
 from source_prefect.streams.lineage import LineageRetriever
-from source_prefect.streams.runs import RunRetriever
+from source_prefect.streams.runs import RunRetriever, TaskDependencyRetriever
 from source_prefect.streams.tables import (
     DeploymentRetriever,
     ScheduleRetriever,
@@ -35,5 +35,6 @@ __all__ = [
     "ServerAuthenticator",
     "StateTransitionRetriever",
     "TableRetriever",
+    "TaskDependencyRetriever",
     "UnorderedTableRetriever",
 ]

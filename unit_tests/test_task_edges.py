@@ -1,4 +1,3 @@
-import json
 from typing import Any
 
 import pytest
@@ -61,11 +60,6 @@ def test_ids_are_unique_and_the_same_in_every_sync() -> None:
     assert sorted(row["id"] for row in task_edges(later)) == sorted(ids)
 
 
-def test_the_json_text_of_the_stream_gives_the_same_rows() -> None:
-    text = TASK_RUN | {"task_inputs": json.dumps(TASK_RUN["task_inputs"])}
-    assert list(task_edges(text)) == list(task_edges(TASK_RUN))
-
-
-@pytest.mark.parametrize("inputs", [None, [], "", "no JSON", {"x": None}, {"x": ["a"]}, 7])
+@pytest.mark.parametrize("inputs", [None, [], "no object", {"x": None}, {"x": ["a"]}, 7])
 def test_strange_inputs_give_no_row(inputs: Any) -> None:
     assert list(task_edges(TASK_RUN | {"task_inputs": inputs})) == []

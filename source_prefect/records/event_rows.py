@@ -1,4 +1,4 @@
-"""Prefect's events as rows: the feed itself, and the three tables that are made from it."""
+"""Prefect's events as rows: the feed itself, and the tables that are made from it."""
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -6,10 +6,8 @@ from typing import Any
 
 from source_prefect.pagination import Row
 from source_prefect.records.asset_keys import split_key
-
-ID = "prefect.resource.id"
-NAME = "prefect.resource.name"
-ROLE = "prefect.resource.role"
+from source_prefect.records.changes import changes
+from source_prefect.records.event_labels import ID, NAME, bare_id, labels, related
 
 MATERIALIZATION = "prefect.asset.materialization."
 
@@ -19,22 +17,22 @@ _EDGES = uuid.UUID("0d3f5a52-2f0c-4c58-9a44-5b8e1f6f7c21")
 
 def events(event: Row) -> Iterator[Row]:
     """An event as it is, with the id and the name of its resource as columns."""
-    resource = _labels(event.get("resource"))
+    resource = labels(event.get("resource"))
     yield {**event, "resource_id": resource.get(ID), "resource_name": resource.get(NAME)}
 
 
 def state_transitions(event: Row) -> Iterator[Row]:
     """The change of a flow run's state, where the event tells of one: heartbeats and others do not."""
-    payload = _labels(event.get("payload"))
+    payload = labels(event.get("payload"))
     after, before = payload.get("validated_state"), payload.get("initial_state")
     if not isinstance(after, dict):
         return
-    resource = _labels(event.get("resource"))
+    resource = labels(event.get("resource"))
     yield {
         "id": event.get("id"),
         "occurred": event.get("occurred"),
         "received": event.get("received"),
-        "flow_run_id": _bare_id(resource),
+        "flow_run_id": bare_id(resource),
         "flow_run_name": resource.get(NAME),
         "run_count": _integer(resource.get("prefect.run-count")),
         **_state("from", before),
@@ -47,7 +45,7 @@ def state_transitions(event: Row) -> Iterator[Row]:
 
 def materializations(event: Row) -> Iterator[Row]:
     """The materialization of an asset, successful or not."""
-    resource = _labels(event.get("resource"))
+    resource = labels(event.get("resource"))
     yield {
         **_materialization(event),
         **_key("asset", str(resource.get(ID) or "")),
@@ -63,7 +61,7 @@ def materializations(event: Row) -> Iterator[Row]:
 
 def asset_edges(event: Row) -> Iterator[Row]:
     """One row for each asset that an asset was made from. An asset made from nothing has none."""
-    destination = str(_labels(event.get("resource")).get(ID) or "")
+    destination = str(labels(event.get("resource")).get(ID) or "")
     for source in _upstream(event):
         yield {
             **_materialization(event),
@@ -79,6 +77,7 @@ SHAPES: dict[str, Callable[[Row], Iterator[Row]]] = {
     "events": events,
     "materializations": materializations,
     "asset_edges": asset_edges,
+    "changes": changes,
 }
 
 
@@ -89,14 +88,14 @@ def _materialization(event: Row) -> Row:
         "occurred": event.get("occurred"),
         "received": event.get("received"),
         "result": str(event.get("event")).removeprefix(MATERIALIZATION),
-        "materialized_by": next((r.get(ID) for r in _related(event, "asset-materialized-by")), None),
+        "materialized_by": next((r.get(ID) for r in related(event, "asset-materialized-by")), None),
         **_around(event, ("flow_run", "task_run", "flow", "deployment")),
     }
 
 
 def _upstream(event: Row) -> list[str]:
     """The keys of the assets that an asset was made from, each once."""
-    return sorted({str(resource.get(ID)) for resource in _related(event, "asset")})
+    return sorted({str(resource.get(ID)) for resource in related(event, "asset")})
 
 
 def _key(side: str, key: str) -> Row:
@@ -105,7 +104,7 @@ def _key(side: str, key: str) -> Row:
 
 
 def _state(side: str, state: Any) -> Row:
-    known = _labels(state)
+    known = labels(state)
     return {
         f"{side}_state_type": known.get("type"),
         f"{side}_state_name": known.get("name"),
@@ -117,29 +116,14 @@ def _around(event: Row, objects: Iterable[str]) -> Row:
     """Id and name of each of these objects; null where the event names none."""
     row: Row = {}
     for kind in objects:
-        resource = next(iter(_related(event, kind.replace("_", "-"))), {})
-        row[f"{kind}_id"] = _bare_id(resource)
+        resource = next(iter(related(event, kind.replace("_", "-"))), {})
+        row[f"{kind}_id"] = bare_id(resource)
         row[f"{kind}_name"] = resource.get(NAME)
     return row
 
 
 def _ids(event: Row, role: str, prefix: str) -> list[str]:
-    return [str(resource.get(ID)).removeprefix(prefix) for resource in _related(event, role)]
-
-
-def _related(event: Row, role: str) -> list[Row]:
-    related = event.get("related")
-    return [r for r in related if isinstance(r, dict) and r.get(ROLE) == role] if isinstance(related, list) else []
-
-
-def _labels(value: Any) -> Row:
-    return value if isinstance(value, dict) else {}
-
-
-def _bare_id(resource: Row) -> str | None:
-    """The UUID at the end of `prefect.flow-run.<UUID>`."""
-    identifier = resource.get(ID)
-    return identifier.rpartition(".")[2] if isinstance(identifier, str) else None
+    return [str(resource.get(ID)).removeprefix(prefix) for resource in related(event, role)]
 
 
 def _integer(text: Any) -> int | None:

@@ -3,20 +3,21 @@
 import json
 import uuid
 from collections.abc import Iterator
-from typing import Any
+
+from source_prefect.pagination import Row
 
 # The ids of all edges rest on it: with another one every row would be a new one.
 _EDGES = uuid.UUID("8f0f0b1e-52a4-4f0e-9a0c-3f7b5d0c6e11")
 
 
-def task_edges(task_run: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def task_edges(task_run: Row) -> Iterator[Row]:
     """One row for each thing that an input of the task run comes from.
 
     That is another task run, a flow run, a parameter of the flow or a constant. An input whose origin Prefect did not
-    track has no row. `task_inputs` may be an object, as the API sends it, or JSON text, as the stream `task_runs`
-    holds it.
+    track has no row.
     """
-    for input_name, origins in _inputs(task_run.get("task_inputs")).items():
+    inputs = task_run.get("task_inputs")
+    for input_name, origins in inputs.items() if isinstance(inputs, dict) else ():
         for origin in origins if isinstance(origins, list) else ():
             if not isinstance(origin, dict):
                 continue
@@ -37,12 +38,3 @@ def task_edges(task_run: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 "parameter_name": origin.get("name"),
                 "constant_type": origin.get("type"),
             }
-
-
-def _inputs(value: Any) -> dict[str, Any]:
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return {}
-    return value if isinstance(value, dict) else {}

@@ -95,6 +95,9 @@ class PrefectRetriever(Retriever):
                     self._save(step.state)
                 else:
                     yield from self._records(step, declared)
+                    if self.config.get("is_check"):
+                        # A page says that the stream can be read, even if its rows make no record.
+                        return
         except PaginationError as error:
             raise self._failed(f"The stream {self.name} stopped, for rows could be missing. {error}") from error
         except RequestRefusedError as error:

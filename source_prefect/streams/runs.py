@@ -1,10 +1,11 @@
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from source_prefect.config.settings import lookback_window
 from source_prefect.http.client import filtered
-from source_prefect.pagination import Page
+from source_prefect.pagination import Page, Row, Rows
+from source_prefect.records.task_edges import task_edges
 from source_prefect.streams.base import PrefectRetriever, Step
 from source_prefect.streams.run_plans import Filters, ReadTo, Runs, sync_runs
 from source_prefect.sync.retention import warn_of_gap
@@ -41,3 +42,11 @@ class RunRetriever(PrefectRetriever):
         if limit:
             body["limit"] = limit
         return self.client.fetch(**body)
+
+
+@dataclass
+class TaskDependencyRetriever(RunRetriever):
+    """One row for each origin of every input of a task run. The API has no list of them; task runs hold theirs."""
+
+    def rows_of(self, rows: Rows) -> Iterable[Row]:
+        return (edge for task_run in rows for edge in task_edges(task_run))

@@ -1,0 +1,26 @@
+"""What Prefect's events hold: a resource and related ones, each an object of labels."""
+
+from typing import Any
+
+from source_prefect.pagination import Row
+
+ID = "prefect.resource.id"
+NAME = "prefect.resource.name"
+ROLE = "prefect.resource.role"
+
+
+def labels(value: Any) -> Row:
+    """The object, or an empty one where it is something else."""
+    return value if isinstance(value, dict) else {}
+
+
+def bare_id(resource: Row) -> str | None:
+    """The UUID at the end of `prefect.flow-run.<UUID>`."""
+    identifier = resource.get(ID)
+    return identifier.rpartition(".")[2] if isinstance(identifier, str) else None
+
+
+def related(event: Row, role: str) -> list[Row]:
+    """The resources that have this role in the event."""
+    resources = event.get("related")
+    return [r for r in resources if isinstance(r, dict) and r.get(ROLE) == role] if isinstance(resources, list) else []
