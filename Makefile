@@ -62,7 +62,7 @@ bench: install ## Measures the connector beside its peers, in a minute; with FUL
 test-versions: install ## Tests against other versions of Prefect, each in an environment of its own (VERSIONS="3.0.11 3.9.1")
 	$(BIN)/python -m devtools.versions $(VERSIONS)
 
-test-cdks: install ## Unit tests and a sync on other versions of Airbyte's CDK (CDKS="7.39.1")
+test-cdks: install ## Unit tests and a sync on other versions of Airbyte's CDK (CDKS="7.36.0 7.39.1")
 	$(BIN)/python -m devtools.cdks $(CDKS)
 
 airbyte-variant: install ## Writes to build/ the tree that Airbyte's monorepo wants: manifest in the package, Poetry, a page of documentation
