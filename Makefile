@@ -17,7 +17,12 @@ help: ## Lists the targets
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraints constraints.txt --editable . --group dev
 	touch $@
 
-install: .venv/.synced ## Creates the environment
+.venv/dbt/.synced: .venv/.synced dbt/constraints.txt
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv/dbt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python .venv/dbt/bin/python --constraints dbt/constraints.txt --group dbt
+	touch $@
+
+install: .venv/.synced .venv/dbt/.synced ## Creates the environments
 
 demo: install ## Prefect into DuckDB, and what it tells
 	@# PyAirbyte need not look the connector up in Airbyte's registry, nor tell anyone; its libraries warn of older Pythons.
@@ -57,6 +62,8 @@ test-versions: install ## Tests against other versions of Prefect, each in an en
 constraints: install ## Compiles constraints.txt anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --group dev --no-emit-index-url --no-annotate --no-header \
 		--output-file constraints.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --group dbt --no-emit-index-url --no-annotate --no-header \
+		--output-file dbt/constraints.txt
 
 clean: ## Removes what the targets made
 	rm -rf .venv .venvs .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build demo report.html benchmark.md

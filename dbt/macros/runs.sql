@@ -1,0 +1,36 @@
+{#- What flow runs and task runs have in common. -#}
+
+{#- A message without what differs from failure to failure: ids, addresses, numbers. -#}
+{% macro error_class(message) -%}
+  {%- set ids = prefect_source.replace_pattern(message, '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}', '<id>') -%}
+  {%- set addresses = prefect_source.replace_pattern(ids, '0x[0-9a-fA-F]+', '<id>') -%}
+  {%- set numbers = prefect_source.replace_pattern(addresses, '[0-9]+([.,:][0-9]+)*', '<n>') -%}
+  substr(trim({{ prefect_source.replace_pattern(numbers, '[[:space:]]+', ' ') }}), 1, 200)
+{%- endmacro %}
+
+{% macro outcome(state_type) -%}
+  case {{ state_type }}
+    when 'COMPLETED' then 'succeeded' when 'FAILED' then 'failed' when 'CRASHED' then 'crashed'
+    when 'CANCELLED' then 'cancelled'
+  end
+{%- endmacro %}
+
+{#- For how long a run has been under way when it is stuck: a multiple of what is usual, where something is. -#}
+{% macro stuck_after(usual) -%}
+  case
+    when {{ usual }}.runs >= {{ var('usual_minimum_runs') }}
+    then greatest({{ var('stuck_factor') }} * {{ usual }}.p95_seconds, {{ var('stuck_minimum_seconds') }})
+    else {{ var('stuck_unknown_seconds') }}
+  end
+{%- endmacro %}
+
+{#- Which rows an incremental build takes: those that have come since the last one, an hour more for rows that a destination
+    loads late, and all that has not ended, for time changes what is said of it. -#}
+{% macro changed_since_last_build(synced_at, end_time) -%}
+  {%- if is_incremental() -%}
+  and (
+    {{ end_time }} is null
+    or {{ synced_at }} >= (select {{ prefect_source.add_seconds('max(synced_at)', -3600) }} from {{ this }})
+  )
+  {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,32 @@
+{#- The time that all models speak of. A sync that brings no new run still reads the other tables. -#}
+{% set tables = ['flow_runs', 'task_runs', 'flows', 'deployments', 'deployment_schedules', 'lineage', 'asset_materializations'] %}
+
+with seen as (
+
+    {% for table in tables %}
+    select max(coalesce(synced_at{{ ', updated' if table != 'asset_materializations' }})) as last_seen
+    from {{ ref('stg_prefect__' ~ table) }}
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+
+),
+
+synced as (
+
+    select max(last_seen) as as_of from seen
+
+),
+
+runs as (
+
+    select min(expected_start_time) as first_due from {{ ref('stg_prefect__flow_runs') }}
+
+)
+
+select
+    synced.as_of,
+    {{ prefect_source.add_seconds('synced.as_of', var('period_days') * -86400) }} as since,
+    {{ prefect_source.add_seconds('synced.as_of', var('period_days') * -2 * 86400) }} as earlier_since,
+    runs.first_due
+from synced
+cross join runs
