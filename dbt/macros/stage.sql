@@ -42,13 +42,13 @@
       'number': prefect_source.type_double(), 'boolean': dbt.type_boolean(), 'json': prefect_source.type_json(),
   } -%}
   {%- if '*' in there -%}
-    {%- set column, dtype = name, 'timestamp with time zone' if kind == 'time' else 'text' -%}
+    {%- set found, dtype = adapter.quote(name) if name == 'limit' else name, 'timestamp with time zone' -%}
   {%- elif name in there -%}
-    {%- set column, dtype = there[name] -%}
+    {%- set found, dtype = there[name] -%}
   {%- endif -%}
-  {%- if column is not defined -%} cast(null as {{ types[kind] }})
-  {%- elif kind == 'time' -%} {{ prefect_source.as_time(column, dtype) }}
-  {%- elif kind == 'json' -%} {{ prefect_source.as_json(column) }}
-  {%- else -%} cast({{ column }} as {{ types[kind] }})
+  {%- if found is not defined -%} cast(null as {{ types[kind] }})
+  {%- elif kind == 'time' -%} {{ prefect_source.as_time(found, dtype) }}
+  {%- elif kind == 'json' -%} {{ prefect_source.as_json(found) }}
+  {%- else -%} cast({{ found }} as {{ types[kind] }})
   {%- endif -%}
 {%- endmacro %}

@@ -1,4 +1,4 @@
-"""Builds the models of dbt/ beside the tables of a sync."""
+"""Builds the models of dbt/ beside the tables of a sync; with the command `build`, their tests as well."""
 
 import os
 import shutil
@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 PACKAGE = Path(__file__).resolve().parents[2] / "dbt"
 
@@ -15,12 +16,29 @@ class BuildError(Exception):
     """dbt could not build the models, or one of their tests failed: what it said."""
 
 
-def build_duckdb(database: Path, schema: str = "main") -> None:
+def build_duckdb(database: Path, schema: str = "main", *, command: str = "run") -> None:
     """Build the models into the schema of the tables in a DuckDB file."""
     if not database.exists():
         raise FileNotFoundError(f"There is no {database}: `make demo` writes one, and so does examples.to_duckdb.")
     settings = {"PREFECT_SOURCE_TARGET": "duckdb", "PREFECT_SOURCE_DUCKDB": str(database.resolve())}
-    run_dbt("build", settings={**settings, "PREFECT_SOURCE_SCHEMA": schema})
+    run_dbt(command, settings={**settings, "PREFECT_SOURCE_SCHEMA": schema})
+
+
+def build_postgres(url: str, schema: str, *, command: str = "run") -> None:
+    """Build the models into the schema of the tables in a PostgreSQL database."""
+    address = urlsplit(url)
+    run_dbt(
+        command,
+        settings={
+            "PREFECT_SOURCE_TARGET": "postgres",
+            "PREFECT_SOURCE_SCHEMA": schema,
+            "PGHOST": address.hostname or "localhost",
+            "PGPORT": str(address.port or 5432),
+            "PGUSER": unquote(address.username or ""),
+            "PGPASSWORD": unquote(address.password or ""),
+            "PGDATABASE": address.path.removeprefix("/"),
+        },
+    )
 
 
 def run_dbt(*arguments: str, settings: Mapping[str, str]) -> str:

@@ -121,7 +121,9 @@ select
     case
         when status = 'unknown' and writers = 0 then 'nothing that Prefect knows writes it'
         when status = 'unknown' and last_written_at is null then 'no write is known'
+        when days_written = 1 then 'written on one day: too few to tell what is usual'
         when usual_days is null then 'written on ' || cast(days_written as {{ dbt.type_string() }}) || ' days: too few to tell what is usual'
+        when usual_days = 1 then 'usually written every day'
         else 'usually written every ' || cast(usual_days as {{ dbt.type_string() }}) || ' days'
     end as reason,
     is_failing,
