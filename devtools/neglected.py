@@ -1,4 +1,4 @@
-"""A workspace that nobody has looked after, as the tables of a sync: each way in which figures can mislead is in it.
+"""A workspace that nobody looks after, as the tables of a sync: it has each way in which figures can mislead.
 
 Paused and edited schedules whose runs stay in the table, runs that are late, stuck or not due yet, tables that are dead,
 written in bursts, seen only as assets, or stale because of what they are made from, tables in a circle.
@@ -111,7 +111,14 @@ def _flow_runs() -> Iterator[Row]:
 
     # By hand, a flow failed that its deployment had run well; the deployment has a slot a day, at 7.
     yield _run("report", datetime(2026, 11, 20, 7))
-    yield _run("report", AS_OF - HOUR, deployment=False, state="FAILED", id="report-by-hand", state_message="No disk <b>„voll“</b>")
+    yield _run(
+        "report",
+        AS_OF - HOUR,
+        deployment=False,
+        state="FAILED",
+        id="report-by-hand",
+        state_message="No disk <b>„voll“</b>",
+    )
 
     # Every day until 30 days and 11 hours ago; one of these tables only once.
     for due in _every(DAY, AS_OF - 60 * DAY - 11 * HOUR, AS_OF - 30 * DAY):

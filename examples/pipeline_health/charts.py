@@ -88,6 +88,8 @@ def bars_of_days(days: Sequence[Row]) -> go.Figure:
             name=end,
             x=dates,
             y=[totals[day][end] for day in dates],
+            # Of a single bar Plotly does not know how wide a day is.
+            width=0.75 * DAY_MILLISECONDS,
             customdata=[links[day] for day in dates],
             marker={
                 "color": light(end),
@@ -99,7 +101,6 @@ def bars_of_days(days: Sequence[Row]) -> go.Figure:
     first = min(dates[0], dates[-1] - timedelta(days=FEWEST_DAYS - 1))
     figure.update_layout(
         barmode="stack",
-        bargap=0.25,
         legend={"traceorder": "normal"},
         xaxis={
             "range": [_noon(first - timedelta(days=1)), _noon(dates[-1])],
@@ -120,6 +121,7 @@ def calendar(days: Sequence[Row]) -> go.Figure:
     """How often each flow succeeded on each day."""
     flows = sorted({row["flow"] or "" for row in days}, reverse=True)
     first, last = min(row["day"] for row in days), max(row["day"] for row in days)
+    first = min(first, last - timedelta(days=FEWEST_DAYS - 1))
     dates = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     cells = {(row["flow"] or "", row["day"]): row for row in days}
 
@@ -150,7 +152,7 @@ def calendar(days: Sequence[Row]) -> go.Figure:
         # Each day as wide as its figure, which would be left out; a narrow page scrolls.
         meta={"min_width": 170 + 27 * len(dates), "filter": "rows"},
         yaxis={"showgrid": False},
-        xaxis={"showgrid": False, "tickformat": "%d %b", "range": [_noon(min(first, last - timedelta(days=FEWEST_DAYS - 1)) - timedelta(days=1)), _noon(last)]},
+        xaxis={"showgrid": False, "tickformat": "%d %b"},
     )
     return figure
 

@@ -12,16 +12,16 @@ def sections(marts: Marts) -> list[Section]:
             "Freshness",
             "Freshness of tables",
             "Each table that something writes, and when it last did: declared by a tag, or observed as an asset was "
-            "materialized. Usual is the median of the days between days of writing. Stale has waited for twice that, dead for "
-            "four times, and at least 30 days; of a table written on fewer than three days nothing is known.",
+            "materialized. Usual is the median of the days between days of writing. Stale has waited for twice that, "
+            "dead for four times, and at least 30 days; of a table written on fewer than three days nothing is known.",
             [freshness(marts)],
         ),
         Section(
             "lineage",
             "Lineage",
             "Lineage",
-            "Which table is made from which: declared by tags, observed as runs materialized assets. A table says so where "
-            "its last run failed, where something upstream did, or where it is not fresh.",
+            "Which table is made from which: declared by tags, observed as runs materialized assets. A table says so "
+            "where its last run failed, where something upstream did, or where it is not fresh.",
             lineage(marts),
         ),
     ]
@@ -38,16 +38,16 @@ def freshness(marts: Marts) -> Part:
             Column("age_seconds", "Age", "seconds"),
             Column("usual_days", "Usually every", "days"),
             Column("last_written_by", "By"),
-            Column("last_write_known", "Known because"),
             Column("blocked_by", "Blocked by"),
             Column("reason", "Why", "message"),
         ],
         marts.rows("""
             SELECT * FROM prefect__tables WHERE writers > 0
-            ORDER BY list_position(['dead', 'stale', 'unknown', 'fresh'], status), age_seconds DESC NULLS FIRST, table_name
+            ORDER BY list_position(['dead', 'stale', 'unknown', 'fresh'], status), age_seconds DESC NULLS FIRST,
+                table_name
         """),
-        "No flow or deployment declares a table that it writes, and none was observed. The tags are om-source:<table> and "
-        "om-destination:<table>.",
+        "No flow or deployment declares a table that it writes, and none was observed. The tags are om-source:<table> "
+        "and om-destination:<table>.",
     )
 
 
@@ -90,8 +90,8 @@ def lineage(marts: Marts) -> list[Part]:
     hit = sum(state in ("failing", "downstream of a failure") for state in states.values())
     alt = (
         f"A graph of tables with {len(rows)} edges: {counts['both']} declared and observed, {counts['declared']} only "
-        f"declared, {counts['observed']} only observed. {hit} tables fail or are downstream of a failure. The table below "
-        "lists the edges."
+        f"declared, {counts['observed']} only observed. {hit} tables fail or are downstream of a failure. The table "
+        "below lists the edges."
     )
     return [Part("lineage-chart", title="Tables, each right of what it is made from", alt=alt,
                  figure=charts.lineage(rows, states)), table]  # fmt: skip

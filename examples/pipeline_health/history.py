@@ -18,8 +18,8 @@ def sections(marts: Marts) -> list[Section]:
             "success",
             "Success",
             "Success and its trend",
-            "The share of runs that succeeded, cancelled ones left out, and the change against the 30 days before, where "
-            "both have at least ten runs.",
+            "The share of runs that succeeded, cancelled ones left out, and the change against the 30 days before, "
+            "where both have at least ten runs.",
             [success(marts, "flow"), success(marts, "deployment")],
         ),
         Section(
@@ -98,7 +98,8 @@ def success(marts: Marts, level: str) -> Part:
     rows = marts.rows(
         f"""
         WITH counted AS (
-            SELECT flow_name AS flow, deployment_name AS deployment, day >= CAST(since AT TIME ZONE 'UTC' AS DATE) AS recent, reliability.*
+            SELECT flow_name AS flow, deployment_name AS deployment,
+                day >= CAST(since AT TIME ZONE 'UTC' AS DATE) AS recent, reliability.*
             FROM prefect__reliability AS reliability CROSS JOIN int_prefect__period
             WHERE level = '{level}' AND day >= CAST(earlier_since AT TIME ZONE 'UTC' AS DATE)
         ), task_retries AS (
@@ -110,7 +111,8 @@ def success(marts: Marts, level: str) -> Part:
             coalesce(sum(success_rate_n) FILTER (recent), 0) AS n,
             sum(succeeded) FILTER (NOT recent) / nullif(sum(success_rate_n) FILTER (NOT recent), 0) AS earlier_rate,
             coalesce(sum(success_rate_n) FILTER (NOT recent), 0) AS earlier_n,
-            coalesce(sum(failed + crashed) FILTER (recent), 0) AS failed, coalesce(sum(retries) FILTER (recent), 0) AS retries,
+            coalesce(sum(failed + crashed) FILTER (recent), 0) AS failed,
+            coalesce(sum(retries) FILTER (recent), 0) AS retries,
             coalesce(any_value(task_retries), 0) AS task_retries,
             list(day) FILTER (recent) AS days, list(success_rate) FILTER (recent) AS rates
         FROM counted LEFT JOIN task_retries USING (subject_id)
@@ -168,7 +170,8 @@ def percentiles(marts: Marts, measure: str, level: str) -> Part:
         ],
         marts.rows(f"""
             SELECT flow_name AS flow, {name} AS deployment, {level}_url AS url, count(*) AS runs,
-                quantile_disc({value}, 0.5) AS p50, quantile_disc({value}, 0.95) AS p95, quantile_disc({value}, 0.99) AS p99
+                quantile_disc({value}, 0.5) AS p50, quantile_disc({value}, 0.95) AS p95,
+                quantile_disc({value}, 0.99) AS p99
             FROM prefect__runs WHERE {only} AND {level}_id IS NOT NULL AND {value} IS NOT NULL AND PERIOD
             GROUP BY {level}_id, url, flow, deployment ORDER BY p95 DESC, flow, deployment
         """),
@@ -211,7 +214,8 @@ def tasks(marts: Marts) -> Part:
             Column("p95", "Worst p95 of a day", "seconds"),
         ],
         marts.rows("""
-            SELECT task_name AS task, flow_name AS flow, sum(runs) AS runs, sum(failed) AS failed, sum(retries) AS retries,
+            SELECT task_name AS task, flow_name AS flow, sum(runs) AS runs, sum(failed) AS failed,
+                sum(retries) AS retries,
                 sum(succeeded_after_retry) AS saved, sum(total_seconds) AS seconds, max(p95_seconds) AS p95,
                 max_by(task_run_url, failed * 1e9 + total_seconds) AS url
             FROM prefect__task_hotspots

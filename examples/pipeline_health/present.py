@@ -20,8 +20,8 @@ def sections(marts: Marts) -> list[Section]:
             "now",
             "Now",
             "Running and late",
-            "As Prefect was at the time of the last sync. Late is what should have begun more than a minute before; stuck "
-            "is what runs three times as long as 95 of 100 runs of its flow.",
+            "As Prefect was at the time of the last sync. Late is what should have begun more than a minute before; "
+            "stuck is what runs three times as long as 95 of 100 runs of its flow.",
             [now(marts)],
         ),
         Section(
@@ -64,7 +64,8 @@ def unresolved(marts: Marts) -> Part:
             Column("message", "Message", "message"),
         ],
         marts.rows("""
-            SELECT flow_name AS flow, deployment_name AS deployment, last_run_name AS run, last_run_url AS url, state_name,
+            SELECT flow_name AS flow, deployment_name AS deployment, last_run_name AS run,
+                last_run_url AS url, state_name,
                 last_failed_at AS failed, runs_lost, last_success_at AS succeeded, tables_hit, state_message AS message
             FROM prefect__incidents WHERE is_open
             ORDER BY began_at, incident_id
@@ -89,7 +90,8 @@ def now(marts: Marts) -> Part:
             Column("times_usual", "Against usual", "times"),
         ],
         marts.rows("""
-            SELECT CASE WHEN is_stuck THEN 'stuck' ELSE status END AS status, flow_name AS flow, deployment_name AS deployment,
+            SELECT CASE WHEN is_stuck THEN 'stuck' ELSE status END AS status, flow_name AS flow,
+                deployment_name AS deployment,
                 run_name AS run, run_url AS url, state_name, coalesce(started_at, due_at) AS since,
                 coalesce(CASE WHEN status = 'late' THEN lateness_seconds ELSE duration_seconds END,
                     epoch(as_of) - epoch(coalesce(started_at, due_at))) AS seconds,
@@ -147,7 +149,6 @@ def incidents(marts: Marts) -> Part:
             ORDER BY is_open DESC, began_at DESC, incident_id
         """),
         "✓ No run has failed in these days.",
-        folded=True,
     )
 
 
@@ -167,7 +168,8 @@ def slots(marts: Marts) -> Part:
             Column("last_missed", "Last missed", "time"),
         ],
         marts.rows("""
-            SELECT slot.flow_name AS flow, slot.deployment_name AS deployment, any_value(deployment.deployment_url) AS url, schedule,
+            SELECT slot.flow_name AS flow, slot.deployment_name AS deployment,
+                any_value(deployment.deployment_url) AS url, schedule,
                 count(*) AS slots, count(*) FILTER (status = 'met') AS met, count(*) FILTER (status = 'late') AS late,
                 count(*) FILTER (status = 'missed') AS missed, count(*) FILTER (status = 'skipped') AS skipped,
                 max(slot_at) FILTER (status = 'missed') AS last_missed

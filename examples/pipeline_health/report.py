@@ -55,7 +55,8 @@ def render(marts: Marts, database: str) -> str:
 
 def tiles(marts: Marts) -> list[Tile]:
     (runs,) = marts.rows("""
-        SELECT count(*) FILTER (recent) AS runs, count(*) FILTER (recent AND outcome IN ('failed', 'crashed')) AS failed,
+        SELECT count(*) FILTER (recent) AS runs,
+            count(*) FILTER (recent AND outcome IN ('failed', 'crashed')) AS failed,
             count(*) FILTER (recent AND outcome IN ('succeeded', 'failed', 'crashed')) AS n,
             count(*) FILTER (recent AND outcome = 'succeeded') / nullif(n, 0) AS rate,
             count(*) FILTER (NOT recent AND outcome IN ('succeeded', 'failed', 'crashed')) AS earlier_n,
@@ -90,8 +91,8 @@ def tiles(marts: Marts) -> list[Tile]:
         Tile("runs", "Runs ended", runs["runs"], "count", "in 30 days", "#days"),
         Tile("success-rate", "Success rate", runs["rate"], "rate", compared, "#success"),
         Tile("failed", "Runs failed", runs["failed"], "count", "failed or crashed", "#errors"),
-        Tile("unresolved", "Unresolved", counts["unresolved"], "count", "failed, nothing succeeded since", "#unresolved",
-             mood(counts["unresolved"])),
+        Tile("unresolved", "Unresolved", counts["unresolved"], "count", "failed, nothing succeeded since",
+             "#unresolved", mood(counts["unresolved"])),
         Tile("running", "Running now", now["running"], "count",
              f"longest for {shown(now['longest'], 'seconds')}" if now["running"] else "at the last sync", "#now"),
         Tile("stuck", "Stuck now", now["stuck"], "count", "much longer than usual", "#now", mood(now["stuck"])),
@@ -124,13 +125,16 @@ def subjects(marts: Marts) -> list[dict[str, Any]]:
         LEFT JOIN int_prefect__deployments AS deployment ON deployment.deployment_id = subject.deployment_id
         LEFT JOIN tags AS of_flow ON of_flow.object_id = subject.flow_id
         LEFT JOIN tags AS of_deployment ON of_deployment.object_id = subject.deployment_id
-        LEFT JOIN pools ON pools.flow_id = subject.flow_id AND pools.deployment_id IS NOT DISTINCT FROM subject.deployment_id
+        LEFT JOIN pools ON pools.flow_id = subject.flow_id
+            AND pools.deployment_id IS NOT DISTINCT FROM subject.deployment_id
         ORDER BY flow, deployment
     """)
 
 
 def choices(found: list[dict[str, Any]], key: str) -> list[str]:
-    values = {value for subject in found for value in (subject[key] if isinstance(subject[key], list) else [subject[key]])}
+    values = {
+        value for subject in found for value in (subject[key] if isinstance(subject[key], list) else [subject[key]])
+    }
     return sorted(value for value in values if value)
 
 

@@ -47,9 +47,8 @@ def _schedules() -> dict[str, tuple[Row, CronSchedule | IntervalSchedule | RRule
         schedule = RRuleSchedule(rrule=rule, timezone="Europe/Berlin")
         found[rule] = {"schedule_rrule": schedule.rrule, "schedule_timezone": "Europe/Berlin"}, schedule
     for seconds in INTERVALS:
-        anchor = ANCHOR.replace(tzinfo=timezone.utc)
         row = {"schedule_interval": seconds, "schedule_anchor_date": ANCHOR, "schedule_timezone": "UTC"}
-        found[str(seconds)] = row, IntervalSchedule(interval=timedelta(seconds=seconds), anchor_date=anchor)
+        found[str(seconds)] = row, IntervalSchedule.model_validate({"interval": seconds, "anchor_date": f"{ANCHOR}Z"})
     return found
 
 
@@ -116,7 +115,9 @@ def test_a_second_build_takes_what_has_changed(built: DuckDB, tmp_path: Path) ->
     write_duckdb(file, {"flow_runs": news})
     build_duckdb(file)
 
-    runs = DuckDB(file).ask("SELECT run_id, run_name, status, outcome, error_class, duration_seconds FROM prefect__runs")
+    runs = DuckDB(file).ask(
+        "SELECT run_id, run_name, status, outcome, error_class, duration_seconds FROM prefect__runs"
+    )
     assert len(runs) == 202
     assert {run[0]: run[1:] for run in runs if run[0] in ("run-0", "run-199", "run-200", "run-201")} == {
         "run-0": ("as built before", "ended", "succeeded", None, 60),

@@ -118,7 +118,8 @@ def test_everything_downstream_is_found_and_circles_end(warehouse: Warehouse) ->
 
 def test_incidents_know_what_was_before_and_what_they_hit(warehouse: Warehouse) -> None:
     incidents = warehouse.ask(
-        "SELECT flow_name, deployment_name, is_open, runs_lost, recovery_seconds, last_success_at, error_class, table_names "
+        "SELECT flow_name, deployment_name, is_open, runs_lost, recovery_seconds, last_success_at, error_class, "
+        "table_names "
         "FROM prefect__incidents ORDER BY began_at"
     )
     error = "Shop <n> at <id> answered <n>"
@@ -150,7 +151,9 @@ def test_slots_are_met_late_missed_or_skipped(warehouse: Warehouse) -> None:
 
 
 def test_a_schedule_that_sql_cannot_follow_says_why(warehouse: Warehouse) -> None:
-    unknown = "SELECT deployment_id, not_expanded_because FROM prefect__schedules WHERE not_expanded_because IS NOT NULL"
+    unknown = (
+        "SELECT deployment_id, not_expanded_because FROM prefect__schedules WHERE not_expanded_because IS NOT NULL"
+    )
     assert by_key(warehouse, unknown) == {"legacy-deployment": "a cron expression with L, # or the like"}
 
 
