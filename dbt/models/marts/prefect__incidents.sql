@@ -96,7 +96,7 @@ hit as (
 
     select subject_id, table_name from written
 
-    union
+    union all
 
     select written.subject_id, closure.downstream_table
     from written
@@ -106,7 +106,7 @@ hit as (
 
 impact as (
 
-    select subject_id, count(*) as tables_hit, {{ prefect_source.join_distinct('table_name') }} as table_names
+    select subject_id, count(distinct table_name) as tables_hit, {{ prefect_source.join_distinct('table_name') }} as table_names
     from hit
     group by subject_id
 

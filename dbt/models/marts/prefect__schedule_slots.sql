@@ -108,9 +108,12 @@ calendar as (
 
 slots as (
 
-    select distinct schedule_id, slot_at from intervals
-    union
-    select distinct schedule_id, slot_at from calendar
+    select distinct schedule_id, slot_at
+    from (
+        select schedule_id, slot_at from intervals
+        union all
+        select schedule_id, slot_at from calendar
+    ) as both_kinds
 
 ),
 
