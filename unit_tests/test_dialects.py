@@ -32,7 +32,7 @@ class _ReturnedError(Exception):
 
 
 class Package:
-    """The macros and models as dbt renders them for an adapter, without a database: all tables and columns are there."""
+    """The macros and models as dbt renders them for an adapter; without a database, every table and column is there."""
 
     def __init__(self, dialect: str) -> None:
         self.dialect = dialect
@@ -62,9 +62,8 @@ class Package:
                     setattr(self.package, name, self.calling(macro))
 
     def dispatch(self, name: str, _package: str) -> Callable[..., Any]:
-        found: Callable[..., Any] = getattr(
-            self.package, f"{self.dialect}__{name}", getattr(self.package, f"default__{name}", None)
-        )
+        macros = vars(self.package)
+        found: Callable[..., Any] = macros.get(f"{self.dialect}__{name}", macros[f"default__{name}"])
         return found
 
     def quote(self, name: str) -> str:
