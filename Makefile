@@ -5,7 +5,7 @@ DATABASE ?= demo/prefect.duckdb
 PAGE ?= report.html
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report test lint unit integration browser torture bench test-pythons test-versions constraints clean
+.PHONY: help install demo report test lint unit integration browser torture bench bench-models test-pythons test-versions constraints clean
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,10 +25,9 @@ help: ## Lists the targets
 install: .venv/.synced .venv/dbt/.synced ## Creates the environments
 
 demo: install ## Prefect into DuckDB, and what it tells
-	@# PyAirbyte need not look the connector up in Airbyte's registry, nor tell anyone; its libraries warn of older Pythons.
-	@AIRBYTE_OFFLINE_MODE=1 DO_NOT_TRACK=1 $(BIN)/python -W ignore::FutureWarning -m examples.demo
+	@$(BIN)/python -m examples.demo
 
-report: install ## Writes PAGE about the health of the pipelines in DATABASE, the DuckDB file of a sync
+report: install ## Builds the models of dbt/ into DATABASE, the DuckDB file of a sync, and writes PAGE from them
 	$(BIN)/python -m examples.pipeline_health.report $(DATABASE) $(PAGE)
 
 test: lint unit integration ## Runs everything that CI runs
@@ -55,6 +54,9 @@ torture: install ## Tries the promises for long: TORTURE=10 times the work of CI
 
 bench: install ## Measures the connector beside its peers, in a minute; with FULL=1 up to 1,000,000 runs, in more than an hour
 	$(BIN)/python -m benchmarks $(if $(FULL),--full)
+
+bench-models: install ## Measures the models of dbt/ on RUNS=1000000 runs, in DuckDB and PostgreSQL
+	$(BIN)/python -m benchmarks.models $(RUNS)
 
 test-versions: install ## Tests against other versions of Prefect, each in an environment of its own (VERSIONS="3.0.11 3.9.1")
 	$(BIN)/python -m devtools.versions $(VERSIONS)

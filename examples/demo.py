@@ -12,6 +12,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from examples.connect import copy  # isort: skip - it quietens what PyAirbyte says when it is imported
+
 import airbyte as ab
 
 from devtools.past import give_past
@@ -130,9 +132,9 @@ def sync(source: ab.Source, cache: ab.DuckDBCache, counter: Proxy) -> Sync:
     before = len(counter.log)
     began = datetime.now(timezone.utc)
     with quiet():
-        source.read(cache)
+        copy(source, cache)
     requests = Counter(request.path.split("/")[0] for request in counter.log[before:])
-    rows = {stream: rows_since(cache, stream, began) for stream in sorted(source.get_selected_streams())}
+    rows = {stream: rows_since(cache, stream, began) for stream in sorted(source.get_available_streams())}
     return Sync(requests, rows)
 
 
