@@ -113,7 +113,7 @@ def _runs(
         start = due + timedelta(seconds=late)
         end = start + timedelta(seconds=took)
         if end < now:
-            yield Run(due, end, state=state, start=start, deployment_id=deployment and deployment["id"])
+            yield Run(due, end, state=state, start=start, deployment_id=deployment["id"] if deployment else None)
 
 
 def _explain(connection: sqlite3.Connection, habit: Habit, run_ids: Sequence[str]) -> None:
