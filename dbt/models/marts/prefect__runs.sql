@@ -11,7 +11,7 @@ with runs as (
     cross join {{ ref('int_prefect__period') }} as period
     -- What is scheduled for later is no run yet.
     where (run.start_time is not null or run.end_time is not null or run.expected_start_time <= period.as_of)
-    {{ prefect_source.changed_since_last_build('coalesce(run.synced_at, run.updated)', 'run.end_time') }}
+    {{ prefect_source.changed_since_last_build('run', 'run_id') }}
 
 ),
 

@@ -6,7 +6,7 @@ with task_runs as (
     from {{ ref('stg_prefect__task_runs') }} as task
     cross join {{ ref('int_prefect__period') }} as period
     where (task.start_time is not null or task.end_time is not null)
-    {{ prefect_source.changed_since_last_build('coalesce(task.synced_at, task.updated)', 'task.end_time') }}
+    {{ prefect_source.changed_since_last_build('task', 'task_run_id') }}
 
 ),
 
