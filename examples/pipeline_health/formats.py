@@ -61,9 +61,10 @@ def sparkline(rates: list[float | None]) -> str:
     """A bar for each day, as high as the share of runs that succeeded; a day without runs has none."""
     known = [rate for rate in rates if rate is not None]
     label = f"Success by day: {100 * min(known):.0f} to {100 * max(known):.0f} %" if known else "No runs"
+    low = ' class="low"'
     bars = "".join(
         f'<rect x="{4 * day}" y="{18 - 18 * max(rate, 0.06):.1f}" width="3" height="{18 * max(rate, 0.06):.1f}"'
-        f"{' class=low' if rate < 1 else ''}/>"
+        f"{low if rate < 1 else ''}/>"
         for day, rate in enumerate(rates)
         if rate is not None
     )

@@ -266,7 +266,8 @@ def test_a_filter_leaves_the_rows_of_what_was_chosen(browser: Browser, report: P
 def test_each_flow_has_a_sparkline_of_its_days(page: Page) -> None:
     spark = page.locator("#success-flow tr[data-flow=ingest] svg")
     assert spark.get_attribute("aria-label") == "Success by day: 0 to 100 %"
-    assert spark.locator("rect").count() == 31
+    assert spark.locator("> rect").count() == 31
+    assert spark.locator("> rect.low").count() == 12
     assert page.locator("#success-flow tr[data-flow=report] svg rect").count() == 1
 
 
