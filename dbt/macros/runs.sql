@@ -25,17 +25,23 @@
 {%- endmacro %}
 
 {#- Which rows an incremental build takes: those that have come since the last one, or up to an hour before, for a destination
-    may load rows late, if they are not there yet; and all that has not ended, for time changes what is said of it. -#}
-{% macro changed_since_last_build(row, key) -%}
+    may load rows late, if they are not there yet; and all that has not ended, for time changes what is said of it. The
+    condition needs the join before it. -#}
+{% macro join_what_is_built(row, key) -%}
   {%- if is_incremental() -%}
-  {%- set synced_at = 'coalesce(' ~ row ~ '.synced_at, ' ~ row ~ '.updated)' -%}
+  left join {{ this }} as built
+    on built.{{ key }} = {{ row }}.id and built.synced_at = coalesce({{ row }}.synced_at, {{ row }}.updated)
+  {%- endif -%}
+{%- endmacro %}
+
+{% macro and_changed_since_last_build(row, key) -%}
+  {%- if is_incremental() -%}
   and (
     {{ row }}.end_time is null
     or (
-      {{ synced_at }} >= (select {{ prefect_source.add_seconds('max(synced_at)', -3600) }} from {{ this }})
-      and not exists (
-        select 1 from {{ this }} as built where built.{{ key }} = {{ row }}.id and built.synced_at = {{ synced_at }}
-      )
+      built.{{ key }} is null
+      and coalesce({{ row }}.synced_at, {{ row }}.updated)
+        >= (select {{ prefect_source.add_seconds('max(synced_at)', -3600) }} from {{ this }})
     )
   )
   {%- endif -%}

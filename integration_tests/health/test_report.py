@@ -228,12 +228,12 @@ def test_the_picture_of_lineage_tells_what_is_known_and_what_is_hit(page: Page) 
     boxes = page.evaluate(
         "document.querySelector('#lineage-chart').layout.annotations.map(box => [box.text.split('<br>'), box.bgcolor])"
     )
-    states = {lines[0]: (lines[-1] if "⚠" in lines[-1] else "", colour) for lines, colour in boxes}
+    states = {" ".join(lines[:2]): (lines[-1] if "⚠" in lines[-1] else "", colour) for lines, colour in boxes}
     assert {name: state for name, (state, _) in states.items() if state} == {
-        "<b>events</b>": "⚠ failing",
-        "<b>daily</b>": "⚠ downstream of a failure",
-        "<b>observed</b>": "⚠ downstream of a failure",
-        "<b>archive</b>": "⚠ dead",
+        "<b>events</b> raw.public": "⚠ failing",
+        "<b>daily</b> mart.public": "⚠ downstream of a failure",
+        "<b>observed</b> mart.public": "⚠ downstream of a failure",
+        "<b>archive</b> dwh.legacy": "⚠ dead",
     }
     assert len({colour for _, colour in states.values()}) == 4
 
@@ -249,17 +249,17 @@ def test_a_filter_leaves_the_rows_of_what_was_chosen(browser: Browser, report: P
 
     everything = seen("success-flow")
     assert len(everything) == 6
-    page.get_by_label("Owner").select_option("Ana")
+    page.locator("select[name=owner]").select_option("Ana")
     assert (seen("success-flow"), set(seen("days-table"))) == (["ingest"], {"ingest"})
     assert page.evaluate("document.querySelector('#calendar-chart').data[0].y") == ["ingest"]
-    page.get_by_label("Flow").select_option("mart")
+    page.locator("select[name=flow]").select_option("mart")
     assert seen("success-flow") == []
     page.get_by_role("button", name="Show all").click()
     assert seen("success-flow") == everything
-    page.get_by_label("Tag").select_option("critical")
+    page.locator("select[name=tag]").select_option("critical")
     assert seen("success-flow") == ["ingest"]
-    page.get_by_label("Tag").select_option("")
-    page.get_by_label("Work pool").select_option("shop")
+    page.locator("select[name=tag]").select_option("")
+    page.locator("select[name=pool]").select_option("shop")
     assert sorted(seen("success-flow")) == ["ingest", "mart", "report"]
 
 

@@ -4,7 +4,9 @@
 with seen as (
 
     {% for table in tables %}
-    select max(coalesce(synced_at{{ ', updated' if table != 'asset_materializations' }})) as last_seen
+    select
+        max(coalesce(synced_at{{ ', updated' if table != 'asset_materializations' }})) as last_seen,
+        {{ 'min(expected_start_time)' if table == 'flow_runs' else 'cast(null as ' ~ prefect_source.type_time() ~ ')' }} as first_due
     from {{ ref('stg_prefect__' ~ table) }}
     {{ 'union all' if not loop.last }}
     {% endfor %}
@@ -13,20 +15,13 @@ with seen as (
 
 synced as (
 
-    select max(last_seen) as as_of from seen
-
-),
-
-runs as (
-
-    select min(expected_start_time) as first_due from {{ ref('stg_prefect__flow_runs') }}
+    select max(last_seen) as as_of, min(first_due) as first_due from seen
 
 )
 
 select
-    synced.as_of,
-    {{ prefect_source.add_seconds('synced.as_of', var('period_days') * -86400) }} as since,
-    {{ prefect_source.add_seconds('synced.as_of', var('period_days') * -2 * 86400) }} as earlier_since,
-    runs.first_due
+    as_of,
+    {{ prefect_source.add_seconds('as_of', var('period_days') * -86400) }} as since,
+    {{ prefect_source.add_seconds('as_of', var('period_days') * -2 * 86400) }} as earlier_since,
+    first_due
 from synced
-cross join runs

@@ -9,9 +9,10 @@ with runs as (
         {{ prefect_source.add_seconds('run.expected_start_time', var('ghost_after_seconds')) }} as ghost_from
     from {{ ref('stg_prefect__flow_runs') }} as run
     cross join {{ ref('int_prefect__period') }} as period
+    {{ prefect_source.join_what_is_built('run', 'run_id') }}
     -- What is scheduled for later is no run yet.
     where (run.start_time is not null or run.end_time is not null or run.expected_start_time <= period.as_of)
-    {{ prefect_source.changed_since_last_build('run', 'run_id') }}
+    {{ prefect_source.and_changed_since_last_build('run', 'run_id') }}
 
 ),
 

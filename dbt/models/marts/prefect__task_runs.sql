@@ -5,8 +5,9 @@ with task_runs as (
     select task.*, period.as_of
     from {{ ref('stg_prefect__task_runs') }} as task
     cross join {{ ref('int_prefect__period') }} as period
+    {{ prefect_source.join_what_is_built('task', 'task_run_id') }}
     where (task.start_time is not null or task.end_time is not null)
-    {{ prefect_source.changed_since_last_build('task', 'task_run_id') }}
+    {{ prefect_source.and_changed_since_last_build('task', 'task_run_id') }}
 
 ),
 
