@@ -1,8 +1,6 @@
 """The pages in docs/streams: the queries run on the rows of real runs, in DuckDB and PostgreSQL, in any time zone."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -26,9 +24,9 @@ WITH_ROWS_OF_ITS_OWN = "lineage"
 
 
 @pytest.fixture(scope="module")
-def sync(server: PrefectServer, config: dict[str, Any]) -> Sync:
+def sync(filled_server: PrefectServer, config: dict[str, Any]) -> Sync:
     """Everything about a shop's pipelines that have run a moment ago."""
-    fill(server)
+    fill(filled_server)
     return read(config, STREAMS).ok()
 
 
@@ -44,7 +42,6 @@ def warehouses(sync: Sync, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def fill(server: PrefectServer) -> None:
-    subprocess.run([sys.executable, "-m", "devtools.flows"], env=server.env, check=True, timeout=120)
     server.patch("work_pools/shop", {"concurrency_limit": 4})
     for name, limit in (("warehouse", 5), ("crm", 1)):
         server.post("v2/concurrency_limits/", {"name": name, "limit": limit})

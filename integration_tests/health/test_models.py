@@ -1,6 +1,9 @@
 """What the models say of a neglected workspace: no false alarm, no false comfort, on either database."""
 
+import re
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,10 +12,17 @@ import duckdb
 import pytest
 import yaml
 
+from devtools.neglected import neglected
+from devtools.postgres import postgres
+from devtools.tables import write_duckdb, write_postgres
 from devtools.warehouse import AS_OF
-from integration_tests.health.warehouse import Warehouse
+from examples.pipeline_health.build import build_duckdb, build_postgres
+from integration_tests.health.warehouse import DuckDB, PostgreSQL, Warehouse
 
-MODELS = Path(__file__).resolve().parents[2] / "dbt" / "models"
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = ROOT / "dbt" / "models"
+GUIDE = ROOT / "docs" / "pipeline_health.md"
+QUESTIONS = dict(re.findall(r"### \d+\. (.+?)\n\n```sql\n(.*?)```", GUIDE.read_text(), re.DOTALL))
 ZONES = ["America/Los_Angeles", "Asia/Tokyo"]
 
 
@@ -23,6 +33,43 @@ def described(folder: str) -> dict[str, list[str]]:
 
 
 MARTS = described("marts")
+
+
+@pytest.fixture(scope="module")
+def postgres_url() -> Iterator[str]:
+    with postgres() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def warehouses(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Warehouse]:
+    """Both, built with the tests of the package."""
+    file = tmp_path_factory.mktemp("neglected") / "prefect.duckdb"
+    write_duckdb(file, neglected())
+    write_postgres(postgres_url, "prefect", neglected())
+    with pytest.MonkeyPatch.context() as environment, ThreadPoolExecutor() as both:
+        # DuckDB takes the machine's time zone, libpq the one of this variable.
+        environment.setenv("TZ", "America/Los_Angeles")
+        environment.setenv("PGTZ", "Asia/Tokyo")
+        builds = [
+            both.submit(build_duckdb, file, command="build"),
+            both.submit(build_postgres, postgres_url, "prefect", command="build"),
+        ]
+        for build in builds:
+            build.result()
+    return {"duckdb": DuckDB(file), "postgres": PostgreSQL(postgres_url, "prefect")}
+
+
+@pytest.fixture(scope="module", params=["duckdb", "postgres"])
+def warehouse(warehouses: dict[str, Warehouse], request: pytest.FixtureRequest) -> Warehouse:
+    return warehouses[request.param]
+
+
+@pytest.fixture(scope="module")
+def neglected_file(warehouses: dict[str, Warehouse]) -> Path:
+    found = warehouses["duckdb"]
+    assert isinstance(found, DuckDB)
+    return found.file
 
 
 def by_key(warehouse: Warehouse, sql: str) -> dict[str, Any]:
@@ -178,3 +225,18 @@ def test_owners_come_from_tags(warehouse: Warehouse) -> None:
     assert owners == {"Ana": (718, 241, 1), "Ben": (20, 0, 0), "(no owner)": (33, 1, 1)}
     tags = warehouse.ask("SELECT tag FROM prefect__tags WHERE object_id = 'ingest-deployment' ORDER BY tag")
     assert tags == [("critical",), ("owner:Ana",)]
+
+
+def test_there_are_twelve_questions_in_the_guide() -> None:
+    assert len(QUESTIONS) == 12
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_question_has_one_answer_everywhere(warehouses: dict[str, Warehouse], question: str) -> None:
+    answers = [
+        sorted(warehouse.ask(QUESTIONS[question], zone=zone), key=str)
+        for warehouse in warehouses.values()
+        for zone in ZONES
+    ]
+    assert answers[0]
+    assert all(answer == answers[0] for answer in answers)

@@ -1,6 +1,7 @@
 """The page about pipeline health: its numbers are those of the models, and a real Chromium shows it without fault."""
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -9,7 +10,8 @@ import duckdb
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize
 
-from devtools.browser import DESK, PHONE, cells, open_page
+from devtools.browser import DESK, PHONE, cells, chromium, open_page
+from devtools.neglected import neglected
 from devtools.tables import write_duckdb
 from devtools.warehouse import AS_OF, UI, young
 from examples.pipeline_health import report as program
@@ -33,13 +35,6 @@ SHOWN = {
 }
 
 
-def write_page(file: Path, page: Path) -> Path:
-    """The page on models that are built."""
-    with Marts(file) as marts:
-        page.write_text(program.render(marts, file.name), encoding="utf-8")
-    return page
-
-
 def built_page(folder: Path, **tables: Any) -> Path:
     """The page as `make report` writes it, for these tables."""
     file = folder / "prefect.duckdb"
@@ -49,8 +44,19 @@ def built_page(folder: Path, **tables: Any) -> Path:
 
 
 @pytest.fixture(scope="module")
-def report(neglected_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_page(neglected_file, tmp_path_factory.mktemp("report") / "report.html")
+def browser() -> Iterator[Browser]:
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built_page(tmp_path_factory.mktemp("neglected"), **neglected())
+
+
+@pytest.fixture(scope="module")
+def neglected_file(report: Path) -> Path:
+    return report.with_name("prefect.duckdb")
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +266,7 @@ def test_a_filter_leaves_the_rows_of_what_was_chosen(browser: Browser, report: P
     assert seen("success-flow") == ["ingest"]
     page.locator("select[name=tag]").select_option("")
     page.locator("select[name=pool]").select_option("shop")
-    assert sorted(seen("success-flow")) == ["ingest", "mart", "report"]
+    assert sorted(seen("success-flow")) == ["ingest", "legacy", "mart", "report"]
 
 
 def test_each_flow_has_a_sparkline_of_its_days(page: Page) -> None:
