@@ -44,7 +44,7 @@ QUERIES = {
     "What is broken right now: whose last run did not succeed?": """
         SELECT f.name AS flow, r.state_name AS state, r.end_time AS ended, r.state_message AS why
         FROM flow_runs r JOIN flows f ON f.id = r.flow_id
-        WHERE r.start_time IS NOT NULL AND r.state_type <> 'CANCELLED'
+        WHERE r.end_time IS NOT NULL AND r.start_time IS NOT NULL AND r.state_type <> 'CANCELLED'
         QUALIFY row_number() OVER (PARTITION BY f.id ORDER BY r.start_time DESC) = 1 AND r.state_type <> 'COMPLETED'
         ORDER BY r.end_time DESC
     """,
@@ -53,6 +53,7 @@ QUERIES = {
                min(r.expected_start_time) AS "next run"
         FROM deployments d JOIN flows f ON f.id = d.flow_id
         LEFT JOIN flow_runs r ON r.deployment_id = d.id AND r.state_type = 'SCHEDULED'
+            AND r.expected_start_time > (CURRENT_TIMESTAMP AT TIME ZONE 'UTC')
         GROUP BY ALL ORDER BY "next run" NULLS LAST
     """,
     "Which tables does each pipeline read and write, by its tags?": """
