@@ -89,7 +89,10 @@ function filterRows() {
 }
 
 filters?.addEventListener("change", filterRows);
-filters?.addEventListener("reset", () => setTimeout(filterRows));
+filters?.querySelector("button").addEventListener("click", () => {
+  filters.reset();
+  filterRows();
+});
 
 function drawAll() {
   document.querySelectorAll("script[data-chart]").forEach(draw);
