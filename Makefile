@@ -45,8 +45,8 @@ unit: install ## Tests without a server
 	$(BIN)/python -m pytest unit_tests
 
 integration: install browser ## Tests against real Prefect servers
-	$(BIN)/python -m pytest integration_tests -n $(WORKERS) --dist loadfile -m "not serial and not slow and not image_tests"
-	$(BIN)/python -m pytest integration_tests -m "serial and not slow"
+	$(BIN)/python -m pytest integration_tests -n $(WORKERS) --dist loadfile -m "not serial and not slow and not image_tests and not airbyte_checks"
+	$(BIN)/python -m pytest integration_tests -m "serial and not slow and not airbyte_checks"
 
 browser: install ## Installs Chromium, which looks at the report in a test, where there is none
 	$(BIN)/python -m devtools.browser
