@@ -152,3 +152,25 @@ def test_a_state_that_no_calendar_has_fails_with_a_sentence(
     assert sync.exit_code == 1
     assert sync.errors[0]["message"].startswith("The state of the stream flow_runs has ")
     assert sync.statuses["flows"][-1] == "COMPLETE"
+
+
+@pytest.mark.parametrize("stream", ["logs", "events"])
+def test_a_first_sync_that_is_cut_short_twice_goes_on_from_the_second_cut(
+    empty: PrefectServer, gate: Proxy, stream: str
+) -> None:
+    times = [now() - n * timedelta(hours=2) for n in range(1600)]
+    inserted = insert_logs(empty.database, times) if stream == "logs" else insert_events(empty.database, times)
+    setting = config(gate.url) | {"page_size": 50}
+    state: State | None = None
+    cursors = []
+    for _ in range(2):
+        asked = iter(range(1000))
+        gate.behaviour = lambda r, forward, asked=asked: forward(r) if next(asked) < 15 else Answer(401)  # type: ignore[misc]
+        cut = read(setting, [stream], state)
+        assert cut.exit_code == 1
+        state = cut.state
+        cursors.append(state[0]["stream"]["stream_state"][CURSORS[stream]])
+        inserted = [row for row in inserted if row not in cut.ids(stream)[: cut.committed[stream]]]
+    assert cursors[0] < cursors[1]
+    last = read(config(empty.url), [stream], state).ok()
+    assert set(inserted) <= set(last.ids(stream))
