@@ -19,7 +19,7 @@ from source_prefect.pagination import (
     pages_descending,
     time_key,
 )
-from source_prefect.times import format_time, parse_time
+from source_prefect.times import ONE_MICROSECOND, format_time, parse_time
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 
@@ -28,11 +28,16 @@ def at(second: int) -> str:
     return format_time(NOON + timedelta(seconds=second))
 
 
+def tick(number: int) -> str:
+    """Times as close to each other as times can be."""
+    return format_time(NOON + number * ONE_MICROSECOND)
+
+
 class Table:
     """Rows with an id and a time. A change, if one is left, happens after every page."""
 
-    def __init__(self, seconds: list[int], limit: int, changes: list[tuple[str, int]]) -> None:
-        self.rows = {f"{n:03}": at(second) for n, second in enumerate(seconds)}
+    def __init__(self, ticks: list[int], limit: int, changes: list[tuple[str, int]]) -> None:
+        self.rows = {f"{n:03}": tick(number) for n, number in enumerate(ticks)}
         self.throughout = set(self.rows)
         self.limit = limit
         self.changes = iter(changes)
@@ -61,7 +66,7 @@ class Table:
 
     def _change(self, what: str, value: int) -> None:
         if what == "insert":
-            self.rows[f"new-{self.pages:03}"] = at(value)
+            self.rows[f"new-{self.pages:03}"] = tick(value)
         if what == "delete" and self.rows:
             gone = sorted(self.rows)[value % len(self.rows)]
             del self.rows[gone]
