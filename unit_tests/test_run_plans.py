@@ -19,10 +19,10 @@ from source_prefect.streams.run_plans import (
     TERMINAL_STATES,
     UNFINISHED_STATES,
     Filters,
-    ReadTo,
     Runs,
     sync_runs,
 )
+from source_prefect.sync.parallel import ReadTo
 from source_prefect.sync.state import StreamState
 from source_prefect.times import format_time, parse_time
 
@@ -173,7 +173,7 @@ class Destination:
                 return
             if isinstance(step, ReadTo):
                 self.versions |= pending
-                self.state = StreamState(began, step.due)
+                self.state = StreamState(began, step.time)
             else:
                 pending |= {row["id"]: row["version"] for row in step}
                 self.got.update(row["id"] for row in step)
@@ -354,7 +354,7 @@ def test_a_checkpoint_stands_for_no_window_that_is_still_being_read() -> None:
     for step in sync_of(server, StreamState(), workers=4):
         if isinstance(step, ReadTo):
             checkpoints += 1
-            until = format_time(step.due)
+            until = format_time(step.time)
             assert {r["id"] for r in server.rows.values() if r["expected_start_time"] <= until} <= delivered
         else:
             delivered |= {row["id"] for row in step}

@@ -9,11 +9,11 @@ import isodate
 from source_prefect.config.settings import minimum_log_level
 from source_prefect.pagination import Page, Row, Rows, consecutive_pages, pages_ascending, pages_unordered
 from source_prefect.streams.base import PrefectRetriever, Step
-from source_prefect.sync.parallel import read_in_parallel
+from source_prefect.sync.parallel import ReadTo, read_windows
 from source_prefect.sync.progress import Progress
 from source_prefect.sync.retention import warn_of_gap
 from source_prefect.sync.state import StreamState
-from source_prefect.sync.windows import ContiguousProgress, Window, windows_by_rows, windows_by_time
+from source_prefect.sync.windows import Window, windows_by_rows, windows_by_time
 from source_prefect.times import format_time, parse_time
 
 # What a server has taken in it may write into its tables later: events wait in a queue until they are persisted.
@@ -83,20 +83,14 @@ class FeedRetriever(PrefectRetriever):
         yield self.reached(self.watermark.value)
 
     def _read(self, state: StreamState, windows: Iterable[Window]) -> Iterator[Step]:
-        progress, since_checkpoint = ContiguousProgress(), 0
-        for piece in read_in_parallel(windows, self._pages, self.config["num_workers"]):
-            if piece.rows is not None:
-                since_checkpoint += len(piece.rows)
-                self.progress.add(piece.rows, self.event_time)
-                yield self._new(piece.rows, state.cursor)
-                continue
-            end = progress.completed(piece.number, piece.part)
+        for step in read_windows(windows, self._pages, self.config["num_workers"], self.client.page_size):
+            if not isinstance(step, ReadTo):
+                self.progress.add(step, self.event_time)
+                yield self._new(step, state.cursor)
             # A window is complete to its end, even if nothing happened there for a while - unless it reaches past
             # the present, where more may happen.
-            scan_start = self.watermark.scan_start
-            if end and scan_start and end <= scan_start and since_checkpoint >= self.client.page_size:
-                since_checkpoint = 0
-                yield self.reached(end)
+            elif (scan_start := self.watermark.scan_start) and step.time <= scan_start:
+                yield self.reached(step.time)
 
     def _pages(self, window: Window) -> Iterator[Rows]:
         return pages_ascending(
