@@ -162,6 +162,20 @@ def test_a_table_row_without_its_time_stays_where_it_is() -> None:
     assert [row["id"] for page in pages for row in page] == [str(n) for n in range(10)]
 
 
+def test_a_tie_that_is_ordered_anew_for_each_offset_is_an_error_and_not_read_forever() -> None:
+    rows: list[Row] = [{"id": f"{n:02}", "time": at(0)} for n in range(60)]
+    requests = iter(range(100))
+
+    def page_at(offset: int) -> Page:
+        """As PostgreSQL sorts without an index: another order, but the same again, for each offset."""
+        next(requests)
+        order = rows if offset == 0 else rows[::-1]
+        return Page(order[offset : offset + 20], full=offset + 20 <= 60)
+
+    with pytest.raises(PaginationError, match="More than a page of rows tie at 2026-11-20 12:00:00"):
+        _ids(pages_by_offset(page_at, time_key("time")))
+
+
 def test_time_key_reads_what_every_prefect_writes() -> None:
     same = ["2026-11-20T12:00:00Z", "2026-11-20T12:00:00.000000Z", "2026-11-20T12:00:00+00:00"]
     assert {time_key("time")({"time": text}) for text in same} == {parse_time(same[0])} == {NOON}
