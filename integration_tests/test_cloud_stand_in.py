@@ -146,7 +146,7 @@ def test_a_plan_may_lack_a_table(workspace: Workspace) -> None:
 
 
 def test_an_account_may_be_open_to_private_links_only(workspace: Workspace) -> None:
-    with cloud([workspace], private_link_only=True) as front:
+    with cloud([workspace], private_accounts=frozenset({workspace.account_id})) as front:
         assert post(front, "flows/filter").status_code == 403
 
 

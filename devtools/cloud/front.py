@@ -104,7 +104,7 @@ class Cloud:
         workspace = next((w for w in self.workspaces if (w.account_id, w.workspace_id) == ids and key.reads(w)), None)
         if workspace is None:
             return answers.not_found()
-        if self.settings.private_link_only or path.split("/")[0] in self.settings.missing_tables:
+        if account_id in self.settings.private_accounts or path.split("/")[0] in self.settings.missing_tables:
             return answers.forbidden()
         headers = {name: value for name, value in request.headers.items() if name.lower() != "authorization"}
         asked = replace(request, path=path, headers=headers)

@@ -101,5 +101,5 @@ class Settings:
     minute: float = 60.0
     # Tables that the plan does not have, such as automations: 403.
     missing_tables: frozenset[str] = frozenset()
-    # The account takes requests through PrivateLink only: 403.
-    private_link_only: bool = False
+    # Accounts that take requests through PrivateLink only: 403.
+    private_accounts: frozenset[str] = frozenset()
