@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from devtools.cloud import Workspace
+from devtools.connector import Sync, read_here
 from devtools.server import QUIET, PrefectServer, prefect_server
 from devtools.versions import chosen_python
+from integration_tests.month import make_month
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +36,17 @@ def filled_server(server: PrefectServer) -> PrefectServer:
     """The module's server, on which a data team's pipelines have run: rows of every kind."""
     subprocess.run([sys.executable, "-m", "devtools.flows"], env=server.env, check=True, capture_output=True)
     return server
+
+
+@pytest.fixture(scope="module")
+def workspace(server: PrefectServer) -> Workspace:
+    """A workspace of Prefect Cloud: the module's server, with rows in every stream and events of many ages."""
+    make_month(server)
+    return Workspace(server.url)
+
+
+@pytest.fixture(scope="module")
+def of_server(server: PrefectServer, workspace: Workspace) -> Sync:
+    """What a sync of that server by itself brings."""
+    assert workspace
+    return read_here({"connection": {"type": "server", "api_url": server.url}}).ok()

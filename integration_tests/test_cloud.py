@@ -9,23 +9,10 @@ from devtools.connector import Sync, read_here
 from devtools.faults import RandomFaults, impatient
 from devtools.server import PrefectServer
 from integration_tests.connecting import check
-from integration_tests.month import OF_EVENTS, make_month
+from integration_tests.month import OF_EVENTS
 
 # One of each way that a table is read in.
 TABLES = ["flows", "deployments", "task_runs", "logs", "automations"]
-
-
-@pytest.fixture(scope="module")
-def workspace(server: PrefectServer) -> Workspace:
-    make_month(server)
-    return Workspace(server.url)
-
-
-@pytest.fixture(scope="module")
-def of_server(server: PrefectServer, workspace: Workspace) -> Sync:
-    """What a sync of the server itself brings."""
-    assert workspace
-    return read_here({"connection": {"type": "server", "api_url": server.url}}).ok()
 
 
 @pytest.fixture
