@@ -113,13 +113,18 @@ def insert_logs(
 
 
 def insert_events(
-    database: Path, times: Iterable[datetime], *, event: str = "shop.order.paid", received: datetime | None = None
+    database: Path,
+    times: Iterable[datetime],
+    *,
+    event: str = "shop.order.paid",
+    received: datetime | None = None,
+    payload: Mapping[str, Any] | None = None,
 ) -> list[str]:
     """Events that occurred at these times, and were received then, or at another time; their ids."""
     rows = [
         {"id": str(uuid.uuid4()), "event": event, "resource_id": "shop.order.1",
-         "resource": '{"prefect.resource.id": "shop.order.1"}', "related": "[]", "payload": "{}", "occurred": at,
-         "received": received or at, "recorded": received or at}
+         "resource": '{"prefect.resource.id": "shop.order.1"}', "related": "[]", "payload": json.dumps(payload or {}),
+         "occurred": at, "received": received or at, "recorded": received or at}
         for at in times
     ]  # fmt: skip
     insert(database, {"events": rows})

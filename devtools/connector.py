@@ -22,7 +22,7 @@ from airbyte_cdk.exception_handler import assemble_uncaught_exception
 from airbyte_cdk.logger import AirbyteLogFormatter
 from airbyte_cdk.models import AirbyteMessageSerializer
 
-from source_prefect.run import messages
+from source_prefect.cli import messages
 
 COMMAND = [sys.executable, "-m", "source_prefect"]
 
@@ -44,6 +44,8 @@ class Sync:
     errors: list[dict[str, Any]] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
     stderr: str = ""
+    # Bytes on standard output.
+    printed: int = 0
 
     @property
     def state(self) -> State:
@@ -154,6 +156,7 @@ def read(
             if not line.endswith(b"\n"):
                 break  # killed in the middle of a line
             sync.take(json.loads(line))
+            sync.printed += len(line)
             if not killed and killed_when(sync):
                 process.kill()
                 killed = True

@@ -15,7 +15,7 @@ from unittest.mock import patch
 from requests.adapters import HTTPAdapter
 
 from devtools.proxy import Answer, Forward, Request
-from source_prefect.gate import Gate
+from source_prefect.http.gate import Gate
 
 Fault = Callable[[Answer], Answer]
 

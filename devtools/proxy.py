@@ -6,7 +6,7 @@ import json
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -37,6 +37,8 @@ class Answer:
     reset: bool = False
     # Say nothing for so many seconds first.
     delay: float = 0.0
+    # Send the body byte by byte, with so many seconds between two, and never end.
+    trickle: float = 0.0
 
     @property
     def rows(self) -> Any:
@@ -177,6 +179,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.close()
             return
+        if answer.trickle:
+            self._trickle(answer.trickle)
+            return
         self.send_response_only(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
@@ -187,6 +192,15 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             self.close_connection = True
             self.connection.close()
+
+    def _trickle(self, pause: float) -> None:
+        self.send_response_only(200)
+        self.send_header("Content-Length", "1000000")
+        self.end_headers()
+        self.close_connection = True
+        with suppress(OSError):
+            while not self.proxy.closing.wait(pause):
+                self.wfile.write(b" ")
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""

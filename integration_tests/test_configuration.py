@@ -17,7 +17,7 @@ from devtools.connector import COMMAND, catalog, run_here
 from devtools.faults import impatient
 from devtools.proxy import Answer, Forward, Proxy, Request, proxy
 from devtools.server import PrefectServer
-from source_prefect.run import run
+from source_prefect.cli import run
 
 ACCOUNT = "01234567-89ab-cdef-0123-456789abcdef"
 WORKSPACE = "89abcdef-0123-4567-89ab-cdef01234567"

@@ -1,3 +1,3 @@
-from source_prefect.run import run
+from source_prefect.cli import run
 
 run()

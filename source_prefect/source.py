@@ -1,8 +1,5 @@
-import ast
 import logging
-import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +11,15 @@ from airbyte_cdk.models import (
     ConfiguredAirbyteCatalog,
     FailureType,
     Status,
+    SyncMode,
 )
 from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
+from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_prefect.components.runs import HORIZON
-from source_prefect.configuration import ConfigError, normalize
-from source_prefect.times import format_time, parse_time
+from source_prefect.cdk import resumable, stream_states, unquoted
+from source_prefect.config.settings import ConfigError, normalize
 
 
 def manifest_path() -> Path:
@@ -37,9 +35,9 @@ def manifest_path() -> Path:
 class SourcePrefect(YamlDeclarativeSource):
     """The connector: everything that it does is declared in `manifest.yaml`.
 
-    In Python is only what it answers to a wrong input. The CDK checks a config against the spec, and says of a
-    `oneOf` that fails no more than that it does. Here each field has a sentence (`source_prefect.configuration`),
-    which every command gives as Airbyte wants it: `check` as a failed status, the others as a config error.
+    Python adds two things. A wrong config gets a sentence for each field (`config.settings`), where the CDK says of a
+    `oneOf` that fails no more than that it does. And each stream keeps its own state (`cdk.StreamCursor`): the CDK
+    never sees the saved ones, so one that cannot be read fails its own stream only.
     """
 
     check_config_against_spec = False
@@ -48,17 +46,17 @@ class SourcePrefect(YamlDeclarativeSource):
         self,
         catalog: ConfiguredAirbyteCatalog | None = None,
         config: Mapping[str, Any] | None = None,
-        state: list[AirbyteStateMessage] | None = None,
+        state: list[AirbyteStateMessage] | None = None,  # noqa: ARG002  (`read` is handed it too)
         *,
         config_path: str | None = None,
     ) -> None:
         self._problem = _problem(config or {})
+        self._saved: Mapping[str, Mapping[str, Any]] = {}
         super().__init__(
             path_to_yaml=str(manifest_path()),
             catalog=catalog,
             # The manifest's templates need a config that is right, or none.
             config=None if self._problem else config,
-            state=state,
             config_path=config_path,
         )
 
@@ -67,8 +65,7 @@ class SourcePrefect(YamlDeclarativeSource):
             return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(self._problem))
         status = super().check(logger, config)
         if status.message:
-            # The CDK quotes the reason, as Python would.
-            status.message = filter_secrets(str(ast.literal_eval(status.message)))
+            status.message = filter_secrets(unquoted(status.message))
         return status
 
     def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
@@ -83,9 +80,17 @@ class SourcePrefect(YamlDeclarativeSource):
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
         self._raise_problem()
-        _check_state(state or [])
-        yield from super().read(logger, config, catalog, state)
+        incremental = {entry.stream.name for entry in catalog.streams if entry.sync_mode == SyncMode.incremental}
+        # A full refresh reads everything, even if a state is handed over.
+        self._saved = {name: saved for name, saved in stream_states(state or []).items() if name in incremental}
+        yield from super().read(logger, config, catalog)
         self._raise_if_unknown(catalog)
+
+    def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
+        return [
+            resumable(stream, self._saved.get(stream.name, {}), self._message_repository)
+            for stream in super().streams(config)
+        ]
 
     def _raise_problem(self) -> None:
         if self._problem:
@@ -102,10 +107,6 @@ class SourcePrefect(YamlDeclarativeSource):
             )
 
 
-# What the manifest's cursor can read.
-_CURSOR = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:?\d{2})")
-
-
 def config_error(message: str) -> AirbyteTracedException:
     """What the person who set up the connection can mend."""
     return AirbyteTracedException(message=message, internal_message=message, failure_type=FailureType.config_error)
@@ -117,25 +118,3 @@ def _problem(config: Mapping[str, Any]) -> str | None:
     except ConfigError as error:
         return str(error)
     return None
-
-
-def _check_state(state: list[AirbyteStateMessage]) -> None:
-    now = datetime.now(timezone.utc)
-    for message in state:
-        if message.stream is None or message.stream.stream_state is None:
-            continue
-        name = message.stream.stream_descriptor.name
-        cursor = vars(message.stream.stream_state).get("updated")
-        if cursor is None:
-            continue
-        time = parse_time(cursor) if _CURSOR.fullmatch(str(cursor)) else None
-        if time is None:
-            raise config_error(
-                f"The state of the stream {name} has {cursor!r} as its cursor `updated`, which is no time such as "
-                "2026-01-01T00:00:00.000000Z. Reset the stream to read it from the beginning."
-            )
-        if time > now + HORIZON:
-            raise config_error(
-                f"The last sync of {name} came to {cursor}, but the clock of this machine says {format_time(now)}. "
-                "Set the clock right. If it is, reset the stream."
-            )

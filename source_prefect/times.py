@@ -33,4 +33,4 @@ def latest(texts: Iterable[Any]) -> str | None:
 
 def format_time(time: datetime) -> str:
     """The time as the API's filters and the connector's state write it: UTC with microseconds."""
-    return time.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{time.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from source_prefect.address import cloud_api_url, cloud_ui_url, is_local, server_api_url, server_ui_url
+from source_prefect.config.address import cloud_api_url, cloud_ui_url, is_local, server_api_url, server_ui_url
 
 ACCOUNT = "01234567-89ab-cdef-0123-456789abcdef"
 WORKSPACE = "89abcdef-0123-4567-89ab-cdef01234567"

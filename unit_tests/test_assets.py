@@ -1,6 +1,6 @@
 import pytest
 
-from source_prefect.assets import AssetKey, split_key
+from source_prefect.records.asset_keys import AssetKey, split_key
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from source_prefect.events import asset_edges, events, materializations, state_transitions
+from source_prefect.records.event_rows import asset_edges, events, materializations, state_transitions
 
 RUN, FLOW, DEPLOYMENT = "a2402d0e-d2ff-4cce-9e9b-1ecf50622d7d", "bfedfffe-3f02-429b-9a98-4146e1bd223a", "8b284f3f-83f1"
 TASK_RUN = "01a1f8bc-1e67-747f-b5ab-e330d2d71f14"

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_prefect.flatten import Flattener, json_text
+from source_prefect.records.flatten import Flattener, json_text
 
 RUN = Flattener(objects=["state", "state_state_details"], text_columns=["value"])
 

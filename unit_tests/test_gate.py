@@ -2,7 +2,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from source_prefect.gate import Gate
+from source_prefect.http.gate import Gate
 
 
 def send_together(gate: Gate, count: int, request: Callable[[], object]) -> None:

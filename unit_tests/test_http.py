@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import requests
 
-from source_prefect.components.http import RetryAfterBackoffStrategy, read_rows, server_date
+from source_prefect.http.errors import RetryAfterBackoffStrategy
+from source_prefect.http.responses import read_page, server_date
 
 
 def _answer(body: bytes = b"[]", /, **headers: str) -> requests.Response:
@@ -29,7 +30,7 @@ def _answer(body: bytes = b"[]", /, **headers: str) -> requests.Response:
     ],
 )
 def test_rows_are_read_as_they_are(body: bytes, rows: list[dict[str, Any]]) -> None:
-    assert read_rows(_answer(body)) == rows
+    assert read_page(_answer(body)).rows == rows
 
 
 @pytest.mark.parametrize(
@@ -37,7 +38,7 @@ def test_rows_are_read_as_they_are(body: bytes, rows: list[dict[str, Any]]) -> N
 )
 def test_anything_but_a_list_of_objects_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        read_rows(_answer(body))
+        read_page(_answer(body))
 
 
 @pytest.mark.parametrize(

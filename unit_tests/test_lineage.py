@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from source_prefect.lineage import Edge, Table, declared, edge_id, edges, split_name
+from source_prefect.records.tag_edges import Edge, Table, declared, edge_id, edges, split_name
 
 # Examples
 

@@ -3,7 +3,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from source_prefect.retention import warn_of_gap
+from source_prefect.sync.retention import warn_of_gap
 
 
 def test_a_cursor_older_than_a_week_is_worth_a_warning(caplog: pytest.LogCaptureFixture) -> None:

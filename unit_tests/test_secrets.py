@@ -8,7 +8,7 @@ import pytest
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, update_secrets
 
 from source_prefect import SourcePrefect
-from source_prefect.secrets import secret_texts
+from source_prefect.config.secrets import secret_texts
 
 KEY = 'pnu_"0123/45+67 é'
 

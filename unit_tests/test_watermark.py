@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from source_prefect.sync.watermark import Watermark
 from source_prefect.times import format_time
-from source_prefect.watermark import Watermark
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 
@@ -17,7 +17,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The connector's two clocks, which say nothing of the server's."""
     clock = SimpleNamespace(steady=1_000.0, wall=86_400.0)
     fake = SimpleNamespace(monotonic=lambda: clock.steady, time=lambda: clock.wall)
-    monkeypatch.setattr("source_prefect.watermark.time", fake)
+    monkeypatch.setattr("source_prefect.sync.watermark.time", fake)
     return clock
 
 
@@ -40,34 +40,34 @@ def _pass(clock: SimpleNamespace, seconds: float) -> None:
 def test_without_a_row_there_is_no_time() -> None:
     watermark = _begun()
     watermark.limit(NOON)
-    watermark.see([])
-    watermark.see([_row(None), {"updated": "soon"}, {}])
+    watermark.observe([])
+    watermark.observe([_row(None), {"updated": "soon"}, {}])
     assert watermark.value is None
 
 
 @pytest.mark.usefixtures("clock")
 def test_it_is_the_latest_time_seen_at_the_start() -> None:
     watermark = _begun()
-    watermark.see([_row(NOON), _row(NOON - timedelta(hours=1))])
+    watermark.observe([_row(NOON), _row(NOON - timedelta(hours=1))])
     assert watermark.value == NOON
 
 
 def test_what_is_seen_later_counts_less_the_time_that_has_passed(clock: SimpleNamespace) -> None:
     """A row that changed while the scan ran must not carry the cursor past others that did."""
     watermark = _begun()
-    watermark.see([_row(NOON)])
+    watermark.observe([_row(NOON)])
     _pass(clock, 60)
-    watermark.see([_row(NOON + timedelta(seconds=59))])
+    watermark.observe([_row(NOON + timedelta(seconds=59))])
     assert watermark.value == NOON
-    watermark.see([_row(NOON + timedelta(seconds=61))])
+    watermark.observe([_row(NOON + timedelta(seconds=61))])
     assert watermark.value == NOON + timedelta(seconds=1)
 
 
 def test_it_does_not_go_back(clock: SimpleNamespace) -> None:
     watermark = _begun()
-    watermark.see([_row(NOON)])
+    watermark.observe([_row(NOON)])
     _pass(clock, 600)
-    watermark.see([_row(NOON - timedelta(days=9))])
+    watermark.observe([_row(NOON - timedelta(days=9))])
     assert watermark.value == NOON
 
 
@@ -76,7 +76,7 @@ def test_a_row_dated_in_the_future_cannot_pass_the_date_of_the_first_answer() ->
     watermark = _begun()
     watermark.limit(NOON)
     watermark.limit(NOON + timedelta(hours=5))
-    watermark.see([_row(NOON + timedelta(days=365))])
+    watermark.observe([_row(NOON + timedelta(days=365))])
     assert watermark.value == NOON
 
 
@@ -84,7 +84,7 @@ def test_a_machine_that_slept_is_taken_at_its_longer_word(clock: SimpleNamespace
     watermark = _begun()
     clock.steady += 10
     clock.wall += 3_600
-    watermark.see([_row(NOON)])
+    watermark.observe([_row(NOON)])
     assert watermark.value == NOON - timedelta(hours=1)
 
 
@@ -95,5 +95,5 @@ def test_the_scan_begins_with_its_first_request(clock: SimpleNamespace) -> None:
     watermark.begin()
     _pass(clock, 60)
     watermark.begin()
-    watermark.see([_row(NOON)])
+    watermark.observe([_row(NOON)])
     assert watermark.value == NOON - timedelta(seconds=60)

@@ -5,14 +5,13 @@ import pytest
 
 from devtools.faults import impatient
 from integration_tests.torture.effort import REPORT
-from source_prefect.components import retrievers, runs
+from source_prefect.sync import state
 
 
 @pytest.fixture
 def sharp(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Without the five minutes that every sync reads again: in them lies all that a test does, it would hide a gap."""
-    monkeypatch.setattr(retrievers, "IN_FLIGHT", timedelta(0))
-    monkeypatch.setattr(runs, "IN_FLIGHT", timedelta(0))
+    monkeypatch.setattr(state, "IN_FLIGHT", timedelta(0))
     with impatient():
         yield
 

@@ -1,0 +1,247 @@
+"""What a person typed into the form, checked and made ready for use. No CDK in here."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import isodate
+import requests
+
+from source_prefect.config.address import (
+    CLOUD_API,
+    cloud_api_url,
+    cloud_ui_url,
+    server_api_url,
+    server_ui_url,
+)
+from source_prefect.config.headers import server_headers
+from source_prefect.config.tls import TlsSettings
+from source_prefect.times import format_time, parse_time
+
+DEFAULT_PAGE_SIZE = 200
+DEFAULT_WORKERS = 4
+DEFAULT_LOOKBACK = timedelta(days=1)
+LONGEST_LOOKBACK = timedelta(days=3650)
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+_API_KEY = re.compile(r"[!-~]+")
+_CERTIFICATES = ("ca_certificate", "client_certificate", "client_key")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(T.+)?")
+
+# Python's levels of logging, which Prefect stores as numbers.
+LOG_LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
+
+
+class ConfigError(Exception):
+    """One sentence: which field is wrong, and what would be right. It never holds the value of a secret."""
+
+
+def normalize(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What to add to the config, and what to replace in it.
+
+    `api_url` and `ui_url` are added, and what has a default; `connection` loses the blanks around its values, and
+    `start_date` takes the form of the API. Raises ConfigError.
+    """
+    connection = _connection(config)
+    ready: dict[str, Any] = {"connection": connection}
+    if connection["type"] == "cloud":
+        ids = connection["account_id"], connection["workspace_id"]
+        ready["api_url"] = _address(lambda text: cloud_api_url(text, *ids), connection.get("api_url") or CLOUD_API)
+        ready["ui_url"] = cloud_ui_url(ready["api_url"], *ids)
+    else:
+        ready["api_url"] = _address(server_api_url, connection["api_url"])
+        ready["ui_url"] = server_ui_url(ready["api_url"])
+    if start := _start_date(config):
+        ready["start_date"] = format_time(start)
+    lookback_window(config)
+    minimum_log_level(config)
+    _event_prefixes(config)
+    ready["page_size"] = _whole_number(config, "page_size", 2, 200) or DEFAULT_PAGE_SIZE
+    ready["num_workers"] = _whole_number(config, "num_workers", 1, 20) or DEFAULT_WORKERS
+    _whole_number(config, "max_requests_per_minute", 1, 1_000_000)
+    return ready
+
+
+def lookback_window(config: Mapping[str, Any]) -> timedelta:
+    """How long after its end a run is read again. Raises ConfigError."""
+    text = _text(config, "lookback_window")
+    if not text:
+        return DEFAULT_LOOKBACK
+    try:
+        duration = isodate.parse_duration(text)
+    except (isodate.ISO8601Error, ArithmeticError, ValueError):
+        duration = None
+    if not isinstance(duration, timedelta) or not timedelta(0) <= duration <= LONGEST_LOOKBACK:
+        raise ConfigError(
+            f"lookback_window is {_shown(text)}; it must be an ISO 8601 duration in days or hours, such as P1D, "
+            f"of at most {LONGEST_LOOKBACK.days} days."
+        )
+    return duration
+
+
+def minimum_log_level(config: Mapping[str, Any]) -> int:
+    """The number of the least severe level of log lines to read. Raises ConfigError."""
+    name = (_text(config, "log_level") or "INFO").upper()
+    if name not in LOG_LEVELS:
+        raise ConfigError(f"log_level is {_shown(name)}; it must be one of {', '.join(LOG_LEVELS)}.")
+    return LOG_LEVELS[name]
+
+
+def _event_prefixes(config: Mapping[str, Any]) -> None:
+    prefixes = config.get("event_prefixes")
+    if prefixes is None:
+        return
+    if not isinstance(prefixes, list) or not all(isinstance(prefix, str) for prefix in prefixes):
+        raise ConfigError("event_prefixes must be a list of texts, such as prefect.flow-run.")
+
+
+# The connection
+
+
+def _connection(config: Mapping[str, Any]) -> dict[str, Any]:
+    connection = config.get("connection")
+    if connection is None:
+        raise ConfigError("connection is missing: choose Prefect Cloud or Prefect Server.")
+    if not isinstance(connection, Mapping):
+        raise ConfigError(f"connection must be an object with a type and its fields, not {_kind(connection)}.")
+    kind = _text(connection, "type", "connection.")
+    if kind == "cloud":
+        return {**connection, "type": kind, **_cloud(connection)}
+    if kind == "server":
+        return {**connection, "type": kind, **_server(connection)}
+    given = f"is {_shown(kind)}" if kind else "is missing"
+    raise ConfigError(f"connection.type {given}; it must be cloud or server.")
+
+
+def _cloud(connection: Mapping[str, Any]) -> dict[str, Any]:
+    api_key = _text(connection, "api_key", "connection.")
+    if not api_key:
+        raise ConfigError("connection.api_key is missing: paste an API key from Prefect Cloud's Profile > API Keys.")
+    if not _API_KEY.fullmatch(api_key):
+        raise ConfigError(
+            "connection.api_key has a blank or a strange character inside: paste the key alone, such as pnu_0123456789."
+        )
+    return {
+        "api_key": api_key,
+        "account_id": _uuid(connection, "account_id", "/account/"),
+        "workspace_id": _uuid(connection, "workspace_id", "/workspace/"),
+        "api_url": _text(connection, "api_url", "connection."),
+    }
+
+
+def _uuid(connection: Mapping[str, Any], name: str, before: str) -> str:
+    value = _text(connection, name, "connection.")
+    if not _UUID.fullmatch(value):
+        # What stands there is not repeated: it may be the key, pasted into the wrong field.
+        wrong = "is no UUID" if value else "is missing"
+        raise ConfigError(
+            f"connection.{name} {wrong}: copy what follows {before} in the address of your workspace in the Prefect "
+            "Cloud UI, such as 01234567-89ab-cdef-0123-456789abcdef."
+        )
+    return value
+
+
+def _server(connection: Mapping[str, Any]) -> dict[str, Any]:
+    api_url = _text(connection, "api_url", "connection.")
+    if not api_url:
+        raise ConfigError("connection.api_url is missing: it should look like http://localhost:4200/api.")
+    verify = connection.get("verify_tls")
+    if not isinstance(verify, bool | None):
+        raise ConfigError(f"connection.verify_tls must be true or false, not {_kind(verify)}.")
+    ready = {
+        "api_url": api_url,
+        "auth_string": _text(connection, "auth_string", "connection."),
+        "custom_headers": _custom_headers(connection.get("custom_headers")),
+        "verify_tls": verify is not False,
+        **{name: _text(connection, name, "connection.", lines=True) for name in _CERTIFICATES},
+    }
+    try:
+        server_headers(ready)
+        TlsSettings.of(ready).context()
+    except ValueError as error:
+        raise ConfigError(f"connection.{error}") from None
+    return ready
+
+
+def _custom_headers(headers: Any) -> list[dict[str, Any]]:
+    if headers is None:
+        return []
+    if not isinstance(headers, list):
+        raise ConfigError(f"connection.custom_headers must be a list of names and values, not {_kind(headers)}.")
+    return [_custom_header(header, f"connection.custom_headers[{n}]") for n, header in enumerate(headers)]
+
+
+def _custom_header(header: Any, path: str) -> dict[str, Any]:
+    if not isinstance(header, Mapping):
+        raise ConfigError(f"{path} must be an object with a name and a value, not {_kind(header)}.")
+    return {**header, **{name: _text(header, name, f"{path}.", lines=True) for name in ("name", "value")}}
+
+
+def _address(api_url: Any, text: str) -> str:
+    try:
+        url: str = api_url(text)
+    except ValueError as error:
+        raise ConfigError(f"connection.api_url: {error}") from None
+    try:
+        requests.Request("POST", url).prepare()
+    except (requests.RequestException, UnicodeError):
+        raise ConfigError(
+            f"connection.api_url is {_shown(text)}, which names no machine; it should look like http://localhost:4200/api."
+        ) from None
+    return url
+
+
+# Values
+
+
+def _text(values: Mapping[str, Any], name: str, prefix: str = "", *, lines: bool = False) -> str:
+    """The text without the blanks around it; the empty text where there is none."""
+    value = values.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ConfigError(f"{prefix}{name} must be text, not {_kind(value)}.")
+    value = value.strip()
+    if not lines and ("\n" in value or "\r" in value):
+        raise ConfigError(f"{prefix}{name} has a line break inside: it must be one line.")
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in value if letter not in "\r\n"):
+        raise ConfigError(f"{prefix}{name} has an invisible control character inside: type it anew.")
+    return value
+
+
+def _start_date(config: Mapping[str, Any]) -> datetime | None:
+    text = _text(config, "start_date")
+    if not text:
+        return None
+    time = parse_time(text) if _DATE.fullmatch(text) else None
+    if time is None or not 1970 <= time.year < 9999:
+        raise ConfigError(f"start_date is {_shown(text)}; it must look like 2026-01-01 or 2026-01-01T00:00:00Z.")
+    return time.astimezone(timezone.utc)
+
+
+def _whole_number(config: Mapping[str, Any], name: str, least: int, most: int) -> int | None:
+    value = config.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        given = _kind(value) if isinstance(value, bool | list | Mapping) else _shown(value)
+        raise ConfigError(f"{name} is {given}; it must be a whole number from {least} to {most}.")
+    return value
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:60] + "…"
+
+
+def _kind(value: Any) -> str:
+    """The JSON type of a value, as a person calls it."""
+    kinds: tuple[tuple[type | tuple[type, ...], str], ...] = (
+        (bool, "true or false"),
+        ((int, float), "a number"),
+        (str, "text"),
+        (list, "a list"),
+    )
+    return next((name for kind, name in kinds if isinstance(value, kind)), "an object")

@@ -1,0 +1,1 @@
+"""One request to Prefect, and what its answer means."""

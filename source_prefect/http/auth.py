@@ -1,0 +1,38 @@
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airbyte_cdk.sources.declarative.auth.declarative_authenticator import DeclarativeAuthenticator
+from airbyte_cdk.sources.types import Config
+from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
+
+from source_prefect.config.headers import server_headers
+
+
+@dataclass
+class ServerAuthenticator(DeclarativeAuthenticator):
+    """What a Prefect Server, and a proxy in front of it, want to see in the headers.
+
+    Basic credentials where `auth_string` is set (the server's `PREFECT_SERVER_API_AUTH_STRING`, since 3.1), and
+    the `custom_headers`. The CDK's own authenticators take one header each, with a name known beforehand.
+    """
+
+    config: Config
+
+    def __post_init__(self) -> None:
+        self._headers = server_headers(self.config["connection"])
+        for value in self._headers.values():
+            # The CDK finds secrets by their path in the spec, which does not lead into lists; and of `auth_string`
+            # it knows the text, not what Basic makes of it.
+            add_to_secrets(value.removeprefix("Basic "))
+
+    @property
+    def auth_header(self) -> str:
+        return "Authorization"
+
+    @property
+    def token(self) -> str:
+        return self._headers.get("Authorization", "")
+
+    def get_auth_header(self) -> Mapping[str, Any]:
+        return self._headers

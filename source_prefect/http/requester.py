@@ -1,0 +1,33 @@
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airbyte_cdk.sources.declarative.requesters import HttpRequester
+
+from source_prefect.cdk import session_of
+from source_prefect.config.tls import TlsSettings
+from source_prefect.http.transport import shared_transport
+
+
+@dataclass
+class PrefectRequester(HttpRequester):
+    """The CDK's requester on a connection that all streams share, and that follows no redirect.
+
+    The CDK gives each stream a connection pool of its own, knows no TLS settings, and would follow a redirect with
+    the API key and the custom headers - as a GET, which no list of Prefect answers.
+    """
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters)
+        connection = self.config["connection"]
+        transport = shared_transport(
+            self.config["api_url"],
+            TlsSettings.of(connection),
+            any(connection.get(name) for name in ("api_key", "auth_string", "custom_headers")),
+            self.config["num_workers"],
+        )
+        session = session_of(self)
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, transport)
+        # With `TooManyRedirects`, which the error handler turns into a sentence.
+        session.max_redirects = 0

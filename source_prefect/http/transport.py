@@ -1,0 +1,153 @@
+"""The connections to one Prefect, which all streams and threads share."""
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from airbyte_cdk.sources.http_config import MAX_CONNECTION_POOL_SIZE
+from airbyte_cdk.sources.streams.http.tcp_keepalive import TcpKeepaliveHTTPAdapter
+from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
+
+from source_prefect.config.address import is_local
+from source_prefect.config.tls import TlsSettings
+from source_prefect.http.errors import LONGEST_WAIT
+from source_prefect.http.gate import Gate
+from source_prefect.http.responses import retry_after
+
+LOGGER = logging.getLogger("airbyte")
+
+# In seconds, for a whole body. A read time-out alone never ends where a byte comes now and then.
+LONGEST_BODY = 300.0
+_CHUNK = 1 << 20
+
+
+@cache
+def shared_transport(api_url: str, tls: TlsSettings, has_secret: bool, workers: int) -> "Transport":
+    """The transport to this server: one for all streams of the process. What is unsafe about it is logged once."""
+    parts = urlsplit(api_url)
+    if parts.scheme == "http" and has_secret and not is_local(parts.hostname or ""):
+        LOGGER.warning(f"The credentials for {parts.netloc} travel unencrypted: its address begins with http://.")
+    if not tls.verify:
+        # Logged here once; urllib3 would print it for every request.
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        LOGGER.warning(
+            f"TLS verification is OFF (verify_tls): whoever stands between this machine and {parts.netloc} can read "
+            "and change everything, credentials included. Better paste the CA's certificate into ca_certificate."
+        )
+    return Transport(api_url, tls, workers)
+
+
+class Transport(TcpKeepaliveHTTPAdapter):
+    """Sends the requests to one Prefect.
+
+    - TLS as the config has it.
+    - No more than `workers` requests at the same time, whatever threads there are.
+    - A 429 makes all requests wait, not only the one that got it.
+    - CSRF protection is noticed where a server has it. The token is shared, for a second one kills the first.
+    - A body must be complete after LONGEST_BODY seconds.
+    """
+
+    def __init__(self, api_url: str, tls: TlsSettings, workers: int) -> None:
+        self._tls = tls.context()
+        self._gate = Gate()
+        self._slots = threading.BoundedSemaphore(workers)
+        self._csrf = CsrfToken(f"{api_url}/csrf-token")
+        super().__init__(pool_connections=MAX_CONNECTION_POOL_SIZE, pool_maxsize=MAX_CONNECTION_POOL_SIZE)
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        request.headers.update(self._csrf.headers)
+        response = self._send_through_gate(request, *args, **kwargs)
+        if not _wants_csrf_token(response):
+            return response
+        with self._csrf.lock:
+            # Another thread may have fetched a token since this request was made.
+            if self._csrf.is_used_by(request):
+                answer = self._send_through_gate(self._csrf.request(request), *args, **kwargs)
+                if not answer.ok:
+                    return answer
+                self._csrf.take(answer)
+        request.headers.update(self._csrf.headers)
+        return self._send_through_gate(request, *args, **kwargs)
+
+    def _send_through_gate(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        with self._gate.passing(), self._slots:
+            response = super().send(request, *args, **kwargs)
+            _read_body(response)
+            if response.status_code == requests.codes.too_many_requests:
+                seconds = retry_after(response)
+                if seconds is not None and seconds <= LONGEST_WAIT and self._gate.close(seconds):
+                    LOGGER.info(f"Prefect asked to slow down (429): all requests wait for {seconds:g} s.")
+            return response
+
+    # The two places where requests lets an adapter bring its own SSLContext.
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> tuple[Any, Any]:
+        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+        return host, pool if self._tls is None else {"ssl_context": self._tls}
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        if self._tls is None:
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+
+
+def _read_body(response: requests.Response) -> None:
+    """Read the body, as `requests` would do next, but within LONGEST_BODY."""
+    deadline = time.monotonic() + LONGEST_BODY
+    chunks = []
+    try:
+        while chunk := response.raw.read1(_CHUNK, decode_content=True):
+            chunks.append(chunk)
+            if time.monotonic() > deadline:
+                response.close()
+                raise requests.exceptions.ReadTimeout(
+                    f"the body was not complete after {LONGEST_BODY:.0f} s", request=response.request
+                )
+    except urllib3.exceptions.ProtocolError as error:
+        raise requests.exceptions.ChunkedEncodingError(error, request=response.request) from error
+    except urllib3.exceptions.DecodeError as error:
+        raise requests.exceptions.ContentDecodingError(error, request=response.request) from error
+    except urllib3.exceptions.ReadTimeoutError as error:
+        raise requests.exceptions.ConnectionError(error, request=response.request) from error
+    except urllib3.exceptions.SSLError as error:
+        raise requests.exceptions.SSLError(error, request=response.request) from error
+    # Where `requests` keeps a body that has been read.
+    response._content, response._content_consumed = b"".join(chunks), True  # type: ignore[attr-defined]
+
+
+class CsrfToken:
+    """The token of this process, which a server with CSRF protection wants to see on every POST."""
+
+    def __init__(self, url: str) -> None:
+        self.lock = threading.Lock()
+        self.headers: Mapping[str, str] = {}
+        self._url = url
+        self._client = str(uuid.uuid4())
+
+    def is_used_by(self, request: requests.PreparedRequest) -> bool:
+        """Whether the request has the newest token, or none where there is none yet."""
+        return request.headers.get("Prefect-Csrf-Token") == self.headers.get("Prefect-Csrf-Token")
+
+    def request(self, refused: requests.PreparedRequest) -> requests.PreparedRequest:
+        """The request for a new token, with the credentials of the one that was refused."""
+        request = requests.Request("GET", self._url, params={"client": self._client}).prepare()
+        request.headers.update({k: v for k, v in refused.headers.items() if not k.lower().startswith("content-")})
+        return request
+
+    def take(self, answer: requests.Response) -> None:
+        """Use the token of this answer from now on."""
+        token = answer.json()["token"]
+        add_to_secrets(token)
+        self.headers = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": self._client}
+
+
+def _wants_csrf_token(response: requests.Response) -> bool:
+    return response.status_code == requests.codes.forbidden and b"CSRF token" in response.content

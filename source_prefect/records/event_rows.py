@@ -1,0 +1,146 @@
+"""Prefect's events as rows: the feed itself, and the three tables that are made from it."""
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from source_prefect.pagination import Row
+from source_prefect.records.asset_keys import split_key
+
+ID = "prefect.resource.id"
+NAME = "prefect.resource.name"
+ROLE = "prefect.resource.role"
+
+MATERIALIZATION = "prefect.asset.materialization."
+
+# The ids of all observed edges rest on it: with another one every row would be a new one.
+_EDGES = uuid.UUID("0d3f5a52-2f0c-4c58-9a44-5b8e1f6f7c21")
+
+
+def events(event: Row) -> Iterator[Row]:
+    """An event as it is, with the id and the name of its resource as columns."""
+    resource = _labels(event.get("resource"))
+    yield {**event, "resource_id": resource.get(ID), "resource_name": resource.get(NAME)}
+
+
+def state_transitions(event: Row) -> Iterator[Row]:
+    """The change of a flow run's state, where the event tells of one: heartbeats and others do not."""
+    payload = _labels(event.get("payload"))
+    after, before = payload.get("validated_state"), payload.get("initial_state")
+    if not isinstance(after, dict):
+        return
+    resource = _labels(event.get("resource"))
+    yield {
+        "id": event.get("id"),
+        "occurred": event.get("occurred"),
+        "received": event.get("received"),
+        "flow_run_id": _bare_id(resource),
+        "flow_run_name": resource.get(NAME),
+        "run_count": _integer(resource.get("prefect.run-count")),
+        **_state("from", before),
+        **_state("to", after),
+        "follows": event.get("follows"),
+        **_around(event, ("flow", "deployment", "work_queue", "work_pool")),
+        "tags": _ids(event, "tag", "prefect.tag."),
+    }
+
+
+def materializations(event: Row) -> Iterator[Row]:
+    """The materialization of an asset, successful or not."""
+    resource = _labels(event.get("resource"))
+    yield {
+        **_materialization(event),
+        **_key("asset", str(resource.get(ID) or "")),
+        "asset_name": resource.get(NAME),
+        "asset_description": resource.get("prefect.asset.description"),
+        "asset_url": resource.get("prefect.asset.url"),
+        "asset_owners": resource.get("prefect.asset.owners"),
+        "upstream_assets": list(_upstream(event)),
+        "metadata": event.get("payload") or {},
+        "tags": _ids(event, "tag", "prefect.tag."),
+    }
+
+
+def asset_edges(event: Row) -> Iterator[Row]:
+    """One row for each asset that an asset was made from. An asset made from nothing has none."""
+    destination = str(_labels(event.get("resource")).get(ID) or "")
+    for source in _upstream(event):
+        yield {
+            **_materialization(event),
+            "id": str(uuid.uuid5(_EDGES, f"{event.get('id')} {source}")),
+            "materialization_id": event.get("id"),
+            **_key("source", source),
+            **_key("destination", destination),
+        }
+
+
+# What the manifest may ask for: the rows that an event becomes.
+SHAPES: dict[str, Callable[[Row], Iterator[Row]]] = {
+    "events": events,
+    "materializations": materializations,
+    "asset_edges": asset_edges,
+}
+
+
+def _materialization(event: Row) -> Row:
+    """When an asset was materialized, with what result, by which run and tool."""
+    return {
+        "id": event.get("id"),
+        "occurred": event.get("occurred"),
+        "received": event.get("received"),
+        "result": str(event.get("event")).removeprefix(MATERIALIZATION),
+        "materialized_by": next((r.get(ID) for r in _related(event, "asset-materialized-by")), None),
+        **_around(event, ("flow_run", "task_run", "flow", "deployment")),
+    }
+
+
+def _upstream(event: Row) -> list[str]:
+    """The keys of the assets that an asset was made from, each once."""
+    return sorted({str(resource.get(ID)) for resource in _related(event, "asset")})
+
+
+def _key(side: str, key: str) -> Row:
+    asset = split_key(key)
+    return {side: key, f"{side}_scheme": asset.scheme, f"{side}_table": asset.name, f"{side}_parts": asset.parts}
+
+
+def _state(side: str, state: Any) -> Row:
+    known = _labels(state)
+    return {
+        f"{side}_state_type": known.get("type"),
+        f"{side}_state_name": known.get("name"),
+        f"{side}_state_message": known.get("message"),
+    }
+
+
+def _around(event: Row, objects: Iterable[str]) -> Row:
+    """Id and name of each of these objects; null where the event names none."""
+    row: Row = {}
+    for kind in objects:
+        resource = next(iter(_related(event, kind.replace("_", "-"))), {})
+        row[f"{kind}_id"] = _bare_id(resource)
+        row[f"{kind}_name"] = resource.get(NAME)
+    return row
+
+
+def _ids(event: Row, role: str, prefix: str) -> list[str]:
+    return [str(resource.get(ID)).removeprefix(prefix) for resource in _related(event, role)]
+
+
+def _related(event: Row, role: str) -> list[Row]:
+    related = event.get("related")
+    return [r for r in related if isinstance(r, dict) and r.get(ROLE) == role] if isinstance(related, list) else []
+
+
+def _labels(value: Any) -> Row:
+    return value if isinstance(value, dict) else {}
+
+
+def _bare_id(resource: Row) -> str | None:
+    """The UUID at the end of `prefect.flow-run.<UUID>`."""
+    identifier = resource.get(ID)
+    return identifier.rpartition(".")[2] if isinstance(identifier, str) else None
+
+
+def _integer(text: Any) -> int | None:
+    return int(text) if isinstance(text, str) and text.isdecimal() else None

@@ -1,0 +1,101 @@
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from airbyte_cdk.sources.declarative.transformations import RecordTransformation
+from airbyte_cdk.sources.types import Config, StreamSlice, StreamState
+
+from source_prefect.records.flatten import Flattener, objects_in
+
+
+class RowTransformation(RecordTransformation):
+    """A change of the record alone. The CDK hands over the sync's circumstances as well."""
+
+    def transform(
+        self,
+        record: dict[str, Any],
+        config: Config | None = None,  # noqa: ARG002  (this and the next two: the CDK's signature)
+        stream_state: StreamState | None = None,  # noqa: ARG002
+        stream_slice: StreamSlice | None = None,  # noqa: ARG002
+    ) -> None:
+        self.change(record)
+
+    @abstractmethod
+    def change(self, record: dict[str, Any]) -> None:
+        """Change the record in place."""
+
+
+@dataclass
+class FlattenRecord(RowTransformation):
+    """Nested objects as columns, arrays and free maps as JSON text.
+
+    The CDK's `FlattenFields` would make a column of every key that a person chose, and leaves arrays as they are.
+    """
+
+    objects: Sequence[str] = ()
+    text_columns: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        self._flattener = Flattener(self.objects, self.text_columns)
+
+    def change(self, record: dict[str, Any]) -> None:
+        self._flattener.flatten(record)
+
+
+@dataclass
+class LinkToUi(RowTransformation):
+    """`ui_url`, the page of the record in Prefect's UI. `AddFields` would render a template for every row."""
+
+    config: Config
+    ui_path: str
+    _base: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        self._base = f"{self.config.get('ui_url')}/{self.ui_path}/"
+
+    def change(self, record: dict[str, Any]) -> None:
+        record["ui_url"] = f"{self._base}{record['id']}" if record.get("id") else None
+
+
+@dataclass
+class DescribeSchedule(RowTransformation):
+    """A deployment's `schedule` as text, and `is_schedule_active`.
+
+    `schedules` holds one object per schedule, each of one of three shapes.
+    """
+
+    def change(self, record: dict[str, Any]) -> None:
+        active = [entry for entry in objects_in(record.get("schedules")) if entry.get("active")]
+        record["schedule"] = _schedule_text(active[0].get("schedule")) if active else None
+        record["is_schedule_active"] = bool(active) and not record.get("paused")
+
+
+def _schedule_text(schedule: Any) -> str | None:
+    """The cron, `every 3600s`, or the rrule."""
+    if not isinstance(schedule, dict):
+        return None
+    interval = schedule.get("interval")
+    if isinstance(interval, int | float):
+        return f"every {interval:.15g}s"
+    return schedule.get("cron") or schedule.get("rrule")
+
+
+@dataclass
+class NameValueType(RowTransformation):
+    """`value_type`, the JSON type of a variable's value: as text, the number 1 and the string "1" look alike."""
+
+    def change(self, record: dict[str, Any]) -> None:
+        record["value_type"] = _json_type(record.get("value"))
+
+
+def _json_type(value: Any) -> str:
+    # A boolean is an integer to Python, so it comes first.
+    types: tuple[tuple[type | tuple[type, ...], str], ...] = (
+        (bool, "boolean"),
+        ((int, float), "number"),
+        (str, "string"),
+        (dict, "object"),
+        (list, "array"),
+    )
+    return next((name for kind, name in types if isinstance(value, kind)), "null")

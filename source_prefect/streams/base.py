@@ -1,0 +1,169 @@
+import logging
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import InitVar, dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from typing import Any, NamedTuple
+
+import requests
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.sources.declarative.requesters.requester import Requester
+from airbyte_cdk.sources.declarative.retrievers import Retriever
+from airbyte_cdk.sources.declarative.transformations import RecordTransformation
+from airbyte_cdk.sources.streams.core import StreamData
+from airbyte_cdk.sources.types import Config, Record, StreamSlice
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_prefect.cdk import StreamCursor
+from source_prefect.http.client import Client
+from source_prefect.http.responses import server_date
+from source_prefect.pagination import Page, PaginationError, RequestRefusedError, Row, Rows
+from source_prefect.sync.progress import Progress
+from source_prefect.sync.state import StateError, StreamState, load_state
+from source_prefect.sync.watermark import Watermark
+from source_prefect.times import format_time, parse_time
+
+LOGGER = logging.getLogger("airbyte")
+
+
+class Checkpoint(NamedTuple):
+    """What a sync yields among its rows: all that this state stands for has been yielded."""
+
+    state: StreamState
+
+
+Step = Rows | Checkpoint
+
+
+class _ClockMovedError(Exception):
+    """The first answer says that the cursor is not what it was when it was saved."""
+
+    def __init__(self, saved: datetime, trusted: datetime | None, server: datetime) -> None:
+        super().__init__(f"The last sync came to {format_time(saved)}; the server's clock says {format_time(server)}.")
+        self.trusted = trusted
+
+
+@dataclass
+class PrefectRetriever(Retriever):
+    """A stream of Prefect: its requests, its state, and the records that its rows become.
+
+    Stands in for `SimpleRetriever`, whose loop knows one order, one page after the other, and a cursor that is
+    the largest value seen - which can lie past rows that changed, unseen, during the scan. A subclass says in `sync`
+    what is asked and what is sent, in the order in which it happens.
+    """
+
+    name: str
+    config: Config
+    requester: Requester
+    transformations: Sequence[RecordTransformation]
+    parameters: InitVar[Mapping[str, Any]]
+    # The CDK hands its own cursor over; `source_prefect.cdk.resumable` puts ours in its place.
+    cursor: Any = None
+    envelope: str = ""
+    # The column that the server's clock writes.
+    ingestion_time: str = "updated"
+    _state: StreamState = field(init=False, default_factory=StreamState)
+    _offset: timedelta | None = field(init=False, default=None)
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        self.watermark = Watermark(self.ingestion_time)
+        self.client = Client(
+            self.name,
+            self.requester,
+            self.config["page_size"],
+            self.envelope,
+            self.watermark.begin,
+            self._take_in,
+        )
+        self.progress = Progress(self.name)
+        self.start_date = parse_time(self.config.get("start_date"))
+        self._reported: set[str] = set()
+
+    @abstractmethod
+    def sync(self, state: StreamState) -> Iterator[Step]:
+        """The rows to send, page by page, with checkpoints among them, and one at the end."""
+
+    def read_records(
+        self,
+        records_schema: Mapping[str, Any],
+        stream_slice: StreamSlice | None = None,  # noqa: ARG002  (the CDK's signature)
+    ) -> Iterable[StreamData]:
+        declared = frozenset(records_schema.get("properties", {}))
+        try:
+            for step in self._steps():
+                if isinstance(step, Checkpoint):
+                    self._save(step.state)
+                else:
+                    yield from self._records(step, declared)
+        except PaginationError as error:
+            raise self._failed(f"The stream {self.name} stopped, for rows could be missing. {error}") from error
+        except RequestRefusedError as error:
+            raise self._failed(str(error)) from error
+        except StateError as error:
+            raise self._failed(str(error), FailureType.config_error) from None
+
+    def rows_of(self, rows: Rows) -> Iterable[Row]:
+        """What the rows of a page become before they are transformed: by default what they are."""
+        return rows
+
+    def reached(self, cursor: datetime | None, **more: Any) -> Checkpoint:
+        """A checkpoint with this cursor, or with that of the last sync where there is none."""
+        return Checkpoint(
+            StreamState(cursor or self._state.cursor, start_date=self.start_date, clock_offset=self._offset, **more)
+        )
+
+    def _steps(self) -> Iterator[Step]:
+        state = self._saved_state()
+        self._state = state
+        try:
+            yield from self.sync(state)
+        except _ClockMovedError as moved:
+            LOGGER.warning(
+                f"{self.name}: {moved} It was set back, or the state is from another server. Rows are read again "
+                + (f"from {format_time(moved.trusted)} on." if moved.trusted else "from the beginning.")
+            )
+            self._state = replace(state, cursor=moved.trusted) if moved.trusted else StreamState()
+            yield from self.sync(self._state)
+
+    def _saved_state(self) -> StreamState:
+        if not isinstance(self.cursor, StreamCursor):
+            return StreamState()
+        state = load_state(self.name, self.cursor.cursor_field, self.cursor.saved, self.start_date)
+        if state.start_date and (self.start_date is None or self.start_date < state.start_date):
+            LOGGER.info(f"{self.name}: start_date was moved to an earlier time, so the stream is read from there on.")
+            return StreamState()
+        return state
+
+    def _save(self, state: StreamState) -> None:
+        if isinstance(self.cursor, StreamCursor):
+            self.cursor.checkpoint(state.dump(self.cursor.cursor_field))
+
+    def _take_in(self, response: requests.Response, page: Page) -> None:
+        """Learn from an answer what the server's clock says."""
+        date = server_date(response)
+        if date and self.watermark.limit(date):
+            now = datetime.now(timezone.utc)
+            self._offset = date - now
+            saved = self._state.cursor
+            if saved and (trusted := self._state.trusted_cursor(date, now)) != saved:
+                raise _ClockMovedError(saved, trusted, date)
+        self.watermark.observe(page.rows)
+
+    def _records(self, rows: Rows, declared: frozenset[str]) -> Iterator[Record]:
+        for row in self.rows_of(rows):
+            for transformation in self.transformations:
+                transformation.transform(row)
+            if not row.keys() <= declared:
+                self._report_unknown(row.keys() - declared)
+            yield Record(data=row, stream_name=self.name)
+
+    def _report_unknown(self, columns: set[str]) -> None:
+        if unknown := columns - self._reported:
+            self._reported |= unknown
+            LOGGER.warning(
+                f"{self.name}: Prefect sent fields that this version does not know, passed on as they are: "
+                f"{', '.join(sorted(unknown))}"
+            )
+
+    def _failed(self, message: str, failure_type: FailureType = FailureType.system_error) -> AirbyteTracedException:
+        return AirbyteTracedException(message=message, internal_message=message, failure_type=failure_type)

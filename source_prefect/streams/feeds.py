@@ -1,0 +1,128 @@
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import isodate
+
+from source_prefect.config.settings import minimum_log_level
+from source_prefect.pagination import Page, Row, Rows, consecutive_pages, pages_ascending, pages_unordered
+from source_prefect.streams.base import PrefectRetriever, Step
+from source_prefect.sync.parallel import read_in_parallel
+from source_prefect.sync.progress import Progress
+from source_prefect.sync.retention import warn_of_gap
+from source_prefect.sync.state import StreamState
+from source_prefect.sync.windows import ContiguousProgress, Window, windows_by_rows
+from source_prefect.times import format_time, parse_time
+
+# What a server has taken in it may write into its tables later: events wait in a queue until they are persisted.
+PERSISTING = timedelta(minutes=15)
+
+_BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
+
+
+@dataclass
+class FeedRetriever(PrefectRetriever):
+    """Rows that never change, in the order of the time of the event: logs and events.
+
+    The event time comes from the clock of the machine where it happened. The row reaches the server later, at its
+    ingestion time, which the server's clock writes. So the cursor is the watermark of the server's clock. A sync reads
+    from the cursor less `lookback` on, and sends what was ingested since the last one.
+
+    A long time is read in windows, several at once.
+    """
+
+    event_time: str = ""
+    lookback: str = "PT1H"
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters)
+        self.progress = Progress(self.name, "up to")
+
+    @abstractmethod
+    def page(self, window: Window) -> Page:
+        """The oldest page of a window."""
+
+    @abstractmethod
+    def pages_of_tie(self, at: datetime, number: int) -> Iterable[Page]:
+        """All pages of what happened at this time, with so many rows less than a full page each."""
+
+    @abstractmethod
+    def windows(self, start: datetime, first_page: Page) -> Iterator[Window]:
+        """The windows of a first sync whose first page is not all; the last one has no end."""
+
+    @property
+    def beginning(self) -> datetime:
+        """Where a first sync begins."""
+        return self.start_date or _BEGINNING
+
+    def sync(self, state: StreamState) -> Iterator[Step]:
+        warn_of_gap(self.name, state.cursor)
+        if state.cursor:
+            yield from self._read(state, [Window(state.cursor - isodate.parse_duration(self.lookback), None)])
+        else:
+            start = self.beginning
+            page = self.page(Window(start, None))
+            if page.full:
+                start = parse_time(page.rows[0].get(self.event_time)) or start if page.rows else start
+                yield from self._read(state, self.windows(start, page))
+            else:
+                yield page.rows
+        yield self.reached(max(filter(None, (self.watermark.value, self._checkpointed)), default=None))
+
+    _checkpointed: datetime | None = None
+
+    def _read(self, state: StreamState, windows: Iterable[Window]) -> Iterator[Step]:
+        progress, since_checkpoint = ContiguousProgress(), 0
+        for piece in read_in_parallel(windows, self._pages, self.config["num_workers"]):
+            if piece.rows is not None:
+                since_checkpoint += len(piece.rows)
+                self.progress.add(piece.rows, self.event_time)
+                yield [row for row in piece.rows if self._is_new(row, state.cursor)]
+                continue
+            end = progress.completed(piece.number, piece.part)
+            # A window is complete to its end, even if nothing happened there for a while - unless it reaches past
+            # the present, where more may happen.
+            scan_start = self.watermark.scan_start
+            if end and scan_start and end <= scan_start and since_checkpoint >= self.client.page_size:
+                self._checkpointed, since_checkpoint = end, 0
+                yield self.reached(end)
+
+    def _pages(self, window: Window) -> Iterator[Rows]:
+        return pages_ascending(
+            lambda since: self.page(Window(since, window.end)),
+            lambda at: pages_unordered(lambda number: self.pages_of_tie(at, number)),
+            self.event_time,
+            window.start,
+        )
+
+    def _is_new(self, row: Row, since: datetime | None) -> bool:
+        if since is None:
+            return True
+        times = [at for column in (self.event_time, self.ingestion_time) if (at := parse_time(row.get(column)))]
+        return not times or max(times) >= since - PERSISTING
+
+
+@dataclass
+class LogRetriever(FeedRetriever):
+    """The lines that runs have logged, from the config's `log_level` on."""
+
+    def page(self, window: Window) -> Page:
+        return self._lines(window)
+
+    def pages_of_tie(self, at: datetime, number: int) -> Iterable[Page]:
+        limit = max(2, self.client.page_size - number)
+        return consecutive_pages(lambda offset: self._lines(Window(at, at), limit=limit, offset=offset))
+
+    def windows(self, start: datetime, first_page: Page) -> Iterator[Window]:  # noqa: ARG002  (for events)
+        return windows_by_rows(self._time_at, start, None, self.client.page_size)
+
+    def _time_at(self, start: datetime, position: int) -> datetime | None:
+        rows = self._lines(Window(start, None), limit=1, offset=position).rows
+        return parse_time(rows[0].get(self.event_time)) if rows else None
+
+    def _lines(self, window: Window, **more: Any) -> Page:
+        span = {"after_": format_time(window.start)} | ({"before_": format_time(window.end)} if window.end else {})
+        level = {"ge_": minimum_log_level(self.config)}
+        return self.client.fetch(sort="TIMESTAMP_ASC", logs={"timestamp": span, "level": level}, **more)

@@ -1,0 +1,84 @@
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from source_prefect.pagination import Row, Rows, pages_by_offset, time_key
+from source_prefect.records.tag_edges import edge_id, edges, split_name
+from source_prefect.streams.base import PrefectRetriever, Step
+from source_prefect.sync.state import StreamState
+from source_prefect.times import latest
+
+# What is kept of each flow until the deployments have been read.
+_FLOW_FIELDS = ("id", "name", "updated", "tags")
+
+
+@dataclass
+class LineageRetriever(PrefectRetriever):
+    """The edges between tables that the tags of flows and deployments declare.
+
+    A deployment does not hold its flow's name and tags, and the CDK could only ask for each flow by itself. So the
+    flows are read first and kept, and the deployments go by page by page. In this order a flow that gets its first
+    deployment between the two reads is not taken for one without.
+    """
+
+    def sync(self, state: StreamState) -> Iterator[Step]:  # noqa: ARG002  (always read whole)
+        flows = {flow["id"]: flow for rows in self._table("flows") for flow in map(_kept, rows)}
+        deployed: set[Any] = set()
+        for deployments in self._table("deployments"):
+            flow_ids = {deployment.get("flow_id") for deployment in deployments}
+            flows |= self._created_meanwhile(flow_ids - flows.keys() - {None})
+            deployed |= flow_ids
+            for deployment in deployments:
+                flow_id = deployment.get("flow_id")
+                # A flow that was deleted meanwhile is known by its id only.
+                yield list(self._edges(flows.get(flow_id) or {"id": flow_id}, deployment))
+        for flow in flows.values():
+            if flow["id"] not in deployed:
+                yield list(self._edges(flow, {}))
+
+    def _table(self, table: str) -> Iterator[Rows]:
+        """All rows, in the order of their creation, which no later change disturbs."""
+        for rows in pages_by_offset(
+            lambda offset: self.client.fetch(f"{table}/filter", sort="CREATED_DESC", offset=offset), time_key("created")
+        ):
+            self.progress.add(rows, "created")
+            yield rows
+
+    def _created_meanwhile(self, flow_ids: Collection[Any]) -> dict[Any, Row]:
+        """The flows of a page of deployments that were not there when the flows were read, so no more than a page."""
+        if not flow_ids:
+            return {}
+        page = self.client.fetch("flows/filter", flows={"id": {"any_": sorted(flow_ids)}})
+        return {flow["id"]: flow for flow in map(_kept, page.rows)}
+
+    def _edges(self, flow: Row, deployment: Row) -> Iterator[Row]:
+        """The rows of a deployment, or of a flow without one, where `deployment` is empty."""
+        flow_id, deployment_id = flow["id"], deployment.get("id")
+        page = f"deployments/deployment/{deployment_id}" if deployment_id else f"flows/flow/{flow_id}"
+        for edge in edges([*_tags(deployment), *_tags(flow)]):
+            yield {
+                "id": edge_id(flow_id, deployment_id, edge),
+                **_columns("source", edge.source),
+                **_columns("destination", edge.destination),
+                "flow_id": flow_id,
+                "flow_name": flow.get("name"),
+                "deployment_id": deployment_id,
+                "deployment_name": deployment.get("name"),
+                "tag_format": edge.tag_format,
+                "updated": latest([flow.get("updated"), deployment.get("updated")]),
+                "ui_url": f"{self.config['ui_url']}/{page}",
+            }
+
+
+def _kept(flow: Row) -> Row:
+    return {column: flow.get(column) for column in _FLOW_FIELDS}
+
+
+def _tags(row: Row) -> list[Any]:
+    tags = row.get("tags")
+    return tags if isinstance(tags, list) else []
+
+
+def _columns(side: str, name: str | None) -> Row:
+    parts = split_name(name)._asdict()
+    return {side: name, **{f"{side}_{part}": text for part, text in parts.items()}}

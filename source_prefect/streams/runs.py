@@ -1,0 +1,43 @@
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from source_prefect.config.settings import lookback_window
+from source_prefect.http.client import filtered
+from source_prefect.pagination import Page
+from source_prefect.streams.base import PrefectRetriever, Step
+from source_prefect.streams.run_plans import Filters, ReadTo, Runs, sync_runs
+from source_prefect.sync.retention import warn_of_gap
+from source_prefect.sync.state import StreamState
+
+
+@dataclass
+class RunRetriever(PrefectRetriever):
+    """Flow runs and task runs, which the API can neither order nor filter by `updated`: see `run_plans`."""
+
+    table: str = ""
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters)
+        self._lookback = lookback_window(self.config)
+        self._runs = Runs(
+            self.name, self._fetch, lambda: self.client.page_size, self.config["num_workers"], self.progress.add
+        )
+
+    def sync(self, state: StreamState) -> Iterator[Step]:
+        warn_of_gap(self.name, state.cursor)
+        for step in sync_runs(self._runs, state, self._lookback, self.start_date):
+            if not isinstance(step, ReadTo):
+                yield step
+            # Without a cursor, the next sync could not tell what changed among the runs that were read.
+            elif cursor := self.watermark.value:
+                yield self.reached(cursor, read_to=step.due)
+        yield self.reached(self.watermark.value)
+
+    def _fetch(self, sort: str, filters: Filters, *, offset: int = 0, limit: int | None = None) -> Page:
+        body: dict[str, Any] = {"sort": sort, **filtered(self.table, filters)}
+        if offset:
+            body["offset"] = offset
+        if limit:
+            body["limit"] = limit
+        return self.client.fetch(**body)

@@ -1,0 +1,67 @@
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from source_prefect.pagination import Row, Rows
+from source_prefect.records.event_rows import state_transitions
+from source_prefect.streams.events import EventRetriever
+from source_prefect.sync.windows import Window
+from source_prefect.times import parse_time
+
+# How far back the transition before one is looked for: Prefect Cloud takes no more than 14 days a request.
+LONGEST_SPELL = timedelta(days=13)
+
+_BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
+
+
+@dataclass
+class StateTransitionRetriever(EventRetriever):
+    """The changes of flow runs' states, each with the time since when the run had been in the former state.
+
+    An event does not tell that time. It is the time of the transition before, which may have been read long ago; so
+    those before the transitions of a page are asked for, of all their runs at once.
+    """
+
+    def rows_of(self, rows: Rows) -> Iterable[Row]:
+        transitions = [row for event in rows for row in state_transitions(event)]
+        known: dict[str, Rows] = defaultdict(list)
+        for row in [*transitions, *self._before(transitions)]:
+            known[row["flow_run_id"]].append(row)
+        for row in transitions:
+            yield {**row, "from_state_since": _since(row, known[row["flow_run_id"]])}
+
+    def _before(self, rows: Rows) -> Iterator[Row]:
+        """Transitions of these runs, newest first, until each has one that was before its first one here."""
+        first: dict[str, Row] = {}
+        for row in rows:
+            first.setdefault(row["flow_run_id"], row)
+        missing = {run: _time(row) for run, row in first.items() if row["from_state_type"]}
+        if not missing:
+            return
+        runs = {"id": [f"prefect.flow-run.{run}" for run in sorted(missing)]}
+        since, until = min(missing.values()) - LONGEST_SPELL, max(missing.values())
+        while missing:
+            page = self.events(Window(since, until), order="DESC", resource=runs)
+            for row in (row for event in page.rows for row in state_transitions(event)):
+                yield row
+                if _time(row) < missing.get(row["flow_run_id"], _BEGINNING):
+                    del missing[row["flow_run_id"]]
+            last = _time(page.rows[-1]) if page.rows else until
+            if not page.full or last == until:
+                return
+            until = last
+
+
+def _since(row: Row, of_the_run: Rows) -> str | None:
+    """When the run went over into the state that this transition leads from, where that is known."""
+    earlier = [other for other in of_the_run if _time(other) < _time(row)]
+    former = max(earlier, key=_time, default=None)
+    if former is None or former["to_state_name"] != row["from_state_name"]:
+        return None
+    occurred: str = former["occurred"]
+    return occurred
+
+
+def _time(row: Row) -> datetime:
+    return parse_time(row.get("occurred")) or _BEGINNING

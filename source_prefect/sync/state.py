@@ -1,0 +1,126 @@
+"""What a sync leaves for the next one. No CDK in here: a state is a JSON object."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from source_prefect.times import format_time, parse_time
+
+# Written into each state. A state without it is from before there was a version.
+VERSION = 2
+
+# A transaction that was under way during a scan commits with an `updated` from before: how long one may last.
+IN_FLIGHT = timedelta(minutes=5)
+
+# Differences between two clocks that are not worth a word: the `Date` of an answer is in whole seconds.
+_SAME_CLOCK = timedelta(minutes=1)
+
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:?\d{2})")
+
+
+class StateError(Exception):
+    """One sentence: what is wrong with a saved state, and what to do."""
+
+
+@dataclass(frozen=True)
+class StreamState:
+    """How far a stream has come.
+
+    `cursor`: all that changed up to then on the server's clock has been delivered; None before the first checkpoint.
+    `read_to`: only where a first sync of runs was cut short: the runs due up to then have been delivered.
+    `start_date`: the setting that the cursor was reached with.
+    `clock_offset`: by how much the server's clock was ahead of the connector's.
+    `digests`: of the rows that are compared by their content (`sync.digests`).
+    """
+
+    cursor: datetime | None = None
+    read_to: datetime | None = None
+    start_date: datetime | None = None
+    clock_offset: timedelta | None = None
+    digests: str = ""
+
+    @property
+    def changed_since(self) -> datetime | None:
+        """Rows that changed from then on are sent; None in a first sync, which sends all."""
+        return self.cursor - IN_FLIGHT if self.cursor else None
+
+    def trusted_cursor(self, server: datetime, connector: datetime) -> datetime | None:
+        """The cursor as it reads on the server's clock of today; None where it cannot be trusted at all.
+
+        `server` and `connector` are readings of the two clocks at the same time. A server's clock that was ahead and
+        has been set back writes times again that the cursor has passed.
+        """
+        cursor = self.cursor
+        if cursor and self.clock_offset is not None:
+            set_back = self.clock_offset - (server - connector)
+            if set_back > _SAME_CLOCK:
+                cursor -= set_back
+        return None if cursor is None or cursor > server + IN_FLIGHT else cursor
+
+    def dump(self, cursor_field: str) -> dict[str, Any]:
+        """The state as JSON."""
+        state: dict[str, Any] = {"version": VERSION}
+        if self.cursor:
+            state[cursor_field] = format_time(self.cursor)
+        if self.read_to:
+            state["first_sync"] = {"read_to": format_time(self.read_to)}
+        if self.start_date:
+            state["start_date"] = format_time(self.start_date)
+        if self.clock_offset is not None:
+            state["clock_offset"] = round(self.clock_offset.total_seconds())
+        if self.digests:
+            state["digests"] = self.digests
+        return state
+
+
+def load_state(stream: str, cursor_field: str, saved: Mapping[str, Any], start_date: datetime | None) -> StreamState:
+    """The state that was saved by this or by an earlier version. Raises StateError."""
+    if not saved:
+        return StreamState()
+    version = saved.get("version", 1)
+    if not isinstance(version, int) or not 1 <= version <= VERSION:
+        raise StateError(
+            f"The state of the stream {stream} has the version {version!r}; this version of the connector reads up to "
+            f"{VERSION}. Update the connector, or reset the stream."
+        )
+
+    def time(name: str, value: Any) -> datetime | None:
+        if value is None:
+            return None
+        parsed = parse_time(value) if _TIME.fullmatch(str(value)) else None
+        if parsed is None:
+            raise StateError(
+                f"The state of the stream {stream} has {value!r} as `{name}`, which is not a time such as "
+                "2026-01-01T00:00:00.000000Z. Reset the stream to read it from the beginning."
+            )
+        return parsed
+
+    cursor = time(cursor_field, saved.get(cursor_field))
+    if cursor is None and version == 1:
+        raise StateError(
+            f"The state of the stream {stream} has no `{cursor_field}`: it is not from this connector, or it is "
+            "damaged. Reset the stream to read it from the beginning."
+        )
+    first_sync = saved.get("first_sync")
+    if version == 1:
+        # A first sync that failed at once left the setting where it began.
+        if cursor and start_date and cursor <= start_date:
+            return StreamState()
+        # The first version marked a first sync that was cut short by the microsecond of its cursor.
+        read_to = cursor if cursor and cursor.microsecond == 999_999 else None
+        return StreamState(cursor, read_to, start_date)
+    if first_sync is not None and not isinstance(first_sync, Mapping):
+        raise StateError(
+            f"The state of the stream {stream} has {first_sync!r} as `first_sync`, which is not an object. Reset the "
+            "stream to read it from the beginning."
+        )
+    offset, digests = saved.get("clock_offset"), saved.get("digests")
+    return StreamState(
+        cursor,
+        time("first_sync.read_to", first_sync.get("read_to")) if first_sync else None,
+        time("start_date", saved.get("start_date")),
+        timedelta(seconds=offset) if isinstance(offset, int) else None,
+        digests if isinstance(digests, str) else "",
+    )

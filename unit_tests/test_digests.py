@@ -1,0 +1,61 @@
+from typing import Any
+
+import pytest
+
+from source_prefect.sync.digests import Digests
+
+
+def digests(rows: list[dict[str, Any]], *volatile: str) -> Digests:
+    made = Digests(volatile)
+    for row in rows:
+        made.add(row)
+    return made
+
+
+def table(count: int) -> list[dict[str, Any]]:
+    return [{"id": f"deployment-{n}", "limit": n, "polled": "now"} for n in range(count)]
+
+
+def test_an_unchanged_table_has_no_changed_rows_in_any_order() -> None:
+    rows = table(100)
+    assert digests(rows[::-1]).changed_since(digests(rows).dump()) == []
+
+
+def test_without_digests_every_row_counts_as_changed() -> None:
+    assert digests(table(3)).changed_since("") == ["deployment-0", "deployment-1", "deployment-2"]
+    assert digests(table(2)).changed_since("broken") != []
+
+
+@pytest.mark.parametrize("count", [1, 7, 100, 5_000])
+def test_a_changed_row_is_among_the_few_that_are_sent(count: int) -> None:
+    before = digests(table(count)).dump()
+    rows = table(count)
+    rows[count // 2]["limit"] = -1
+    changed = digests(rows).changed_since(before)
+    assert f"deployment-{count // 2}" in changed
+    assert len(changed) <= 10
+
+
+def test_a_table_that_grows_and_shrinks_is_compared_still() -> None:
+    before = digests(table(100)).dump()
+    grown = digests(table(300)).changed_since(before)
+    assert {f"deployment-{n}" for n in range(100, 300)} <= set(grown)
+    rows = table(40)
+    rows[5]["limit"] = -1
+    assert "deployment-5" in digests(rows).changed_since(before)
+
+
+def test_what_changes_without_meaning_anything_is_left_out() -> None:
+    before = digests(table(5), "polled").dump()
+    rows = [{**row, "polled": "later"} for row in table(5)]
+    assert digests(rows, "polled").changed_since(before) == []
+    assert len(digests(rows).changed_since(digests(table(5)).dump())) == 5
+
+
+def test_the_state_of_20_000_deployments_stays_small() -> None:
+    assert len(digests(table(20_000)).dump()) < 30_000
+
+
+def test_rows_that_json_cannot_hold_are_compared_too() -> None:
+    rows = [{"id": "a", "number": 2**70, "text": "\ud800"}]
+    assert digests(rows).changed_since(digests(rows).dump()) == []

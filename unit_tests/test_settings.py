@@ -1,0 +1,245 @@
+"""Whatever a person types or pastes: either it works, or one sentence names the field and what would be right."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from source_prefect.config.settings import ConfigError, lookback_window, normalize
+
+ACCOUNT = "01234567-89ab-cdef-0123-456789abcdef"
+WORKSPACE = "89abcdef-0123-4567-89ab-cdef01234567"
+CLOUD = {"type": "cloud", "api_key": "pnu_0123456789abcdef", "account_id": ACCOUNT, "workspace_id": WORKSPACE}
+SERVER = {"type": "server", "api_url": "http://localhost:4200/api"}
+
+HOW_A_KEY = "paste an API key from Prefect Cloud's Profile > API Keys."
+HOW_AN_ACCOUNT = (
+    "copy what follows /account/ in the address of your workspace in the Prefect Cloud UI, "
+    "such as 01234567-89ab-cdef-0123-456789abcdef."
+)
+
+
+def cloud(**changes: Any) -> dict[str, Any]:
+    return {"connection": {**CLOUD, **changes}}
+
+
+def server(**changes: Any) -> dict[str, Any]:
+    return {"connection": {**SERVER, **changes}}
+
+
+def without(config: dict[str, Any], field: str) -> dict[str, Any]:
+    return {"connection": {key: value for key, value in config["connection"].items() if key != field}}
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({}, "connection is missing: choose Prefect Cloud or Prefect Server."),
+        ({"connection": None}, "connection is missing: choose Prefect Cloud or Prefect Server."),
+        ({"connection": "cloud"}, "connection must be an object with a type and its fields, not text."),
+        ({"connection": {}}, "connection.type is missing; it must be cloud or server."),
+        ({"connection": {"type": "Cloud"}}, "connection.type is 'Cloud'; it must be cloud or server."),
+        ({"connection": {"type": 1}}, "connection.type must be text, not a number."),
+        (without(cloud(), "api_key"), f"connection.api_key is missing: {HOW_A_KEY}"),
+        (cloud(api_key=""), f"connection.api_key is missing: {HOW_A_KEY}"),
+        (cloud(api_key=" \n"), f"connection.api_key is missing: {HOW_A_KEY}"),
+        (cloud(api_key=["pnu_1"]), "connection.api_key must be text, not a list."),
+        (cloud(api_key="pnu_01\n23"), "connection.api_key has a line break inside: it must be one line."),
+        (
+            cloud(api_key="Bearer pnu_0123"),
+            "connection.api_key has a blank or a strange character inside: paste the key alone, "
+            "such as pnu_0123456789.",
+        ),
+        (without(cloud(), "account_id"), f"connection.account_id is missing: {HOW_AN_ACCOUNT}"),
+        (cloud(account_id="acme"), f"connection.account_id is no UUID: {HOW_AN_ACCOUNT}"),
+        (cloud(account_id=7), "connection.account_id must be text, not a number."),
+        (
+            cloud(workspace_id=f"{WORKSPACE}/dashboard"),
+            "connection.workspace_id is no UUID: copy what follows /workspace/ in the address of your workspace in "
+            "the Prefect Cloud UI, such as 01234567-89ab-cdef-0123-456789abcdef.",
+        ),
+        (
+            cloud(api_url="ftp://api.prefect.cloud/api"),
+            "connection.api_url: 'ftp://api.prefect.cloud/api' begins with 'ftp'. "
+            "It should begin with https:// or http://.",
+        ),
+        (
+            without(server(), "api_url"),
+            "connection.api_url is missing: it should look like http://localhost:4200/api.",
+        ),
+        (server(api_url=" "), "connection.api_url is missing: it should look like http://localhost:4200/api."),
+        (server(api_url=4200), "connection.api_url must be text, not a number."),
+        (
+            server(api_url="http://local host/api"),
+            "connection.api_url: 'http://local host/api' has a blank inside. "
+            "It should look like http://localhost:4200/api.",
+        ),
+        (server(api_url="[::1"), "connection.api_url: '[::1' is not a web address (Invalid IPv6 URL)."),
+        (
+            server(api_url="http://.example/api"),
+            "connection.api_url is 'http://.example/api', which names no machine; "
+            "it should look like http://localhost:4200/api.",
+        ),
+        (
+            server(api_url="http://admin:secret@localhost/api"),
+            "connection.api_url: It holds a user or password. They belong into the field auth_string.",
+        ),
+        (server(auth_string=True), "connection.auth_string must be text, not true or false."),
+        (
+            server(auth_string="admin:\x00pass"),
+            "connection.auth_string has an invisible control character inside: type it anew.",
+        ),
+        (
+            server(custom_headers={"X-Key": "v"}),
+            "connection.custom_headers must be a list of names and values, not an object.",
+        ),
+        (
+            server(custom_headers=["X-Key: v"]),
+            "connection.custom_headers[0] must be an object with a name and a value, not text.",
+        ),
+        (
+            server(custom_headers=[{"name": "X-Key", "value": "v"}, {"name": "X Key", "value": "v"}]),
+            "connection.custom_headers: 'X Key' is no name of a header. It should look like CF-Access-Client-Id.",
+        ),
+        (
+            server(custom_headers=[{"name": "X-Key"}]),
+            "connection.custom_headers: the value of X-Key is empty, or has a line break or a letter that no header "
+            "can hold.",
+        ),
+        (
+            server(custom_headers=[{"name": "content-type", "value": "text/plain"}]),
+            "connection.custom_headers: content-type describes the body of a request, and cannot be changed.",
+        ),
+        (
+            server(custom_headers=[{"name": "X-Key", "value": 7}]),
+            "connection.custom_headers[0].value must be text, not a number.",
+        ),
+        (server(verify_tls="no"), "connection.verify_tls must be true or false, not text."),
+        (server(ca_certificate=["PEM"]), "connection.ca_certificate must be text, not a list."),
+        (
+            server() | {"start_date": "yesterday"},
+            "start_date is 'yesterday'; it must look like 2026-01-01 or 2026-01-01T00:00:00Z.",
+        ),
+        (
+            server() | {"start_date": "2026-02-30"},
+            "start_date is '2026-02-30'; it must look like 2026-01-01 or 2026-01-01T00:00:00Z.",
+        ),
+        (server() | {"start_date": 2026}, "start_date must be text, not a number."),
+        (
+            server() | {"lookback_window": "1 day"},
+            "lookback_window is '1 day'; it must be an ISO 8601 duration in days or hours, such as P1D, "
+            "of at most 3650 days.",
+        ),
+        (
+            server() | {"lookback_window": "P999999999D"},
+            "lookback_window is 'P999999999D'; it must be an ISO 8601 duration in days or hours, such as P1D, "
+            "of at most 3650 days.",
+        ),
+        (server() | {"page_size": 1}, "page_size is 1; it must be a whole number from 2 to 200."),
+        (server() | {"page_size": "50"}, "page_size is '50'; it must be a whole number from 2 to 200."),
+        (server() | {"num_workers": 2.5}, "num_workers is 2.5; it must be a whole number from 1 to 20."),
+        (server() | {"num_workers": True}, "num_workers is true or false; it must be a whole number from 1 to 20."),
+    ],
+)
+def test_a_wrong_config_gets_one_sentence_that_names_the_field(config: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        normalize(config)
+    assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("given_url", "api_url", "ui_url"),
+    [
+        ("http://localhost:4200/api", "http://localhost:4200/api", "http://localhost:4200"),
+        ("http://localhost:4200/api/", "http://localhost:4200/api", "http://localhost:4200"),
+        ("http://localhost:4200", "http://localhost:4200/api", "http://localhost:4200"),
+        ("  localhost:4200/api\n", "http://localhost:4200/api", "http://localhost:4200"),
+        ("https://prefect.example.com/", "https://prefect.example.com/api", "https://prefect.example.com"),
+        ("prefect.example.com", "https://prefect.example.com/api", "https://prefect.example.com"),
+        ("http://localhost:4200/runs/flow-run/1?x=1#y", "http://localhost:4200/api", "http://localhost:4200"),
+        ("https://example.com/prefect/dashboard", "https://example.com/prefect/api", "https://example.com/prefect"),
+    ],
+)
+def test_an_address_of_a_server_is_understood_however_it_is_written(given_url: str, api_url: str, ui_url: str) -> None:
+    ready = normalize(server(api_url=given_url))
+    assert (ready["api_url"], ready["ui_url"]) == (api_url, ui_url)
+
+
+def test_blanks_around_what_was_pasted_are_dropped() -> None:
+    pasted = {
+        "type": " cloud",
+        "api_key": " pnu_0123456789abcdef\n",
+        "account_id": f"\t{ACCOUNT} ",
+        "workspace_id": f"{WORKSPACE}\r\n",
+        "api_url": " ",
+    }
+    api_url = f"https://api.prefect.cloud/api/accounts/{ACCOUNT}/workspaces/{WORKSPACE}"
+    assert normalize({"connection": pasted, "start_date": " 2026-01-02 "}) == {
+        "connection": {**CLOUD, "api_url": ""},
+        "api_url": api_url,
+        "ui_url": f"https://app.prefect.cloud/account/{ACCOUNT}/workspace/{WORKSPACE}",
+        "start_date": "2026-01-02T00:00:00.000000Z",
+        "page_size": 200,
+        "num_workers": 4,
+    }
+    headers = [{"name": " X-Key ", "value": " v\n"}]
+    trimmed = normalize(server(auth_string="admin:pass\n", custom_headers=headers))["connection"]
+    assert (trimmed["auth_string"], trimmed["custom_headers"]) == ("admin:pass", [{"name": "X-Key", "value": "v"}])
+
+
+@pytest.mark.parametrize(
+    ("text", "window"),
+    [
+        (None, timedelta(days=1)),
+        ("", timedelta(days=1)),
+        ("PT12H", timedelta(hours=12)),
+        (" P1W ", timedelta(weeks=1)),
+        ("P0D", timedelta(0)),
+    ],
+)
+def test_the_lookback_window_is_a_day_unless_set(text: str | None, window: timedelta) -> None:
+    assert lookback_window({"lookback_window": text}) == window
+
+
+SECRET = "hunter2hunter2"
+ODD_TEXT = st.one_of(
+    st.text(max_size=20),
+    st.text(st.characters(categories=["Cs", "Cc", "Nd", "Po"]), max_size=20),
+    st.sampled_from(["", " ", "\n", "http://", "://", "http://[", "http://a..b", "http://%zz", "//x", "P", "-P1D"]),
+    st.sampled_from(["0001-01-01T00:00:00+14:00", "9999-12-31", "20260101", "1767225600", "P1Y", "P1M", "PT1e9S"]),
+)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | ODD_TEXT,
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(ODD_TEXT, children, max_size=3),
+    max_leaves=6,
+)
+FIELDS = ["type", "api_key", "account_id", "workspace_id", "api_url", "auth_string", "custom_headers"]
+CHANGES = st.dictionaries(st.sampled_from(FIELDS), ANYTHING, max_size=3)
+SETTINGS = st.dictionaries(
+    st.sampled_from(["connection", "start_date", "lookback_window", "page_size", "num_workers", "other"]), ANYTHING
+)
+
+
+@settings(max_examples=1000, deadline=1000, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    base=st.sampled_from([CLOUD | {"api_key": SECRET}, SERVER | {"auth_string": f"admin:{SECRET}"}]),
+    changes=CHANGES,
+    settings_=SETTINGS,
+)
+def test_no_config_ends_in_anything_but_a_sentence(
+    base: dict[str, Any], changes: dict[str, Any], settings_: dict[str, Any]
+) -> None:
+    try:
+        ready = normalize({"connection": {**base, **changes}, **settings_})
+    except ConfigError as error:
+        sentence = str(error)
+        assert re.match(r"(connection|start_date|lookback_window|page_size|num_workers)\b", sentence)
+        assert sentence.endswith(".")
+        assert len(sentence.splitlines()) == 1
+        assert "Error" not in sentence
+        assert SECRET not in sentence
+    else:
+        assert re.match(r"https?://.+/api", ready["api_url"])

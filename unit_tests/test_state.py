@@ -1,0 +1,89 @@
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from source_prefect.sync.state import StateError, StreamState, load_state
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+HOUR = timedelta(hours=1)
+TEXT = "2026-11-20T12:00:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        StreamState(),
+        StreamState(NOON),
+        StreamState(NOON, read_to=START, start_date=START, clock_offset=-HOUR, digests="abcdef"),
+    ],
+)
+def test_a_state_is_read_as_it_was_written(state: StreamState) -> None:
+    assert load_state("flow_runs", "updated", state.dump("updated"), None) == state
+
+
+def test_a_state_names_its_version_and_its_cursor_field() -> None:
+    assert StreamState(NOON).dump("occurred") == {"version": 2, "occurred": TEXT}
+
+
+def test_no_state_is_a_first_sync() -> None:
+    assert load_state("flow_runs", "updated", {}, START) == StreamState()
+
+
+def test_a_state_of_the_first_version_is_read() -> None:
+    state = load_state("deployments", "updated", {"updated": TEXT, "schedules": {"half-an-id": 2}}, START)
+    assert state == StreamState(NOON, start_date=START)
+
+
+def test_a_cursor_of_the_first_version_that_is_a_start_date_says_nothing_about_rows() -> None:
+    assert load_state("flow_runs", "updated", {"updated": TEXT}, NOON) == StreamState()
+
+
+def test_a_first_sync_of_the_first_version_goes_on_from_the_end_of_its_window() -> None:
+    end = NOON - timedelta(microseconds=1)
+    assert load_state("flow_runs", "updated", {"updated": "2026-11-20T11:59:59.999999Z"}, None) == StreamState(end, end)
+
+
+@pytest.mark.parametrize(
+    ("field", "saved", "said"),
+    [
+        ("occurred", {"occurred": "garbage"}, "'garbage' as `occurred`, which is not a time"),
+        ("timestamp", {"timestamp": []}, r"\[\] as `timestamp`, which is not a time"),
+        ("updated", {"updated": "2026-11-20"}, "'2026-11-20' as `updated`"),
+        ("updated", {"updated": 7}, "7 as `updated`"),
+        ("updated", {"updated": TEXT, "version": 3}, "the version 3; this version of the connector reads up to 2"),
+        ("updated", {"updated": TEXT, "version": "two"}, "the version 'two'"),
+        ("updated", {"updated": TEXT, "version": 2, "first_sync": "yes"}, "'yes' as `first_sync`"),
+        ("updated", {"updated": TEXT, "version": 2, "first_sync": {"read_to": "soon"}}, "`first_sync.read_to`"),
+        ("updated", {"updated": TEXT, "version": 2, "start_date": "soon"}, "'soon' as `start_date`"),
+        ("updated", {"state_type": "date-range", "slices": "broken"}, "has no `updated`"),
+    ],
+)
+def test_a_state_that_cannot_be_read_is_named(field: str, saved: dict[str, Any], said: str) -> None:
+    with pytest.raises(StateError, match=f"^The state of the stream logs .*{said}"):
+        load_state("logs", field, saved, None)
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "trusted"),
+    [
+        # The server's clock less the connector's, at the last sync and at this one.
+        (timedelta(0), timedelta(0), NOON),
+        (timedelta(seconds=30), timedelta(0), NOON),
+        (timedelta(0), HOUR, NOON),
+        (HOUR, timedelta(0), NOON - HOUR),
+        (timedelta(days=2), timedelta(0), NOON - timedelta(days=2)),
+        (None, timedelta(0), NOON),
+    ],
+)
+def test_a_cursor_is_taken_back_by_as_much_as_the_servers_clock(
+    then: timedelta | None, now: timedelta, trusted: datetime
+) -> None:
+    connector = NOON + 3 * HOUR
+    assert StreamState(NOON, clock_offset=then).trusted_cursor(connector + now, connector) == trusted
+
+
+def test_a_cursor_that_is_ahead_of_the_servers_clock_is_not_trusted() -> None:
+    assert StreamState(NOON).trusted_cursor(NOON - HOUR, NOON - HOUR) is None
+    assert StreamState(NOON).trusted_cursor(NOON - timedelta(minutes=2), NOON) == NOON
