@@ -26,7 +26,6 @@ AUTH_STRING = 'admin:pa"ss w/örd'
 TOKEN = "token-of-the-proxy"
 
 FLOWS = {"name": "flows"}
-FAR = "2999-01-01T00:00:00.000000Z"
 
 Messages = list[dict[str, Any]]
 Command = Callable[..., tuple[int, Messages, str]]
@@ -63,8 +62,8 @@ def failed_check(messages: Messages) -> str:
 
 
 def config_error(messages: Messages) -> str:
-    """The text of the last error, which is a config error."""
-    error = [m["trace"]["error"] for m in messages if m["type"] == "TRACE" and m["trace"]["type"] == "ERROR"][-1]
+    """The text of the first error, which is a config error."""
+    error = next(m["trace"]["error"] for m in messages if m["type"] == "TRACE" and m["trace"]["type"] == "ERROR")
     assert error["failure_type"] == "config_error"
     return str(error["message"])
 
@@ -129,16 +128,12 @@ def test_a_missing_file_is_named() -> None:
                     "stream": {"stream_descriptor": {"name": "flows"}, "stream_state": {"updated": "soon"}},
                 }
             ],
-            "The state of the stream flows has 'soon' as its cursor `updated`, which is no time such as "
+            "The state of the stream flows has 'soon' as `updated`, which is not a time such as "
             "2026-01-01T00:00:00.000000Z. Reset the stream to read it from the beginning.",
         ),
         (
             [{"type": "STREAM", "stream": {"stream_descriptor": FLOWS, "stream_state": {"updated": "2026-01-01"}}}],
-            "The state of the stream flows has '2026-01-01' as its cursor `updated`, which is no time such as ",
-        ),
-        (
-            [{"type": "STREAM", "stream": {"stream_descriptor": FLOWS, "stream_state": {"updated": FAR}}}],
-            f"The last sync of flows came to {FAR}, but the clock of this machine says ",
+            "The state of the stream flows has '2026-01-01' as `updated`, which is not a time such as ",
         ),
         ('[{"type":', "The state is not valid: Could not read json file"),
         (["flows"], "The state is not valid: "),

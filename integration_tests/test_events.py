@@ -180,17 +180,31 @@ def test_prefixes_choose_the_events_and_nothing_new_costs_one_request(server: Pr
     assert [request.path for request in counted.log] == ["events/filter"]
 
 
-def test_a_first_sync_asks_for_no_more_than_two_weeks_at_a_time(server: PrefectServer) -> None:
-    with proxy(server.url) as counted:
-        config = {"connection": {"type": "server", "api_url": counted.url}, "num_workers": 1}
-        read(config, ["asset_lineage"]).ok()
+@pytest.mark.parametrize("cursor_age", [None, timedelta(days=60)])
+def test_prefect_cloud_is_asked_for_no_more_than_two_weeks_at_a_time(
+    server: PrefectServer, cursor_age: timedelta | None
+) -> None:
+    ids = ["01234567-89ab-cdef-0123-456789abcdef", "89abcdef-0123-4567-89ab-cdef01234567"]
+    connection = {"type": "cloud", "api_key": "pnu_0123456789abcdef", "account_id": ids[0], "workspace_id": ids[1]}
+    cursor = f"{datetime.now(timezone.utc) - (cursor_age or timedelta(0)):%FT%T.%fZ}"
+    saved = {"stream_descriptor": {"name": "asset_lineage"}, "stream_state": {"occurred": cursor}}
+    with proxy(server.url, prefix=f"/api/accounts/{ids[0]}/workspaces/{ids[1]}") as counted:
+        config = {"connection": {**connection, "api_url": f"{counted.origin}/api"}}
+        read(config, ["asset_lineage"], [{"type": "STREAM", "stream": saved}] if cursor_age else None).ok()
     spans = [request.body["filter"]["occurred"] for request in counted.log]
-    assert len(spans) == 26
+    assert len(spans) == (9 if cursor_age else 26)
     newest = [span for span in spans if "until" not in span]
     lengths = [_time(span["until"]) - _time(span["since"]) for span in spans if "until" in span]
     assert len(newest) == 1
+    assert datetime.now(timezone.utc) - _time(newest[0]["since"]) < timedelta(days=14)
     assert max(lengths) < timedelta(days=14)
-    assert NOW - _time(newest[0]["since"]) < timedelta(days=14)
+
+
+def test_a_server_is_asked_once_for_events_that_it_does_not_have(server: PrefectServer) -> None:
+    with proxy(server.url) as counted:
+        config = {"connection": {"type": "server", "api_url": counted.url}, "event_prefixes": ["shop."]}
+        read(config, ["events"]).ok()
+    assert len(counted.log) == 1
 
 
 # What happens while it is read

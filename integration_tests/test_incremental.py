@@ -19,7 +19,6 @@ from integration_tests.seeding import (
     make_run,
     make_task_run,
     set_state,
-    state_at,
 )
 
 # How far a sync reaches back behind its cursor, for transactions that were still in flight.
@@ -168,9 +167,10 @@ def _an_old_world(server: PrefectServer) -> set[tuple[str, str]]:
     age(server, HOUR)
     new_flow_id = make_flow(server, "heartbeat")
     new_run_id = make_run(server, new_flow_id, "COMPLETED", name="heartbeat")
+    # Deployments are compared by their content: an unchanged one does not come again.
+    make_deployment(server, new_flow_id, "heartbeat")
     return {
         ("flows", new_flow_id),
-        ("deployments", make_deployment(server, new_flow_id, "heartbeat")),
         ("flow_runs", new_run_id),
         ("task_runs", make_task_run(server, new_run_id, "heartbeat", "COMPLETED")),
         ("artifacts", server.post("artifacts/", {"key": "heartbeat", "data": "ok"})["id"]),
@@ -186,7 +186,11 @@ def test_the_next_sync_brings_exactly_what_changed(
     first = read_here(config).ok()
     stream, row_id = change(server)
     second = read_here(config, state=first.state)
-    assert _changed(second) == {(stream, row_id)} | heartbeat
+    changed = _changed(second)
+    if stream == "deployments":
+        # Another one that shares a digest with it may come too.
+        changed = {each for each in changed if each[0] != stream or each[1] == row_id}
+    assert changed == {(stream, row_id)} | heartbeat
     assert len(second.ids(stream)) == len(set(second.ids(stream)))
     assert comparable(second.by_id(stream)[row_id]) == _rows(server, stream)[row_id]
 
@@ -234,7 +238,13 @@ def test_the_boundary_is_inclusive(server: PrefectServer, config: dict[str, Any]
     execute(server, "DELETE FROM deployment_schedule")
     execute(server, "DELETE FROM flow_run")
     ids["flow_runs"] = insert_flow_runs(server.database, flow_id, [Run(t, boundary - HOUR, updated=t) for t in times])
-    sync = read_here(config, state=state_at(cursor, *ids)).ok()
+    # Deployments are compared with the digests of a sync before.
+    state = read_here(config, [*ids]).ok().state
+    for message in state:
+        message["stream"]["stream_state"]["updated"] = f"{cursor:%FT%T.%fZ}"
+    sync = read_here(config, state=state).ok()
+    del ids["deployments"]
+    assert sync.ids("deployments") == []
     assert {stream: set(sync.ids(stream)) for stream in ids} == {stream: set(ids[stream][1:]) for stream in ids}
 
 

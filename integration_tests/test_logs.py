@@ -3,6 +3,7 @@
 import logging
 import time
 from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -78,10 +79,18 @@ def test_a_later_sync_brings_new_lines_and_late_ones(server: PrefectServer) -> N
     assert again.ids("logs") == new
 
 
-def test_a_server_whose_clock_is_ahead_is_read_to_its_present(server: PrefectServer, config: dict[str, Any]) -> None:
+def test_a_server_whose_clock_is_ahead_is_read_to_its_present(server: PrefectServer) -> None:
     cursor = NOW + timedelta(days=2)
     ids = insert_logs(server.database, [cursor + timedelta(minutes=n) for n in range(3)])
-    assert read(config, ["logs"], _state(cursor)).ok().ids("logs") == ids
+
+    def ahead(request: Request, forward: Forward) -> Answer:
+        answer = forward(request)
+        answer.headers["date"] = format_datetime(datetime.now(timezone.utc) + timedelta(days=2), usegmt=True)
+        return answer
+
+    with proxy(server.url, ahead) as gate:
+        config = {"connection": {"type": "server", "api_url": gate.url}}
+        assert read(config, ["logs"], _state(cursor)).ok().ids("logs") == ids
 
 
 def test_a_sync_that_fails_is_resumed_where_it_stopped(server: PrefectServer) -> None:

@@ -16,7 +16,7 @@ TEXT = "2026-11-20T12:00:00.000000Z"
     [
         StreamState(),
         StreamState(NOON),
-        StreamState(NOON, read_to=START, start_date=START, clock_offset=-HOUR, digests="abcdef"),
+        StreamState(NOON, read_to=START, start_date=START, clock_offset=-HOUR, digests="abcdef", newest=NOON),
     ],
 )
 def test_a_state_is_read_as_it_was_written(state: StreamState) -> None:

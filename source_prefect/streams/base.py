@@ -107,10 +107,10 @@ class PrefectRetriever(Retriever):
         return rows
 
     def reached(self, cursor: datetime | None, **more: Any) -> Checkpoint:
-        """A checkpoint with this cursor, or with that of the last sync where there is none."""
-        return Checkpoint(
-            StreamState(cursor or self._state.cursor, start_date=self.start_date, clock_offset=self._offset, **more)
-        )
+        """A checkpoint with this cursor, or with the one before if that is later."""
+        cursor = max(filter(None, (cursor, self._state.cursor)), default=None)
+        self._state = StreamState(cursor, start_date=self.start_date, clock_offset=self._offset, **more)
+        return Checkpoint(self._state)
 
     def _steps(self) -> Iterator[Step]:
         state = self._saved_state()

@@ -43,6 +43,10 @@ class EventRetriever(FeedRetriever):
     def beginning(self) -> datetime:
         return self.start_date or datetime.now(timezone.utc) - HISTORY
 
+    @property
+    def longest_window(self) -> timedelta | None:
+        return LONGEST_WINDOW if self.config["connection"]["type"] == "cloud" else None
+
     def page(self, window: Window) -> Page:
         return self.events(window)
 

@@ -13,7 +13,7 @@ from source_prefect.sync.parallel import read_in_parallel
 from source_prefect.sync.progress import Progress
 from source_prefect.sync.retention import warn_of_gap
 from source_prefect.sync.state import StreamState
-from source_prefect.sync.windows import ContiguousProgress, Window, windows_by_rows
+from source_prefect.sync.windows import ContiguousProgress, Window, windows_by_rows, windows_by_time
 from source_prefect.times import format_time, parse_time
 
 # What a server has taken in it may write into its tables later: events wait in a queue until they are persisted.
@@ -53,25 +53,31 @@ class FeedRetriever(PrefectRetriever):
         """The windows of a first sync whose first page is not all; the last one has no end."""
 
     @property
+    def longest_window(self) -> timedelta | None:
+        """The longest time that the API takes in one request; None where it takes any."""
+        return None
+
+    @property
     def beginning(self) -> datetime:
         """Where a first sync begins."""
         return self.start_date or _BEGINNING
 
     def sync(self, state: StreamState) -> Iterator[Step]:
         warn_of_gap(self.name, state.cursor)
-        if state.cursor:
-            yield from self._read(state, [Window(state.cursor - isodate.parse_duration(self.lookback), None)])
+        start = state.cursor - isodate.parse_duration(self.lookback) if state.cursor else self.beginning
+        if self.longest_window:
+            present = datetime.now(timezone.utc)
+            yield from self._read(state, windows_by_time(start, present, 1, self.longest_window))
+        elif state.cursor:
+            yield from self._read(state, [Window(start, None)])
         else:
-            start = self.beginning
             page = self.page(Window(start, None))
             if page.full:
                 start = parse_time(page.rows[0].get(self.event_time)) or start if page.rows else start
                 yield from self._read(state, self.windows(start, page))
             else:
                 yield page.rows
-        yield self.reached(max(filter(None, (self.watermark.value, self._checkpointed)), default=None))
-
-    _checkpointed: datetime | None = None
+        yield self.reached(self.watermark.value)
 
     def _read(self, state: StreamState, windows: Iterable[Window]) -> Iterator[Step]:
         progress, since_checkpoint = ContiguousProgress(), 0
@@ -86,7 +92,7 @@ class FeedRetriever(PrefectRetriever):
             # the present, where more may happen.
             scan_start = self.watermark.scan_start
             if end and scan_start and end <= scan_start and since_checkpoint >= self.client.page_size:
-                self._checkpointed, since_checkpoint = end, 0
+                since_checkpoint = 0
                 yield self.reached(end)
 
     def _pages(self, window: Window) -> Iterator[Rows]:
@@ -116,7 +122,7 @@ class LogRetriever(FeedRetriever):
         return consecutive_pages(lambda offset: self._lines(Window(at, at), limit=limit, offset=offset))
 
     def windows(self, start: datetime, first_page: Page) -> Iterator[Window]:  # noqa: ARG002  (for events)
-        return windows_by_rows(self._time_at, start, None, self.client.page_size)
+        return windows_by_rows(self._time_at, start, None, self.client.page_size, self.config["num_workers"])
 
     def _time_at(self, start: datetime, position: int) -> datetime | None:
         rows = self._lines(Window(start, None), limit=1, offset=position).rows

@@ -152,7 +152,7 @@ def read_all(runs: Runs, due_since: datetime | None) -> Iterator[Rows | ReadTo]:
     rest = yield from _newest(runs, {}, due_since)
     if rest is None:
         return
-    windows = windows_by_rows(runs.due_at, due_since or _BEGINNING, rest.before, runs.page_size())
+    windows = windows_by_rows(runs.due_at, due_since or _BEGINNING, rest.before, runs.page_size(), runs.workers)
 
     def read(window: Window) -> Iterable[Rows]:
         seen = rest.seen if window.end == rest.before else ()

@@ -15,7 +15,7 @@ from source_prefect.records.flatten import objects_in
 from source_prefect.streams.base import PrefectRetriever, Step
 from source_prefect.sync.digests import Digests
 from source_prefect.sync.state import StreamState
-from source_prefect.times import latest, parse_time
+from source_prefect.times import format_time, latest, parse_time
 
 
 @dataclass
@@ -53,33 +53,40 @@ class DeploymentRetriever(TableRetriever):
     """Deployments, of which changes move no time of theirs: those of a schedule, a limit, a work queue.
 
     Every sync reads them all and sends those that changed, told by the digests in the state. `updated` becomes the
-    latest of the deployment's and its schedules' own.
+    latest of the deployment's and its schedules' own, or, where only the digest tells of a change, the time of the
+    sync: a destination keeps the row that was updated last.
     """
 
     def sync(self, state: StreamState) -> Iterator[Step]:
         # When a worker last polled says nothing about the deployment.
         digests = Digests(volatile={"last_polled"})
-        sent: set[str] = set()
+        newest = None
         for rows in self.ordered_by("created"):
             for row in rows:
                 digests.add(row)
                 _take_latest_updated(row)
+            newest = latest([newest, *(row.get("updated") for row in rows)])
             self.watermark.observe(rows)
-            changed = [row for row in rows if not state.digests or _at_or_after(row, None, state.changed_since)]
-            sent.update(str(row.get("id")) for row in changed)
-            yield changed
+            if not state.digests:
+                yield rows
         if state.digests:
-            yield from self._by_id([each for each in digests.changed_since(state.digests) if each not in sent])
-        yield self.reached(self.watermark.value, digests=digests.dump())
+            yield from self._by_id(digests.changed_since(state.digests), state)
+        yield self.reached(self.watermark.value, digests=digests.dump(), newest=parse_time(newest))
 
-    def _by_id(self, ids: list[str]) -> Iterator[Rows]:
-        while ids:
-            size = self.client.page_size
-            rows = self.client.fetch(deployments={"id": {"any_": ids[:size]}}).rows
-            for row in rows:
+    def _by_id(self, ids: list[str], state: StreamState) -> Iterator[Rows]:
+        size = self.client.page_size
+        for start in range(0, len(ids), size):
+            page = self.client.fetch(deployments={"id": {"any_": ids[start : start + size]}})
+            for row in page.rows:
                 _take_latest_updated(row)
-            yield rows
-            ids = ids[size:]
+                self._date_silent_change(row, state)
+            yield page.rows
+
+    def _date_silent_change(self, row: Row, state: StreamState) -> None:
+        """Where no time tells of a change, date it now: a destination keeps the row that was updated last."""
+        updated, now = parse_time(row.get("updated")), self.watermark.scan_start
+        if updated and state.newest and updated <= state.newest and now and updated < now:
+            row["updated"] = format_time(now)
 
 
 @dataclass

@@ -32,7 +32,7 @@ class StreamState:
     `read_to`: only where a first sync of runs was cut short: the runs due up to then have been delivered.
     `start_date`: the setting that the cursor was reached with.
     `clock_offset`: by how much the server's clock was ahead of the connector's.
-    `digests`: of the rows that are compared by their content (`sync.digests`).
+    `digests`: of the rows that are compared by their content (`sync.digests`); `newest`: the latest `updated` of them.
     """
 
     cursor: datetime | None = None
@@ -40,6 +40,7 @@ class StreamState:
     start_date: datetime | None = None
     clock_offset: timedelta | None = None
     digests: str = ""
+    newest: datetime | None = None
 
     @property
     def changed_since(self) -> datetime | None:
@@ -72,6 +73,8 @@ class StreamState:
             state["clock_offset"] = round(self.clock_offset.total_seconds())
         if self.digests:
             state["digests"] = self.digests
+        if self.newest:
+            state["newest"] = format_time(self.newest)
         return state
 
 
@@ -123,4 +126,5 @@ def load_state(stream: str, cursor_field: str, saved: Mapping[str, Any], start_d
         time("start_date", saved.get("start_date")),
         timedelta(seconds=offset) if isinstance(offset, int) else None,
         digests if isinstance(digests, str) else "",
+        time("newest", saved.get("newest")),
     )

@@ -1,14 +1,15 @@
 """Parts of a long history, each of which is read by itself."""
 
+import math
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from source_prefect.times import ONE_MICROSECOND
 
-# A window holds at most this share of the rows before it. So a sync that is killed at any moment has to read again
-# at most the last page's rows and, for each window under way, a fiftieth of what it had read.
-_SHARE = 50
+# The windows that are read at the same time hold together about this part of the rows before them: so much a sync that
+# is killed at any moment has to read again.
+_UNDER_WAY = 5
 
 
 class Window(NamedTuple):
@@ -19,7 +20,11 @@ class Window(NamedTuple):
 
 
 def windows_by_rows(
-    time_at: Callable[[datetime, int], datetime | None], start: datetime, end: datetime | None, page_size: int
+    time_at: Callable[[datetime, int], datetime | None],
+    start: datetime,
+    end: datetime | None,
+    page_size: int,
+    workers: int,
 ) -> Iterator[Window]:
     """Windows from `start` to `end`, oldest first, cut where the rows are: each has as many pages as the last, or more.
 
@@ -29,7 +34,7 @@ def windows_by_rows(
     rows_before = 0
     while end is None or start <= end:
         # Consecutive pages have one row in common.
-        rows = max(1, rows_before // (_SHARE * page_size)) * (page_size - 1)
+        rows = max(1, math.ceil(rows_before / (_UNDER_WAY * workers * page_size))) * (page_size - 1)
         boundary = time_at(start, rows)
         if boundary is None or (end is not None and boundary > end):
             yield Window(start, end)
