@@ -2,7 +2,7 @@
 
 the answer                                          the sync
 |-- 200 with a list of objects                      goes on
-|-- 422: a filter or limit that Prefect refuses     pagination.RequestRefusedError, which the stream may handle
+|-- 400, 422: a filter or limit that it refuses      pagination.RequestRefusedError, which the stream may handle
 |-- wrong for good                                  config error, at once
 |   |-- 401, 403, 404, 405, a redirect
 |   `-- TLS failure, unusable address
@@ -139,9 +139,9 @@ def _meaning(response: requests.Response, envelope: str) -> ErrorResolution:
         )
     if status in (requests.codes.not_found, requests.codes.method_not_allowed) or 300 <= status < 400:
         return _config_error(f"There is no Prefect API at {url} ({status}). {_right_ids(url) or RIGHT_ADDRESS}".strip())
-    if status == requests.codes.unprocessable:
+    if status in (requests.codes.bad_request, requests.codes.unprocessable):
         return ErrorResolution(
-            ResponseAction.IGNORE, None, f"Prefect refused a request to {url} (422): {response.text[:500]}"
+            ResponseAction.IGNORE, None, f"Prefect refused a request to {url} ({status}): {response.text[:500]}"
         )
     if (seconds := retry_after(response)) is not None and seconds > LONGEST_WAIT:
         return ErrorResolution(

@@ -66,7 +66,7 @@ def query_of(address: str) -> dict[str, str]:
 
 
 def refusal(response: requests.Response) -> str:
-    """What Prefect says is wrong with a request (422): one sentence, or a list that names the paths of the keys."""
+    """What Prefect says is wrong with a refused request: one sentence, or a list that names the paths of the keys."""
     try:
         body = response.json()
         detail = body.get("detail") or body["exception_detail"]
