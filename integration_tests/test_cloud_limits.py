@@ -13,6 +13,7 @@ from devtools.cloud import HOBBY, PRO, TEAM, Cloud, Key, Limits, Plan, Workspace
 from devtools.cloud.events import DANGLING
 from devtools.connector import State, Sync, catalog, read_here
 from devtools.faults import RandomFaults, impatient
+from devtools.proxy import Answer, Forward, Request
 from devtools.server import PrefectServer
 from integration_tests.connecting import assert_config_error
 from integration_tests.month import NOW, OF_EVENTS, transition
@@ -188,6 +189,25 @@ def test_a_disabled_deployment_has_no_active_schedule(server: PrefectServer, wor
     assert (active[off], active[on]) == (False, True)
     # What the person who set it up wrote stays what it is.
     assert deployments[off]["schedule"] == "0 2 * * *"
+
+
+def test_a_schedule_that_makes_a_run_is_no_change_of_its_deployment(
+    server: PrefectServer, workspace: Workspace
+) -> None:
+    with cloud([workspace]) as front:
+        first = read(front, "deployments").ok()
+
+        def planned(request: Request, forward: Forward) -> Answer:
+            answer = forward(request)
+            for schedule in (schedule for row in answer.rows for schedule in row["schedules"]):
+                schedule["last_scheduled_at"] = schedule["latest_scheduled_run"] = (
+                    f"{datetime.now(timezone.utc):%FT%TZ}"
+                )
+            return answer.with_rows(answer.rows)
+
+        front.spoil = planned
+        # What is new is what the last minutes changed, with or without the digests.
+        assert {row["id"] for row in read(front, "deployments", state=first.state).ok().records["deployments"]} == set()
 
 
 # The limits of the plan
