@@ -20,6 +20,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_prefect.cdk import resumable, stream_states, unquoted
 from source_prefect.config.settings import ConfigError, normalize
+from source_prefect.http.cloud import plan_limits
 
 
 def manifest_path() -> Path:
@@ -35,8 +36,9 @@ def manifest_path() -> Path:
 class SourcePrefect(YamlDeclarativeSource):
     """The connector: everything that it does is declared in `manifest.yaml`.
 
-    Python adds two things. A wrong config gets a sentence for each field (`config.settings`), where the CDK says of a
-    `oneOf` that fails no more than that it does. And each stream keeps its own state (`cdk.StreamCursor`): the CDK
+    Python adds three things. A wrong config gets a sentence for each field (`config.settings`), where the CDK says of a
+    `oneOf` that fails no more than that it does. What a plan of Prefect Cloud allows becomes settings (`http.cloud`).
+    And each stream keeps its own state (`cdk.StreamCursor`): the CDK
     never sees the saved ones, so one that cannot be read fails its own stream only.
     """
 
@@ -81,6 +83,8 @@ class SourcePrefect(YamlDeclarativeSource):
     ) -> Iterator[AirbyteMessage]:
         self._raise_problem()
         incremental = {entry.stream.name for entry in catalog.streams if entry.sync_mode == SyncMode.incremental}
+        if self._config["connection"]["type"] == "cloud":
+            self._config = {**self._config, **plan_limits(self._config)}
         # A full refresh reads everything, even if a state is handed over.
         self._saved = {name: saved for name, saved in stream_states(state or []).items() if name in incremental}
         yield from super().read(logger, config, catalog)

@@ -12,7 +12,7 @@ the answer                                          the sync
 |   |-- 200 without a list of objects
 |   |-- a page of HTML                              (then a config error: it may be the address of a UI)
 |   `-- nobody listens, unknown host                (then a config error, sooner if nothing ever answered)
-`-- Retry-After beyond LONGEST_WAIT                 transient error, at once
+`-- Retry-After beyond LONGEST_WAIT, maintenance    transient error, at once; the transport has waited for the latter
 """
 
 from dataclasses import dataclass, field
@@ -28,10 +28,8 @@ from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
     ResponseAction,
 )
 
-from source_prefect.http.responses import read_page, retry_after
-
-# In seconds. Whoever asks for a longer wait gets an error instead: a sync that waits for hours looks like a dead one.
-LONGEST_WAIT = 600.0
+from source_prefect.http.gate import LONGEST_WAIT
+from source_prefect.http.responses import is_maintenance, read_page, retry_after
 
 RIGHT_ADDRESS = (
     "It should look like http://localhost:4200/api for a Prefect Server, and like "
@@ -134,14 +132,21 @@ def _meaning(response: requests.Response, envelope: str) -> ErrorResolution:
         )
     if status == requests.codes.forbidden:
         return _config_error(
-            f"Prefect gave no access (403) to {url}. {_right_ids(url)}Check what the key may read; for a Prefect "
-            "Server, whether a proxy in front of it wants custom headers."
+            f"Prefect gave no access (403) to {url}. {_right_ids(url)}Check what the key may read; for Prefect Cloud, "
+            "whether your plan has it; for a Prefect Server, whether a proxy in front of it wants custom headers."
         )
     if status in (requests.codes.not_found, requests.codes.method_not_allowed) or 300 <= status < 400:
         return _config_error(f"There is no Prefect API at {url} ({status}). {_right_ids(url) or RIGHT_ADDRESS}".strip())
     if status in (requests.codes.bad_request, requests.codes.unprocessable):
         return ErrorResolution(
             ResponseAction.IGNORE, None, f"Prefect refused a request to {url} ({status}): {response.text[:500]}"
+        )
+    if is_maintenance(response):
+        # The transport has waited.
+        return ErrorResolution(
+            ResponseAction.FAIL,
+            FailureType.transient_error,
+            "Prefect Cloud is still under maintenance. The next sync goes on from the last state.",
         )
     if (seconds := retry_after(response)) is not None and seconds > LONGEST_WAIT:
         return ErrorResolution(

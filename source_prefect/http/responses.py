@@ -88,6 +88,11 @@ def retry_after(response: requests.Response) -> float | None:
     return max(0.0, (until - now).total_seconds())
 
 
+def is_maintenance(response: requests.Response) -> bool:
+    """Whether Prefect Cloud says that it will be back."""
+    return response.status_code == requests.codes.unavailable and "Prefect-Maintenance" in response.headers
+
+
 def server_date(response: requests.Response) -> datetime | None:
     """The server's clock when it answered, to the second below."""
     return _http_date(response.headers.get("Date", ""))

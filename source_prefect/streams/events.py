@@ -29,9 +29,9 @@ _NOTHING = Page([], full=False)
 
 
 @cache
-def _shared_kept_events(api_url: str) -> KeptEvents:  # noqa: ARG001  (what is kept there)
+def _shared_kept_events(api_url: str, days: int) -> KeptEvents:  # noqa: ARG001  (what is kept there)
     """What one workspace keeps, which its streams need to find out only once."""
-    return KeptEvents(HISTORY.days)
+    return KeptEvents(days)
 
 
 @dataclass
@@ -84,7 +84,7 @@ class EventRetriever(FeedRetriever):
 
     def _kept_events(self, window: Window, **more: Any) -> Page:
         """The first page of what Prefect Cloud still keeps of a window. It refuses to look for what it does not."""
-        kept = _shared_kept_events(self.config["api_url"])
+        kept = _shared_kept_events(self.config["api_url"], self.config.get("retention_days") or HISTORY.days)
         while True:
             start = max(window.start, kept.since(self.server_now))
             if window.end and window.end < start:

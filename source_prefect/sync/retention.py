@@ -14,14 +14,21 @@ SHORTEST_RETENTION = timedelta(days=7)
 MARGIN = timedelta(minutes=1)
 
 
-def warn_of_gap(stream: str, since: datetime | None) -> None:
-    """Say that rows may be lost where the cursor of the last sync is older than what Prefect keeps for certain."""
+def warn_of_gap(stream: str, since: datetime | None, plan_days: int | None) -> None:
+    """Say that rows may be lost where the cursor of the last sync is older than what Prefect keeps for certain.
+
+    `plan_days` is how long a plan of Prefect Cloud keeps them, where that is known.
+    """
     age = datetime.now(timezone.utc) - since if since else timedelta(0)
-    if age > SHORTEST_RETENTION:
+    if age > (timedelta(days=plan_days) if plan_days else SHORTEST_RETENTION):
+        kept = (
+            f"This plan of Prefect Cloud keeps runs and events for {plan_days} days"
+            if plan_days
+            else "A Prefect Server keeps events for 7 days by default, Prefect Cloud runs for 7 to 30 days by plan"
+        )
         LOGGER.warning(
-            f"{stream}: the last sync came to {since:%Y-%m-%d %H:%M} UTC, {age.days} days ago. A Prefect Server keeps "
-            "events for 7 days by default, Prefect Cloud keeps runs for 7 to 30 days by plan: what was deleted since "
-            "then, before this sync, is missing. Sync more often than Prefect deletes."
+            f"{stream}: the last sync came to {since:%Y-%m-%d %H:%M} UTC, {age.days} days ago. {kept}: what was "
+            "deleted since then, before this sync, is missing. Sync more often than Prefect deletes."
         )
 
 
