@@ -3,9 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATABASE ?= demo/prefect.duckdb
 PAGE ?= report.html
+# How many tests run at a time, each beside a Prefect server of its own.
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report test lint unit integration browser torture bench test-pythons test-versions constraints clean
+.PHONY: help install demo report test lint unit integration slow browser torture bench test-pythons test-versions test-cdks airbyte-variant test-airbyte image constraints clean
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,7 +28,9 @@ demo: install ## Prefect into DuckDB, and what it tells
 report: install ## Writes PAGE about the health of the pipelines in DATABASE, the DuckDB file of a sync
 	$(BIN)/python -m examples.pipeline_health.report $(DATABASE) $(PAGE)
 
-test: lint unit integration ## Runs everything that CI runs
+test: install ## Runs everything that CI runs
+	@$(MAKE) --no-print-directory -j 3 lint unit browser
+	@$(MAKE) --no-print-directory integration
 
 lint: install ## ruff and mypy
 	$(BIN)/ruff check .
@@ -36,14 +40,18 @@ lint: install ## ruff and mypy
 unit: install ## Tests without a server
 	$(BIN)/python -m pytest unit_tests
 
-integration: install browser ## Tests against a real Prefect server
-	$(BIN)/python -m pytest integration_tests
+integration: install browser ## Tests against real Prefect servers
+	$(BIN)/python -m pytest integration_tests -n $(WORKERS) --dist loadfile -m "not serial and not slow and not image_tests"
+	$(BIN)/python -m pytest integration_tests -m "serial and not slow"
 
 browser: install ## Installs Chromium, which looks at the report in a test, where there is none
 	$(BIN)/python -m devtools.browser
 
 test-pythons: install ## Unit tests, spec and check on every supported Python that is there
 	$(BIN)/python -m devtools.pythons
+
+slow: install ## The long forms of other tests
+	$(BIN)/python -m pytest integration_tests -m slow
 
 torture: install ## Tries the promises for long: TORTURE=10 times the work of CI, with new seeds
 	TORTURE=$(or $(TORTURE),10) $(BIN)/python -m pytest integration_tests/torture
@@ -53,6 +61,18 @@ bench: install ## Measures the connector beside its peers, in a minute; with FUL
 
 test-versions: install ## Tests against other versions of Prefect, each in an environment of its own (VERSIONS="3.0.11 3.9.1")
 	$(BIN)/python -m devtools.versions $(VERSIONS)
+
+test-cdks: install ## Unit tests and a sync on other versions of Airbyte's CDK (CDKS="7.39.1")
+	$(BIN)/python -m devtools.cdks $(CDKS)
+
+airbyte-variant: install ## Writes to build/ the tree that Airbyte's monorepo wants: manifest in the package, Poetry, a page of documentation
+	$(BIN)/python -m devtools.airbyte_variant
+
+test-airbyte: install ## Runs Airbyte's own checks on that tree, in an environment of their own
+	$(BIN)/python -m pytest -m airbyte_checks integration_tests/test_airbyte_checks.py
+
+image: install ## Builds docker/Dockerfile with buildah, and tries the image on a real server (BASE=another base image)
+	$(BIN)/python -m devtools.image $(BASE)
 
 constraints: install ## Compiles constraints.txt anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --group dev --no-emit-index-url --no-annotate --no-header \

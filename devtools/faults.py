@@ -6,9 +6,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -119,3 +121,29 @@ def impatient() -> Iterator[None]:
         patch.object(Gate, "close", lambda self, seconds: close(self, min(seconds, LONGEST_SLEEP))),
     ):
         yield
+
+
+@dataclass
+class Waits:
+    """The seconds of each wait: between two tries of a request, and of all requests, as a 429 asks for."""
+
+    retries: list[float] = field(default_factory=list)
+    gate: list[float] = field(default_factory=list)
+
+
+@contextmanager
+def recorded_waits() -> Iterator[Waits]:
+    """Note the waits for retries, in this process, instead of waiting."""
+    waits = Waits()
+    no_time = SimpleNamespace(sleep=lambda seconds: waits.retries.append(seconds) if seconds else None)
+    close = Gate.close
+
+    def note(self: Gate, seconds: float) -> bool:
+        waits.gate.append(seconds)
+        return close(self, 0)
+
+    with ExitStack() as patches:
+        for module in ("backoff._sync", "airbyte_cdk.sources.streams.http.rate_limiting"):
+            patches.enter_context(patch(f"{module}.time", no_time))
+        patches.enter_context(patch.object(Gate, "close", note))
+        yield waits

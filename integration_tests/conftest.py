@@ -1,15 +1,23 @@
+import fcntl
+import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from devtools.cloud import Workspace
 from devtools.connector import Sync, read_here
+from devtools.pythons import ROOT, find_python, make_environment
 from devtools.server import QUIET, PrefectServer, prefect_server
 from devtools.versions import chosen_python
 from integration_tests.month import make_month
+from integration_tests.torture.effort import PROPERTY
 
 
 @pytest.fixture(scope="session")
@@ -31,10 +39,51 @@ def config(server: PrefectServer) -> dict[str, Any]:
     return {"connection": {"type": "server", "api_url": server.url}}
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in chain.from_iterable(terminalreporter.stats.values()):
+        if isinstance(report, pytest.TestReport) and report.when == "teardown":
+            for name, line in report.user_properties:
+                if name == PROPERTY:
+                    terminalreporter.write_line(str(line))
+
+
+Once = Callable[[str, Callable[[Path], None]], Path]
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Makes a file or a folder of this name, unless another worker of pytest-xdist has made it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+
+    def make_once(name: str, make: Callable[[Path], None]) -> Path:
+        path = folder / name
+        with path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                make(path)
+        return path
+
+    return make_once
+
+
+@pytest.fixture(scope="session")
+def pipelines(shared_server: PrefectServer, once: Once) -> Path:
+    """The database of a server on which a data team's pipelines have run: rows of every kind, to be restored."""
+
+    def run_them(file: Path) -> None:
+        shared_server.clear()
+        subprocess.run([sys.executable, "-m", "devtools.flows"], env=shared_server.env, check=True, timeout=120)
+        shared_server.save(file)
+
+    return once("pipelines.db", run_them)
+
+
 @pytest.fixture(scope="module")
-def filled_server(server: PrefectServer) -> PrefectServer:
-    """The module's server, on which a data team's pipelines have run: rows of every kind."""
-    subprocess.run([sys.executable, "-m", "devtools.flows"], env=server.env, check=True, capture_output=True)
+def filled_server(pipelines: Path, server: PrefectServer) -> PrefectServer:
+    """The module's server, on which a data team's pipelines have run."""
+    server.restore(pipelines)
     return server
 
 
@@ -50,3 +99,29 @@ def of_server(server: PrefectServer, workspace: Workspace) -> Sync:
     """What a sync of that server by itself brings."""
     assert workspace
     return read_here({"connection": {"type": "server", "api_url": server.url}}).ok()
+
+
+# What Airbyte's .dockerignore lets through.
+LET_THROUGH = ("setup.py", "pyproject.toml", "manifest.yaml", "README.md", "metadata.yaml", "source_*")
+
+
+@pytest.fixture(scope="session")
+def installation(once: Once) -> Path:
+    """A fresh environment with nothing but the package, as Airbyte's image build installs it: nobody may write there.
+
+    That copies some of the sources, runs `uv pip install .` with Python 3.13 and without a lock file, and keeps the
+    installation alone.
+    """
+
+    def install(environment: Path) -> None:
+        with tempfile.TemporaryDirectory(prefix="build-") as folder:
+            sources = Path(folder)
+            for path in (path for pattern in LET_THROUGH for path in ROOT.glob(pattern)):
+                if path.is_dir():
+                    shutil.copytree(path, sources / path.name, ignore=shutil.ignore_patterns("__pycache__"))
+                else:
+                    shutil.copy(path, sources)
+            make_environment(environment, find_python("3.13") or Path(sys.executable), folder)
+        subprocess.run(["chmod", "-R", "a-w", environment], check=True)
+
+    return once("installation", install)

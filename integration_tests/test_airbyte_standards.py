@@ -11,6 +11,7 @@ import pytest
 from airbyte_cdk.test.models import ConnectorTestScenario
 from airbyte_cdk.test.standard_tests import SourceTestSuiteBase
 
+from devtools.faults import recorded_waits
 from devtools.server import PrefectServer
 from source_prefect import SourcePrefect
 
@@ -37,6 +38,14 @@ def configs(filled_server: PrefectServer) -> Iterator[Path]:
     CONFIGS.cleanup()
 
 
+@pytest.fixture
+def _waits() -> Iterator[None]:
+    """Where nobody listens, a connection is tried several times."""
+    with recorded_waits():
+        yield
+
+
+@pytest.mark.usefixtures("_waits")
 @pytest.mark.filterwarnings("error::airbyte_cdk.test.standard_tests.DiscoveredCatalogWarning")
 class TestStandards(SourceTestSuiteBase):
     """The suite calls the connector without arguments; a declarative source takes its config when it is made."""

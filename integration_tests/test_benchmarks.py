@@ -1,5 +1,7 @@
 """The benchmark's contenders read what they should: a race is void if one of them did not run the whole way."""
 
+from pathlib import Path
+
 import pytest
 
 from benchmarks import sync
@@ -13,9 +15,12 @@ COUNT = 3_000
 
 
 @pytest.fixture(scope="module")
-def results(server: PrefectServer) -> Results:
+def results(server: PrefectServer, installation: Path) -> Results:
     setting = Setting("SQLite", "task_runs", COUNT, {0.0: 1})
-    return measure_on(server, server.database, setting, print)
+    with pytest.MonkeyPatch.context() as patch:
+        # The tests' own environment of the connector: what a race costs is not of interest here.
+        patch.setattr(sync, "connector", lambda: installation / "bin" / "source-prefect")
+        return measure_on(server, server.database, setting, print)
 
 
 @pytest.mark.parametrize("contender", CONTENDERS)
@@ -54,8 +59,10 @@ def test_the_report_has_every_sync_and_every_goal(results: Results) -> None:
 
 
 def test_latency_is_added_to_each_request_and_not_to_its_price(server: PrefectServer) -> None:
-    with slow_server(server.url, 0.2) as slow:
+    # Longer than a busy machine takes for an answer.
+    latency = 1.0
+    with slow_server(server.url, latency) as slow:
         measured = sync.run(SCAN, slow, "variables", "", [], 0)
-    assert measured.seconds > 0.2
+    assert measured.seconds > latency
     assert [taken.path for taken in measured.taken] == ["/api/variables/filter"]
-    assert measured.taken[0].seconds < 0.2
+    assert measured.taken[0].seconds < latency

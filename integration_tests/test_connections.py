@@ -24,6 +24,7 @@ AUTH_STRING = f"admin:{PASSWORD}"
 BASIC = "Basic YWRtaW46czNjcjN0OndpdGgtY29sb24="
 
 FLOWS = 120
+WORKERS = 8
 
 
 @pytest.fixture(scope="module")
@@ -247,11 +248,12 @@ def test_a_redirect_fails_a_sync_with_a_config_error(front: Proxy, settings: dic
 # Patience
 
 
+@pytest.mark.serial
 def test_one_429_makes_all_streams_wait(
     front: Proxy, settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """For three seconds every answer is a 429 that asks for one second: nobody but one at a time asks again."""
-    refused: list[float] = []
+    refused: list[Request] = []
     begin: list[float] = []
 
     def busy(request: Request, forward: Forward) -> Answer:
@@ -260,11 +262,11 @@ def test_one_429_makes_all_streams_wait(
         begin[:] = begin or [time.monotonic()]
         if time.monotonic() - begin[0] > 3:
             return forward(request)
-        refused.append(time.monotonic())
+        refused.append(request)
         return Answer(429, b'{"detail":"slow down"}', {"Retry-After": "1"})
 
     front.behaviour = busy
-    sync = read_here({**settings, "num_workers": 8}).ok()
+    sync = read_here({**settings, "num_workers": WORKERS}).ok()
     # The CDK tells the platform, in the name of the stream, and past its own messages.
     told = [
         json.loads(line)["trace"]["stream_status"] for line in capsys.readouterr().out.splitlines() if "LIMITED" in line
@@ -273,9 +275,8 @@ def test_one_429_makes_all_streams_wait(
     assert {status["stream_descriptor"]["name"] for status in told} <= sync.statuses.keys()
     assert len(sync.ids("flows")) == FLOWS
     assert len(sync.ids("flow_runs")) == len(set(sync.ids("flow_runs")))
-    # What was under way with the first 429, then one a second.
-    together = [at for at in refused if at - begin[0] < 0.5]
-    assert len(refused) - len(together) <= 3
+    # A request of each worker may have been under way with the first 429; then one a second asks.
+    assert len(refused) <= WORKERS + 3
     assert any("Prefect asked to slow down (429): all requests wait for 1 s." in line for line in sync.logs)
 
 

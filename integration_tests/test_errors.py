@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
-from types import SimpleNamespace
 
 import pytest
 
 from devtools.connector import Sync, read_here, run_here
+from devtools.faults import Waits, recorded_waits
 from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on, proxy
 from devtools.server import PrefectServer, free_port, prefect_server
 from integration_tests.seeding import make_flow
@@ -30,13 +30,15 @@ def gate(server: PrefectServer) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def all_waits() -> Iterator[Waits]:
+    with recorded_waits() as recorded:
+        yield recorded
+
+
+@pytest.fixture
+def waits(all_waits: Waits) -> list[float]:
     """The seconds that the CDK waits between two tries: by itself, or as the server asks."""
-    recorded: list[float] = []
-    no_time = SimpleNamespace(sleep=lambda seconds: recorded.append(seconds) if seconds else None)
-    monkeypatch.setattr("backoff._sync.time", no_time)
-    monkeypatch.setattr("airbyte_cdk.sources.streams.http.rate_limiting.time", no_time)
-    return recorded
+    return all_waits.retries
 
 
 def _read_flows(gate: Proxy, behaviour: Behaviour) -> Sync:
@@ -148,18 +150,18 @@ def _http_date(time: datetime) -> str:
     return format_datetime(time, usegmt=True)
 
 
-def test_retry_after_is_obeyed(gate: Proxy, server: PrefectServer, waits: list[float]) -> None:
+def test_retry_after_is_obeyed(gate: Proxy, server: PrefectServer, all_waits: Waits) -> None:
     sync = _read_flows(gate, _once_on_the_second_page(_too_many("7"))).ok()
     assert len(sync.ids("flows")) == len(server.rows("flows"))
     # The CDK adds a second for what a whole number leaves out.
-    assert waits == [8]
+    assert all_waits == Waits(retries=[8], gate=[7])
 
 
-def test_retry_after_as_a_date_is_measured_on_the_clock_that_set_it(gate: Proxy, waits: list[float]) -> None:
+def test_retry_after_as_a_date_is_measured_on_the_clock_that_set_it(gate: Proxy, all_waits: Waits) -> None:
     years_ahead = datetime(2031, 5, 4, 3, 2, 1, tzinfo=timezone.utc)
     until = _http_date(years_ahead + timedelta(seconds=30))
     _read_flows(gate, _once_on_the_second_page(_too_many(until, Date=_http_date(years_ahead)))).ok()
-    assert waits == [31]
+    assert all_waits == Waits(retries=[31], gate=[30])
 
 
 @pytest.mark.parametrize("header", [None, "soon", "0"])
@@ -191,7 +193,7 @@ def test_a_refused_connection_names_host_and_reason_and_is_soon_given_up(waits: 
     message = _check_message(f"http://127.0.0.1:{port}/api")
     assert f"Could not connect to 127.0.0.1:{port}" in message
     assert "Connection refused" in message
-    assert waits == BACKOFF[:3]
+    assert waits == BACKOFF[:1]
 
 
 @pytest.mark.usefixtures("waits")

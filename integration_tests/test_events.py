@@ -16,6 +16,7 @@ import pytest
 from devtools.bulk import insert_events
 from devtools.connector import State, Sync
 from devtools.connector import read_here as read
+from devtools.faults import recorded_waits
 from devtools.proxy import Answer, Forward, Request, proxy
 from devtools.server import PrefectServer
 
@@ -292,11 +293,12 @@ def test_an_answer_without_its_events_is_no_empty_page(server: PrefectServer, ev
     def strange(request: Request, forward: Forward) -> Answer:
         return Answer.of(answers.pop()) if answers else forward(request)
 
-    with proxy(server.url, strange) as counted:
+    with proxy(server.url, strange) as counted, recorded_waits() as waits:
         config = {"connection": {"type": "server", "api_url": counted.url}, "event_prefixes": ["prefect.", "devtools."]}
         state = _state("events", _time(events[-1]["occurred"]))
         assert set(read(config, ["events"], state).ok().ids("events")) >= {event["id"] for event in events}
     assert answers == []
+    assert waits.retries == [1, 2, 4]
 
 
 def test_a_cursor_older_than_what_the_server_keeps_is_worth_a_warning(config: dict[str, Any]) -> None:

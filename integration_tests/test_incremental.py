@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -178,39 +179,61 @@ def _an_old_world(server: PrefectServer) -> set[tuple[str, str]]:
     }
 
 
+class OldWorld(NamedTuple):
+    """The database of `_an_old_world`, the rows that come once more, and the first sync."""
+
+    database: Path
+    heartbeat: set[tuple[str, str]]
+    first: Sync
+
+
+@pytest.fixture(scope="module")
+def synced(server: PrefectServer, config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> OldWorld:
+    server.clear()
+    heartbeat = _an_old_world(server)
+    database = tmp_path_factory.mktemp("old-world") / "prefect.db"
+    server.save(database)
+    return OldWorld(database, heartbeat, read_here(config).ok())
+
+
+@pytest.fixture
+def old_world(synced: OldWorld, server: PrefectServer) -> OldWorld:
+    """The server is what it was when the first sync read it."""
+    server.restore(synced.database)
+    return synced
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_next_sync_brings_exactly_what_changed(
-    change: Callable[[PrefectServer], tuple[str, str]], server: PrefectServer, config: dict[str, Any]
+    change: Callable[[PrefectServer], tuple[str, str]],
+    server: PrefectServer,
+    config: dict[str, Any],
+    old_world: OldWorld,
 ) -> None:
-    heartbeat = _an_old_world(server)
-    first = read_here(config).ok()
     stream, row_id = change(server)
-    second = read_here(config, state=first.state)
+    second = read_here(config, state=old_world.first.state)
     changed = _changed(second)
     if stream == "deployments":
         # Another one that shares a digest with it may come too.
         changed = {each for each in changed if each[0] != stream or each[1] == row_id}
-    assert changed == {(stream, row_id)} | heartbeat
+    assert changed == {(stream, row_id)} | old_world.heartbeat
     assert len(second.ids(stream)) == len(set(second.ids(stream)))
     assert comparable(second.by_id(stream)[row_id]) == _rows(server, stream)[row_id]
 
 
-def test_nothing_new_brings_next_to_nothing(server: PrefectServer, config: dict[str, Any]) -> None:
-    heartbeat = _an_old_world(server)
-    first = read_here(config).ok()
-    assert len(_changed(first)) > 2 * len(heartbeat)
-    second = read_here(config, state=first.state)
+def test_nothing_new_brings_next_to_nothing(config: dict[str, Any], old_world: OldWorld) -> None:
+    assert len(_changed(old_world.first)) > 2 * len(old_world.heartbeat)
+    second = read_here(config, state=old_world.first.state)
     third = read_here(config, state=second.state)
-    assert _changed(second) == _changed(third) == heartbeat
+    assert _changed(second) == _changed(third) == old_world.heartbeat
 
 
-def test_the_cursor_never_goes_back(server: PrefectServer, config: dict[str, Any]) -> None:
-    _an_old_world(server)
-    state = None
+def test_the_cursor_never_goes_back(config: dict[str, Any], old_world: OldWorld) -> None:
+    syncs = [old_world.first]
+    for _ in range(2):
+        syncs.append(read_here(config, state=syncs[-1].state).ok())
     cursors: dict[str, list[datetime]] = {stream: [] for stream in STREAMS}
-    for _ in range(3):
-        sync = read_here(config, state=state).ok()
-        state = sync.state
+    for sync in syncs:
         for stream in STREAMS:
             cursors[stream].append(as_time(sync.cursor(stream) or ""))
     assert all(times == sorted(times) for times in cursors.values()), cursors

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from devtools.bulk import insert_deployments
-from devtools.connector import read
+from devtools.connector import read_here
 from devtools.proxy import Answer, Forward, Request, proxy
 from devtools.server import PrefectServer
 
@@ -40,7 +40,7 @@ def deploy(server: PrefectServer, flow_id: str, name: str, *tags: str) -> str:
 
 def lineage(config: Mapping[str, Any]) -> list[Row]:
     """The rows of a sync. The CDK leaves out what is null, so they are compared as such."""
-    rows = read(config, ["lineage"]).ok().records["lineage"]
+    rows = read_here(config, ["lineage"]).ok().records["lineage"]
     ids = [row["id"] for row in rows]
     assert len(ids) == len(set(ids))
     return rows
@@ -224,11 +224,17 @@ def test_the_documentation_shows_what_comes_of_its_own_example(
     server.patch(f"flows/{report}", json.loads(only(re.findall(r"-d '(.*?)'", only(blocks(document, "bash"))))))
 
     (tmp_path / "lineage.json").write_text(json.dumps(lineage(config)))
+    deployments = [{"id": row["id"], "tags": json.dumps(row["tags"])} for row in server.rows("deployments")]
+    (tmp_path / "deployments.json").write_text(json.dumps(deployments))
     with duckdb.connect() as database:
         database.execute(f"CREATE TABLE lineage AS SELECT * FROM read_json('{tmp_path}/lineage.json')")
+        columns = "{id: 'UUID', tags: 'VARCHAR'}"
+        database.execute(
+            f"CREATE TABLE deployments AS SELECT * FROM read_json('{tmp_path}/deployments.json', columns = {columns})"
+        )
         queries = blocks(document, "sql")
         assert [str(database.sql(query)).strip() for query in queries] == blocks(document, "text")
-        assert len(queries) == 3
+        assert len(queries) == 4
 
 
 def test_requests_do_not_grow_with_the_edges(server: PrefectServer) -> None:

@@ -1,4 +1,4 @@
-"""Log lines: by level, late, many in one instant, a hundred thousand."""
+"""Log lines: by level, late, many of one time, a hundred thousand."""
 
 import logging
 import time

@@ -159,8 +159,11 @@ def test_a_first_sync_that_fails_keeps_its_checkpoints(config: dict[str, Any], g
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (Answer(429, b"", {"Retry-After": "86400"}), "asked to wait for 86400 s; a sync waits for at most 600 s"),
-        (Answer(503, b"", {"Retry-After": "7200"}), "asked to wait for 7200 s; a sync waits for at most 600 s"),
+        (
+            Answer(429, b"", {"Retry-After": "86400"}),
+            "to wait for 86400 s; the connector waits for at most 600 s",
+        ),
+        (Answer(503, b"", {"Retry-After": "7200"}), "to wait for 7200 s; the connector waits for at most 600 s"),
     ],
     ids=["429", "503"],
 )

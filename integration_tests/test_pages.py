@@ -1,4 +1,4 @@
-"""Pages that cannot slip: what happens at a page's border neither hides a row nor repeats one."""
+"""What happens at a page's boundary neither hides a row nor repeats one."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator

@@ -1,8 +1,7 @@
 """What the connector emits is what the API returns, put through the record rules: field by field, on real runs."""
 
-import subprocess
-import sys
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -24,10 +23,10 @@ def sync_of_nothing(config: dict[str, Any]) -> Sync:
 
 
 @pytest.fixture(scope="module")
-def api_rows(server: PrefectServer, sync_of_nothing: Sync) -> Rows:
+def api_rows(server: PrefectServer, sync_of_nothing: Sync, pipelines: Path) -> Rows:
     """The API's rows after real flows have run, and runs of every state type were made."""
     assert sync_of_nothing.exit_code == 0
-    subprocess.run([sys.executable, "-m", "devtools.flows"], env=server.env, check=True, timeout=120)
+    server.restore(pipelines)
     for deployment in server.rows("deployments"):
         server.post(f"deployments/{deployment['id']}/schedule", {"max_runs": 3})
     flow_id = make_flow(server, "every-state", tags=["Ünïcode 🚀"])

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from devtools.bulk import Run, history, insert_flow_runs
-from devtools.connector import read
+from devtools.connector import read, read_here
 from devtools.proxy import proxy
 from devtools.server import PrefectServer
 from integration_tests.seeding import make_flow
@@ -47,7 +47,7 @@ def test_a_long_history(count: int, most_requests: int, server: PrefectServer) -
         assert first.peak_memory < 300 * 2**20
 
         gate.log.clear()
-        second = read(config, ["flow_runs"], first.state).ok()
+        second = read_here(config, ["flow_runs"], first.state).ok()
         finished_in_lookback = timedelta(days=1) / every
         print(f"then {len(second.ids('flow_runs'))} rows in {len(gate.log)} requests")
         assert len(second.ids("flow_runs")) == 1

@@ -1,8 +1,6 @@
 """The pages in docs/streams: the queries run on the rows of real runs."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +29,9 @@ def schemas(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def sync(server: PrefectServer, config: dict[str, Any]) -> Sync:
+def sync(filled_server: PrefectServer, config: dict[str, Any]) -> Sync:
     """Everything about a shop's pipelines that have run a moment ago."""
-    fill(server)
+    fill(filled_server)
     return read(config, [*STREAMS, *OTHERS]).ok()
 
 
@@ -43,7 +41,6 @@ def warehouse(sync: Sync, schemas: dict[str, dict[str, Any]]) -> duckdb.DuckDBPy
 
 
 def fill(server: PrefectServer) -> None:
-    subprocess.run([sys.executable, "-m", "devtools.flows"], env=server.env, check=True, timeout=120)
     server.patch("work_pools/shop", {"concurrency_limit": 4})
     for name, limit in (("warehouse", 5), ("crm", 1)):
         server.post("v2/concurrency_limits/", {"name": name, "limit": limit})

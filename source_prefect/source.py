@@ -19,6 +19,7 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_prefect.cdk import resumable, stream_states, unquoted
+from source_prefect.check import CONNECTION_SECONDS, STREAMS_SECONDS, unreadable, within
 from source_prefect.config.settings import ConfigError, normalize
 from source_prefect.http.cloud import plan_limits
 
@@ -65,7 +66,19 @@ class SourcePrefect(YamlDeclarativeSource):
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         if self._problem:
             return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(self._problem))
-        status = super().check(logger, config)
+        # `http.errors.patience`: a person waits in front of a form.
+        self._config = {**self._config, "is_check": True}
+        status = within(CONNECTION_SECONDS, lambda: super(SourcePrefect, self).check(logger, config))
+        if status is None:
+            status = AirbyteConnectionStatus(
+                status=Status.FAILED,
+                message=f"{self._config['api_url']} did not answer within {CONNECTION_SECONDS:.0f} s. Is it the "
+                "address of a Prefect API, and does the server have time to answer?",
+            )
+        elif status.status == Status.SUCCEEDED:
+            # A stream that the key may not read, as Prefect Cloud's plans leave some out, is no failure.
+            streams, workers = self.streams(self._config), self._config["num_workers"]
+            status.message = within(STREAMS_SECONDS, lambda: unreadable(streams, workers))
         if status.message:
             status.message = filter_secrets(unquoted(status.message))
         return status

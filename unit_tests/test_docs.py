@@ -23,11 +23,11 @@ SECTIONS = [
     "Prerequisites",
     "Setup guide",
     "Supported sync modes",
-    "Supported streams",
+    "Supported Streams",
+    "IP allow list",
     "Performance considerations",
     "Data type map",
     "Limitations & Troubleshooting",
-    "IP allow list",
     "Changelog",
 ]
 

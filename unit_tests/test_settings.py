@@ -5,9 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from devtools.configs import API_KEY, CONFIG, NOBODY_LISTENS
 from source_prefect.config.settings import ConfigError, lookback_window, normalize
 
 ACCOUNT = "01234567-89ab-cdef-0123-456789abcdef"
@@ -223,7 +224,7 @@ SETTINGS = st.dictionaries(
 )
 
 
-@settings(max_examples=1000, deadline=1000, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=600, deadline=10_000, suppress_health_check=[HealthCheck.too_slow])
 @given(
     base=st.sampled_from([CLOUD | {"api_key": SECRET}, SERVER | {"auth_string": f"admin:{SECRET}"}]),
     changes=CHANGES,
@@ -241,5 +242,21 @@ def test_no_config_ends_in_anything_but_a_sentence(
         assert len(sentence.splitlines()) == 1
         assert "Error" not in sentence
         assert SECRET not in sentence
+    else:
+        assert re.match(r"https?://.+/api", ready["api_url"])
+
+
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@example({"connection": {"type": "server", "api_url": NOBODY_LISTENS}})
+@given(CONFIG)
+def test_any_config_is_made_ready_or_ends_in_one_sentence(config: dict[str, Any]) -> None:
+    try:
+        ready = normalize(config)
+    except ConfigError as error:
+        sentence = str(error)
+        assert re.match(r"(connection|start_date|lookback_window|page_size|num_workers|max_requests_per_min)", sentence)
+        assert sentence.endswith(".")
+        assert len(sentence.splitlines()) == 1
+        assert API_KEY not in sentence
     else:
         assert re.match(r"https?://.+/api", ready["api_url"])

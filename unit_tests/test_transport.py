@@ -3,6 +3,7 @@ import logging
 import pytest
 
 from source_prefect.config.tls import TlsSettings
+from source_prefect.http.errors import IN_A_SYNC
 from source_prefect.http.transport import shared_transport
 
 
@@ -12,9 +13,9 @@ def fresh_process() -> None:
 
 
 def test_all_streams_share_one_transport() -> None:
-    first = shared_transport("https://prefect.example.com/api", TlsSettings(), True, 4)
-    assert shared_transport("https://prefect.example.com/api", TlsSettings(), True, 4) is first
-    assert shared_transport("https://other.example.com/api", TlsSettings(), True, 4) is not first
+    first = shared_transport("https://prefect.example.com/api", TlsSettings(), True, 4, IN_A_SYNC)
+    assert shared_transport("https://prefect.example.com/api", TlsSettings(), True, 4, IN_A_SYNC) is first
+    assert shared_transport("https://other.example.com/api", TlsSettings(), True, 4, IN_A_SYNC) is not first
 
 
 @pytest.mark.parametrize(
@@ -32,7 +33,7 @@ def test_credentials_on_an_unencrypted_way_are_warned_of_once(
 ) -> None:
     with caplog.at_level(logging.WARNING, logger="airbyte"):
         for _ in range(3):
-            shared_transport(api_url, TlsSettings(), has_secret, 4)
+            shared_transport(api_url, TlsSettings(), has_secret, 4, IN_A_SYNC)
     assert [record.getMessage() for record in caplog.records] == [
         "The credentials for prefect.example.com travel unencrypted: its address begins with http://."
     ] * warnings

@@ -1,10 +1,10 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
 
 from devtools.faults import impatient
-from integration_tests.torture.effort import REPORT
+from integration_tests.torture.effort import PROPERTY, REPORT
 from source_prefect.sync import state
 
 
@@ -16,6 +16,10 @@ def sharp(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+@pytest.fixture(autouse=True)
+def _reported(record_property: Callable[[str, object], None]) -> Iterator[None]:
+    """Hand on what a test has reported: it may run in a worker, and the output ends in another process."""
+    yield
     for line in REPORT:
-        terminalreporter.write_line(line)
+        record_property(PROPERTY, line)
+    REPORT.clear()

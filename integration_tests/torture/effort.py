@@ -16,7 +16,8 @@ def seeds(count: int) -> list[int]:
     return list(range(1, count + 1)) if FACTOR == 1 else [random.randrange(10**9) for _ in range(count)]
 
 
-# What the tests have done, for the end of pytest's output.
+# What a test has done, for the end of pytest's output; there it comes as this property of the test.
+PROPERTY = "torture"
 REPORT: list[str] = []
 
 

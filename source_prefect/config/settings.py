@@ -28,6 +28,7 @@ LONGEST_LOOKBACK = timedelta(days=3650)
 _UUID = re.compile(r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _API_KEY = re.compile(r"[!-~]+")
 _CERTIFICATES = ("ca_certificate", "client_certificate", "client_key")
+_DURATION = re.compile(r"P(?!$)(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(T.+)?")
 
 # Python's levels of logging, which Prefect stores as numbers.
@@ -70,10 +71,10 @@ def lookback_window(config: Mapping[str, Any]) -> timedelta:
     if not text:
         return DEFAULT_LOOKBACK
     try:
-        duration = isodate.parse_duration(text)
+        duration = isodate.parse_duration(text) if _DURATION.fullmatch(text) else None
     except (isodate.ISO8601Error, ArithmeticError, ValueError):
         duration = None
-    if not isinstance(duration, timedelta) or not timedelta(0) <= duration <= LONGEST_LOOKBACK:
+    if not isinstance(duration, timedelta) or duration > LONGEST_LOOKBACK:
         raise ConfigError(
             f"lookback_window is {_shown(text)}; it must be an ISO 8601 duration in days or hours, such as P1D, "
             f"of at most {LONGEST_LOOKBACK.days} days."

@@ -8,11 +8,11 @@ from typing import Any
 import requests
 
 from source_prefect.config.tls import TlsSettings
+from source_prefect.http.errors import patience
 from source_prefect.http.transport import shared_transport
 
 LOGGER = logging.getLogger("airbyte")
 
-_TRIES = 3
 _TIMEOUT = (10, 60)
 
 
@@ -20,12 +20,11 @@ def ask(config: Mapping[str, Any], path: str) -> requests.Response | None:
     """The answer of Cloud's API, or its refusal; None where none came. `config` is a normalized one."""
     connection = config["connection"]
     session = requests.Session()
-    session.mount(
-        config["api_url"], shared_transport(config["api_url"], TlsSettings.of(connection), True, config["num_workers"])
-    )
+    shared = config["api_url"], TlsSettings.of(connection), True, config["num_workers"], patience(config)
+    session.mount(config["api_url"].partition("/accounts/")[0], shared_transport(*shared))
     api = config["api_url"].partition("/accounts/")[0]
     headers = {"Authorization": f"Bearer {connection['api_key']}"}
-    for attempt in range(_TRIES):
+    for attempt in range(1 + patience(config).retries):
         if attempt:
             time.sleep(attempt)
         try:

@@ -12,10 +12,12 @@ the answer                                          the sync
 |   |-- 200 without a list of objects
 |   |-- a page of HTML                              (then a config error: it may be the address of a UI)
 |   `-- nobody listens, unknown host                (then a config error, sooner if nothing ever answered)
-`-- Retry-After beyond LONGEST_WAIT, maintenance    transient error, at once; the transport has waited for the latter
+`-- Retry-After beyond 10 minutes, maintenance      transient error, at once (the transport has waited for its end)
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -27,14 +29,39 @@ from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
     ErrorResolution,
     ResponseAction,
 )
+from airbyte_cdk.utils.is_cloud_environment import is_cloud_environment
 
-from source_prefect.http.gate import LONGEST_WAIT
 from source_prefect.http.responses import is_maintenance, read_page, retry_after
+
+
+class Patience(NamedTuple):
+    """How long a request is tried, and what `Retry-After` may ask for, in seconds. Beyond it, an error says so.
+
+    `unreached` is the number of tries to connect to a server that never answered: a wrong address does not mend itself.
+    """
+
+    retries: int
+    unreached: int
+    longest_wait: float
+    longest_maintenance: float
+
+
+IN_A_SYNC = Patience(retries=5, unreached=3, longest_wait=600.0, longest_maintenance=1800.0)
+# A person waits in front of a form.
+IN_A_CHECK = Patience(retries=1, unreached=1, longest_wait=2.0, longest_maintenance=0.0)
+
+
+def patience(config: Mapping[str, Any]) -> Patience:
+    """What `SourcePrefect.check` has put into the config, or else a sync's."""
+    return IN_A_CHECK if config.get("is_check") else IN_A_SYNC
+
 
 RIGHT_ADDRESS = (
     "It should look like http://localhost:4200/api for a Prefect Server, and like "
     "https://api.prefect.cloud/api for Prefect Cloud."
 )
+
+_PUBLIC_ONLY = "Airbyte Cloud connects to public https addresses only."
 
 _CONTAINER_HINT = (
     "Within a container, this address is the container itself; the machine around it is often host.docker.internal. "
@@ -69,15 +96,19 @@ class PrefectErrorHandler(DefaultErrorHandler):
     take it for an empty last page and end the stream. Nor can the CDK's filters match a failed connection.
     """
 
-    max_retries: int | str | None = 5
     envelope: str = ""
     _answered: bool = field(init=False, default=False)
     _unreached: int = field(init=False, default=0)
 
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        self._patience = patience(self.config)
+        self.max_retries = self._patience.retries
+        super().__post_init__(parameters)
+
     def interpret_response(self, response_or_exception: requests.Response | Exception | None) -> ErrorResolution:
         if isinstance(response_or_exception, requests.Response):
             self._answered = True
-            return _meaning(response_or_exception, self.envelope)
+            return _meaning(response_or_exception, self.envelope, self._patience.longest_wait)
         if isinstance(response_or_exception, requests.RequestException):
             return self._failure(response_or_exception)
         return super().interpret_response(response_or_exception)
@@ -90,13 +121,15 @@ class PrefectErrorHandler(DefaultErrorHandler):
         if isinstance(error, requests.exceptions.SSLError) or "alert" in reason:
             return _config_error(f"TLS to {host} failed: {reason}. {_TLS_HINT}")
         if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
-            return _config_error(f"{host} is no usable address: {reason}. {RIGHT_ADDRESS}")
+            # Where Airbyte Cloud runs the connector, the CDK refuses what is not public.
+            hint = _PUBLIC_ONLY if is_cloud_environment() else RIGHT_ADDRESS
+            return _config_error(f"{host} is no usable address: {reason}. {hint}")
         if _never_connected(error):
             # A server that restarts comes back; a wrong address does not, and nobody should wait long to hear it.
             if self._answered:
                 return _retry(f"Could not connect to {host} any more: {reason}")
             self._unreached += 1
-            action = ResponseAction.RETRY if self._unreached <= 3 else ResponseAction.FAIL
+            action = ResponseAction.RETRY if self._unreached <= self._patience.unreached else ResponseAction.FAIL
             hint = _CONTAINER_HINT if host.startswith(("localhost", "127.0.0.1", "[::1]")) else ""
             return ErrorResolution(
                 action, FailureType.config_error, f"Could not connect to {host}: {reason}. {hint}{RIGHT_ADDRESS}"
@@ -116,7 +149,7 @@ def _redirected(error: requests.TooManyRedirects) -> ErrorResolution:
     )
 
 
-def _meaning(response: requests.Response, envelope: str) -> ErrorResolution:
+def _meaning(response: requests.Response, envelope: str, longest_wait: float) -> ErrorResolution:
     status = response.status_code
     url = response.url
     if status == requests.codes.ok:
@@ -146,14 +179,14 @@ def _meaning(response: requests.Response, envelope: str) -> ErrorResolution:
         return ErrorResolution(
             ResponseAction.FAIL,
             FailureType.transient_error,
-            "Prefect Cloud is still under maintenance. The next sync goes on from the last state.",
+            "Prefect Cloud is under maintenance. The next sync goes on from the last state.",
         )
-    if (seconds := retry_after(response)) is not None and seconds > LONGEST_WAIT:
+    if (seconds := retry_after(response)) is not None and seconds > longest_wait:
         return ErrorResolution(
             ResponseAction.FAIL,
             FailureType.transient_error,
-            f"Prefect answered {status} at {url} and asked to wait for {seconds:.0f} s; a sync waits for at most "
-            f"{LONGEST_WAIT:.0f} s. The next sync goes on from the last state.",
+            f"Prefect answered {status} at {url} and asked to wait for {seconds:.0f} s; the connector waits for at "
+            f"most {longest_wait:.0f} s. The next sync goes on from the last state.",
         )
     if status == requests.codes.too_many_requests:
         return ErrorResolution(

@@ -5,9 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-# In seconds. Whoever asks for a longer wait gets an error instead: a sync that waits for hours looks like a dead one.
-LONGEST_WAIT = 600.0
-
 
 class Gate:
     """Every request passes it. `close` makes all of them wait; then one goes ahead, and the others when it is through.

@@ -6,6 +6,7 @@ from airbyte_cdk.sources.declarative.requesters import HttpRequester
 
 from source_prefect.cdk import session_of
 from source_prefect.config.tls import TlsSettings
+from source_prefect.http.errors import patience
 from source_prefect.http.transport import shared_transport
 
 
@@ -25,6 +26,7 @@ class PrefectRequester(HttpRequester):
             TlsSettings.of(connection),
             any(connection.get(name) for name in ("api_key", "auth_string", "custom_headers")),
             self.config["num_workers"],
+            patience(self.config),
         )
         session = session_of(self)
         for scheme in ("https://", "http://"):

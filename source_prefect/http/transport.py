@@ -17,7 +17,8 @@ from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 
 from source_prefect.config.address import is_local
 from source_prefect.config.tls import TlsSettings
-from source_prefect.http.gate import LONGEST_WAIT, Gate
+from source_prefect.http.errors import Patience
+from source_prefect.http.gate import Gate
 from source_prefect.http.responses import is_maintenance, retry_after
 
 LOGGER = logging.getLogger("airbyte")
@@ -26,13 +27,12 @@ LOGGER = logging.getLogger("airbyte")
 LONGEST_BODY = 300.0
 _CHUNK = 1 << 20
 
-# In seconds: how long a maintenance of Prefect Cloud is waited for, and how often it is asked whether it is over.
-LONGEST_MAINTENANCE = 1800.0
+# In seconds: how often it is asked whether a maintenance of Prefect Cloud is over.
 _MAINTENANCE_POLL = 15.0
 
 
 @cache
-def shared_transport(api_url: str, tls: TlsSettings, has_secret: bool, workers: int) -> "Transport":
+def shared_transport(api_url: str, tls: TlsSettings, has_secret: bool, workers: int, patience: Patience) -> "Transport":
     """The transport to this server: one for all streams of the process. What is unsafe about it is logged once."""
     parts = urlsplit(api_url)
     if parts.scheme == "http" and has_secret and not is_local(parts.hostname or ""):
@@ -44,7 +44,7 @@ def shared_transport(api_url: str, tls: TlsSettings, has_secret: bool, workers: 
             f"TLS verification is OFF (verify_tls): whoever stands between this machine and {parts.netloc} can read "
             "and change everything, credentials included. Better paste the CA's certificate into ca_certificate."
         )
-    return Transport(api_url, tls, workers)
+    return Transport(api_url, tls, workers, patience)
 
 
 class Transport(TcpKeepaliveHTTPAdapter):
@@ -57,7 +57,8 @@ class Transport(TcpKeepaliveHTTPAdapter):
     - A body must be complete after LONGEST_BODY seconds.
     """
 
-    def __init__(self, api_url: str, tls: TlsSettings, workers: int) -> None:
+    def __init__(self, api_url: str, tls: TlsSettings, workers: int, patience: Patience) -> None:
+        self._patience = patience
         self._tls = tls.context()
         self._gate = Gate()
         self._slots = threading.BoundedSemaphore(workers)
@@ -94,19 +95,18 @@ class Transport(TcpKeepaliveHTTPAdapter):
             _read_body(response)
             if response.status_code == requests.codes.too_many_requests:
                 seconds = retry_after(response)
-                if seconds is not None and seconds <= LONGEST_WAIT and self._gate.close(seconds):
+                if seconds is not None and seconds <= self._patience.longest_wait and self._gate.close(seconds):
                     LOGGER.info(f"Prefect asked to slow down (429): all requests wait for {seconds:g} s.")
             elif is_maintenance(response):
-                self._wait_for_maintenance(min(retry_after(response) or _MAINTENANCE_POLL, LONGEST_WAIT))
+                self._wait_for_maintenance(min(retry_after(response) or _MAINTENANCE_POLL, self._patience.longest_wait))
             return response
 
     def _wait_for_maintenance(self, seconds: float) -> None:
         self._gate.close(seconds)
         if self._patient_until is None:
-            self._patient_until = time.monotonic() + LONGEST_MAINTENANCE
-            LOGGER.info(
-                f"Prefect Cloud is under maintenance: the sync waits, at most {LONGEST_MAINTENANCE / 60:.0f} minutes."
-            )
+            longest = self._patience.longest_maintenance
+            self._patient_until = time.monotonic() + longest
+            LOGGER.info(f"Prefect Cloud is under maintenance, which is waited for: {longest / 60:.0f} minutes at most.")
 
     # The two places where requests lets an adapter bring its own SSLContext.
 

@@ -1,0 +1,18 @@
+"""Programs that may not stand beside ours: each in an environment of its own under `.venvs/`, and kept there."""
+
+from pathlib import Path
+
+from devtools.pythons import ROOT, make_environment
+
+# What uv may choose from: Airbyte's checks run on no other.
+PYTHON = ">=3.11,<3.13"
+
+
+def tool(requirement: str) -> Path:
+    """The bin folder of the environment for a requirement such as `poetry==1.8.5`, made where it is not there yet."""
+    folder = ROOT / ".venvs" / requirement.replace("==", "-")
+    done = folder / ".made"
+    if not done.exists():
+        make_environment(folder, PYTHON, requirement)
+        done.touch()
+    return folder / "bin"
