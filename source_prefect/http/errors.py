@@ -17,7 +17,7 @@ the answer                                          the sync
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -31,30 +31,9 @@ from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
 )
 from airbyte_cdk.utils.is_cloud_environment import is_cloud_environment
 
+from source_prefect.http.cloud import no_such_workspace
+from source_prefect.http.patience import patience
 from source_prefect.http.responses import is_maintenance, read_page, retry_after
-
-
-class Patience(NamedTuple):
-    """How long a request is tried, and what `Retry-After` may ask for, in seconds. Beyond it, an error says so.
-
-    `unreached` is the number of tries to connect to a server that never answered: a wrong address does not mend itself.
-    """
-
-    retries: int
-    unreached: int
-    longest_wait: float
-    longest_maintenance: float
-
-
-IN_A_SYNC = Patience(retries=5, unreached=3, longest_wait=600.0, longest_maintenance=1800.0)
-# A person waits in front of a form.
-IN_A_CHECK = Patience(retries=1, unreached=1, longest_wait=2.0, longest_maintenance=0.0)
-
-
-def patience(config: Mapping[str, Any]) -> Patience:
-    """What `SourcePrefect.check` has put into the config, or else a sync's."""
-    return IN_A_CHECK if config.get("is_check") else IN_A_SYNC
-
 
 RIGHT_ADDRESS = (
     "It should look like http://localhost:4200/api for a Prefect Server, and like "
@@ -108,6 +87,10 @@ class PrefectErrorHandler(DefaultErrorHandler):
     def interpret_response(self, response_or_exception: requests.Response | Exception | None) -> ErrorResolution:
         if isinstance(response_or_exception, requests.Response):
             self._answered = True
+            if response_or_exception.status_code == requests.codes.not_found and (
+                sentence := no_such_workspace(self.config)
+            ):
+                return _config_error(sentence)
             return _meaning(response_or_exception, self.envelope, self._patience.longest_wait)
         if isinstance(response_or_exception, requests.RequestException):
             return self._failure(response_or_exception)

@@ -17,8 +17,8 @@ from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 
 from source_prefect.config.address import is_local
 from source_prefect.config.tls import TlsSettings
-from source_prefect.http.errors import Patience
 from source_prefect.http.gate import Gate
+from source_prefect.http.patience import Patience
 from source_prefect.http.responses import is_maintenance, retry_after
 
 LOGGER = logging.getLogger("airbyte")
