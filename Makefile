@@ -7,7 +7,7 @@ PAGE ?= report.html
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report test lint unit integration slow browser torture bench test-pythons test-versions test-cdks airbyte-variant test-airbyte image constraints clean
+.PHONY: help install demo report test lint unit integration slow browser torture bench bench-models test-pythons test-versions test-cdks airbyte-variant test-airbyte image constraints clean
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -19,13 +19,17 @@ help: ## Lists the targets
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraints constraints.txt --editable . --group dev
 	touch $@
 
-install: .venv/.synced ## Creates the environment
+.venv/dbt/.synced: .venv/.synced dbt/constraints.txt
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv/dbt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python .venv/dbt/bin/python --constraints dbt/constraints.txt --group dbt
+	touch $@
+
+install: .venv/.synced .venv/dbt/.synced ## Creates the environments
 
 demo: install ## Prefect into DuckDB, and what it tells
-	@# PyAirbyte need not look the connector up in Airbyte's registry, nor tell anyone; its libraries warn of older Pythons.
-	@AIRBYTE_OFFLINE_MODE=1 DO_NOT_TRACK=1 $(BIN)/python -W ignore::FutureWarning -m examples.demo
+	@$(BIN)/python -m examples.demo
 
-report: install ## Writes PAGE about the health of the pipelines in DATABASE, the DuckDB file of a sync
+report: install ## Builds the models of dbt/ into DATABASE, the DuckDB file of a sync, and writes PAGE from them
 	$(BIN)/python -m examples.pipeline_health.report $(DATABASE) $(PAGE)
 
 test: install ## Runs everything that CI runs
@@ -41,8 +45,8 @@ unit: install ## Tests without a server
 	$(BIN)/python -m pytest unit_tests
 
 integration: install browser ## Tests against real Prefect servers
-	$(BIN)/python -m pytest integration_tests -n $(WORKERS) --dist loadfile -m "not serial and not slow and not image_tests"
-	$(BIN)/python -m pytest integration_tests -m "serial and not slow"
+	$(BIN)/python -m pytest integration_tests -n $(WORKERS) --dist loadfile -m "not serial and not slow and not image_tests and not airbyte_checks"
+	$(BIN)/python -m pytest integration_tests -m "serial and not slow and not airbyte_checks"
 
 browser: install ## Installs Chromium, which looks at the report in a test, where there is none
 	$(BIN)/python -m devtools.browser
@@ -59,10 +63,13 @@ torture: install ## Tries the promises for long: TORTURE=10 times the work of CI
 bench: install ## Measures the connector beside its peers, in a minute; with FULL=1 up to 1,000,000 runs, in more than an hour
 	$(BIN)/python -m benchmarks $(if $(FULL),--full)
 
+bench-models: install ## Measures the models of dbt/ on RUNS=1000000 runs, in DuckDB and PostgreSQL
+	$(BIN)/python -m benchmarks.models $(RUNS)
+
 test-versions: install ## Tests against other versions of Prefect, each in an environment of its own (VERSIONS="3.0.11 3.9.1")
 	$(BIN)/python -m devtools.versions $(VERSIONS)
 
-test-cdks: install ## Unit tests and a sync on other versions of Airbyte's CDK (CDKS="7.39.1")
+test-cdks: install ## Unit tests and a sync on other versions of Airbyte's CDK (CDKS="7.36.0 7.39.1")
 	$(BIN)/python -m devtools.cdks $(CDKS)
 
 airbyte-variant: install ## Writes to build/ the tree that Airbyte's monorepo wants: manifest in the package, Poetry, a page of documentation
@@ -77,6 +84,8 @@ image: install ## Builds docker/Dockerfile with buildah, and tries the image on 
 constraints: install ## Compiles constraints.txt anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --group dev --no-emit-index-url --no-annotate --no-header \
 		--output-file constraints.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --group dbt --no-emit-index-url --no-annotate --no-header \
+		--output-file dbt/constraints.txt
 
 clean: ## Removes what the targets made
 	rm -rf .venv .venvs .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build demo report.html benchmark.md

@@ -19,7 +19,8 @@ from devtools.pythons import ROOT, make_environment
 from devtools.server import PrefectServer, prefect_server
 from integration_tests.seeding import make_one_of_everything
 
-VERSIONS = ("7.39.1",)
+# The lowest and the newest that pyproject.toml allows.
+VERSIONS = ("7.36.0", "7.39.1")
 
 
 def programs(version: str) -> Path:
@@ -56,7 +57,8 @@ def try_out(version: str, server: PrefectServer) -> None:
         (folder / "catalog.json").write_text(json.dumps(catalog(None, "incremental")))
         rows, state = sync(bin_folder / "source-prefect", folder, [])
         assert rows == expected, f"{rows} instead of {expected}"
-        # Of so few rows, all are near the cursor and come again.
+        # Of so few rows, all are near the cursor and come again, but for deployments, which are compared by content.
+        del expected["deployments"]
         rows, _ = sync(bin_folder / "source-prefect", folder, state)
         assert rows == expected, f"{rows} in the second sync instead of {expected}"
 

@@ -12,6 +12,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from examples.connect import copy  # isort: skip - it quietens what PyAirbyte says when it is imported
+
 import airbyte as ab
 
 from devtools.past import give_past
@@ -42,7 +44,7 @@ QUERIES = {
     "What is broken right now: whose last run did not succeed?": """
         SELECT f.name AS flow, r.state_name AS state, r.end_time AS ended, r.state_message AS why
         FROM flow_runs r JOIN flows f ON f.id = r.flow_id
-        WHERE r.start_time IS NOT NULL AND r.state_type <> 'CANCELLED'
+        WHERE r.end_time IS NOT NULL AND r.start_time IS NOT NULL AND r.state_type <> 'CANCELLED'
         QUALIFY row_number() OVER (PARTITION BY f.id ORDER BY r.start_time DESC) = 1 AND r.state_type <> 'COMPLETED'
         ORDER BY r.end_time DESC
     """,
@@ -51,6 +53,7 @@ QUERIES = {
                min(r.expected_start_time) AS "next run"
         FROM deployments d JOIN flows f ON f.id = d.flow_id
         LEFT JOIN flow_runs r ON r.deployment_id = d.id AND r.state_type = 'SCHEDULED'
+            AND r.expected_start_time > (CURRENT_TIMESTAMP AT TIME ZONE 'UTC')
         GROUP BY ALL ORDER BY "next run" NULLS LAST
     """,
     "Which tables does each pipeline read and write, by its tags?": """
@@ -130,9 +133,9 @@ def sync(source: ab.Source, cache: ab.DuckDBCache, counter: Proxy) -> Sync:
     before = len(counter.log)
     began = datetime.now(timezone.utc)
     with quiet():
-        source.read(cache)
+        copy(source, cache)
     requests = Counter(request.path.split("/")[0] for request in counter.log[before:])
-    rows = {stream: rows_since(cache, stream, began) for stream in sorted(source.get_selected_streams())}
+    rows = {stream: rows_since(cache, stream, began) for stream in sorted(source.get_available_streams())}
     return Sync(requests, rows)
 
 

@@ -8,13 +8,14 @@ The state of each stream is kept in the same file, beside the tables.
 import sys
 from pathlib import Path
 
+from examples.connect import copy, prefect  # isort: skip - it quietens what PyAirbyte says when it is imported
+
 from airbyte.caches import DuckDBCache
 
-from examples.connect import prefect
-
 target = Path(sys.argv[1] if len(sys.argv) > 1 else "prefect.duckdb")
-result = prefect().read(cache=DuckDBCache(db_path=target))
+source, cache = prefect(), DuckDBCache(db_path=target)
+read = copy(source, cache)
 
-for name, stream in sorted(result.streams.items()):
-    print(f"{name}: {len(stream)} rows")
-print(f"{result.processed_records} rows were read into {target}")
+for name in sorted(source.get_available_streams()):
+    print(f"{name}: {len(cache[name])} rows")
+print(f"{read} rows were read into {target}")

@@ -8,9 +8,9 @@ The state of each stream is kept in the same schema, beside the tables.
 import sys
 from urllib.parse import unquote, urlsplit
 
-from airbyte.caches import PostgresCache
+from examples.connect import copy, prefect  # isort: skip - it quietens what PyAirbyte says when it is imported
 
-from examples.connect import prefect
+from airbyte.caches import PostgresCache
 
 address = urlsplit(sys.argv[1])
 cache = PostgresCache(
@@ -21,8 +21,9 @@ cache = PostgresCache(
     database=address.path.removeprefix("/"),
     schema_name=sys.argv[2] if len(sys.argv) > 2 else "prefect",
 )
-result = prefect().read(cache=cache)
+source = prefect()
+read = copy(source, cache)
 
-for name, stream in sorted(result.streams.items()):
-    print(f"{name}: {len(stream)} rows")
-print(f"{result.processed_records} rows were read into the schema {cache.schema_name}")
+for name in sorted(source.get_available_streams()):
+    print(f"{name}: {len(cache[name])} rows")
+print(f"{read} rows were read into the schema {cache.schema_name}")

@@ -1,43 +1,44 @@
-"""The pages in docs/streams: the queries run on the rows of real runs."""
+"""The pages in docs/streams: the queries run on the rows of real runs, in DuckDB and PostgreSQL, in any time zone."""
 
 import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
-from devtools.connector import Sync, run_here
+from devtools.connector import Sync
 from devtools.connector import read_here as read
+from devtools.postgres import postgres
 from devtools.server import PrefectServer
+from devtools.tables import columns, write_duckdb, write_postgres
+from integration_tests.health.warehouse import DuckDB, PostgreSQL, Warehouse
 
 PAGES = Path(__file__).parent.parent / "docs" / "streams"
-STREAMS = [
-    *("work_pools", "work_queues", "global_concurrency_limits", "automations", "deployment_schedules"),
-    *("flow_run_state_transitions", "asset_materializations", "asset_lineage", "logs", "events"),
-]
-# The queries join them.
-OTHERS = ["deployments", "lineage"]
+STREAMS = sorted(page.stem for page in PAGES.glob("*.md"))
+ZONES = ["America/Los_Angeles", "Asia/Tokyo"]
 
-TYPES = {"integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN", "string": "VARCHAR"}
-
-
-@pytest.fixture(scope="module")
-def schemas(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    streams = next(m for m in run_here("discover", config) if m["type"] == "CATALOG")["catalog"]["streams"]
-    return {stream["name"]: stream["json_schema"]["properties"] for stream in streams}
+# test_lineage.py runs the queries of this page on the rows of its examples.
+WITH_ROWS_OF_ITS_OWN = "lineage"
 
 
 @pytest.fixture(scope="module")
 def sync(filled_server: PrefectServer, config: dict[str, Any]) -> Sync:
     """Everything about a shop's pipelines that have run a moment ago."""
     fill(filled_server)
-    return read(config, [*STREAMS, *OTHERS]).ok()
+    return read(config, STREAMS).ok()
 
 
 @pytest.fixture(scope="module")
-def warehouse(sync: Sync, schemas: dict[str, dict[str, Any]]) -> duckdb.DuckDBPyConnection:
-    return load(sync, schemas)
+def warehouses(sync: Sync, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Warehouse]]:
+    """The rows as PyAirbyte writes them: times in UTC, without a zone."""
+    file = tmp_path_factory.mktemp("pages") / "prefect.duckdb"
+    tables = {stream: sync.records[stream] for stream in STREAMS}
+    write_duckdb(file, tables)
+    with postgres() as url:
+        write_postgres(url, "prefect", tables)
+        yield [DuckDB(file), PostgreSQL(url, "prefect")]
 
 
 def fill(server: PrefectServer) -> None:
@@ -47,33 +48,38 @@ def fill(server: PrefectServer) -> None:
     trigger = {"type": "event", "posture": "Reactive", "expect": ["prefect.flow-run.Failed"], "threshold": 1}
     body = {"name": "tell-the-team", "trigger": {**trigger, "within": 0}, "actions": [{"type": "do-nothing"}]}
     server.post("automations/", body)
+    deployment = server.get("deployments/name/load-orders/nightly")
+    # One run of a deployment that is to begin, and one that has.
+    soon = (datetime.now(timezone.utc) + timedelta(hours=1)).isoformat()
+    for states in (
+        [{"type": "SCHEDULED", "state_details": {"scheduled_time": soon}}],
+        [{"type": "PENDING"}, {"type": "RUNNING"}, {"type": "COMPLETED"}],
+    ):
+        run = server.post(f"deployments/{deployment['id']}/create_flow_run", {"state": states[0]})
+        for state in states[1:]:
+            server.post(f"flow_runs/{run['id']}/set_state", {"state": state})
     server.wait_for_events()
 
 
-def load(sync: Sync, schemas: dict[str, dict[str, Any]]) -> duckdb.DuckDBPyConnection:
-    """The rows as a destination has them: one table for each stream, one column for each declared one."""
-    database = duckdb.connect()
-    database.execute("SET TimeZone = 'UTC'")
-    for stream in [*STREAMS, *OTHERS]:
-        columns = {name: _column_type(column) for name, column in schemas[stream].items()}
-        declared = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
-        database.execute(f"CREATE TABLE {stream} ({declared})")
-        rows = [[row.get(name) for name in columns] for row in sync.records[stream]]
-        if rows:
-            database.executemany(f"INSERT INTO {stream} VALUES ({', '.join('?' * len(columns))})", rows)
-    return database
-
-
-def _column_type(column: dict[str, Any]) -> str:
-    if column.get("format") == "date-time":
-        return "TIMESTAMPTZ"
-    kinds = {column["type"]} if isinstance(column["type"], str) else set(column["type"]) - {"null"}
-    return TYPES[kinds.pop()]
+def queries(stream: str) -> list[str]:
+    return re.findall(r"```sql\n(.*?)```", (PAGES / f"{stream}.md").read_text(), re.DOTALL)
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_the_queries_of_a_page_find_something(stream: str, warehouse: duckdb.DuckDBPyConnection) -> None:
-    queries = re.findall(r"```sql\n(.*?)```", (PAGES / f"{stream}.md").read_text(), re.DOTALL)
-    assert queries
-    for query in queries:
-        assert warehouse.execute(query).fetchall(), query
+def test_the_queries_of_a_page_say_the_same_everywhere(stream: str, warehouses: list[Warehouse]) -> None:
+    assert queries(stream)
+    for query in queries(stream):
+        answers = [sorted(house.ask(query, zone=zone), key=str) for house in warehouses for zone in ZONES]
+        assert all(answer == answers[0] for answer in answers), query
+        assert answers[0] or stream == WITH_ROWS_OF_ITS_OWN, query
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_a_page_says_time_zone_key_and_joins_that_are_there(stream: str) -> None:
+    section = (PAGES / f"{stream}.md").read_text().split("\n## Time zone, key and joins\n", 1)[1].split("\n## ", 1)[0]
+    said = re.findall(r"^\| (time zone|key|joins) \| (.+) \|$", section, re.MULTILINE)
+    assert [name for name, _ in said][:2] == ["time zone", "key"]
+    assert said[1][1] == "`id`"
+    for column, table, other in re.findall(r"`(\w+)` = \[(\w+)\]\(\w+\.md\)`\.(\w+)`", section):
+        assert column in columns(stream)
+        assert other in columns(table)

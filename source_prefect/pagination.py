@@ -15,6 +15,10 @@ Rows = list[Row]
 _LATEST = datetime.max.replace(tzinfo=timezone.utc)
 
 
+# How often rows are read in vain before they count as ones that cannot be read.
+_MOST_PASSES = 20
+
+
 class Page(NamedTuple):
     """One answer. `full` says that more rows may follow: it has as many as were asked for.
 
@@ -115,7 +119,10 @@ def pages_by_offset(page_at: Callable[[int], Page], key: Callable[[Row], Any]) -
     `page_at(offset)` gets a page. The next page is asked for from the rows that tie with the last row, and must begin
     at or before them. If rows came in front, it begins earlier, and what was seen is dropped. If rows went, it begins
     too late, and the offset steps back until the pages overlap again.
+
+    Raises PaginationError where a database orders a tie of more than a page differently for each offset.
     """
+    turns, stepped_back = 0, False
     offset = 0
     size = 0
     boundary: Any = None
@@ -125,14 +132,21 @@ def pages_by_offset(page_at: Callable[[int], Page], key: Callable[[Row], Any]) -
         size = max(size, len(page.rows))
         keys = _without_gaps(page.rows, key, boundary)
         if offset and not (keys and (keys[0] > boundary or page.rows[0].get("id") in tied_ids)):
-            offset = max(0, offset - size + 1)
+            turns += not stepped_back
+            if turns > _MOST_PASSES:
+                raise PaginationError(
+                    f"More than a page of rows tie at {boundary}, in an order that is never the same."
+                )
+            offset, stepped_back = max(0, offset - size + 1), True
             continue
+        stepped_back = False
         fresh = [
             (row, at)
             for row, at in zip(page.rows, keys, strict=True)
             if boundary is None or at < boundary or (at == boundary and row.get("id") not in tied_ids)
         ]
         if fresh:
+            turns = 0
             if fresh[-1][1] != boundary:
                 boundary = fresh[-1][1]
                 tied_ids = set()
@@ -151,10 +165,6 @@ def _without_gaps(rows: Rows, key: Callable[[Row], Any], boundary: Any) -> list[
     for i, at in enumerate(keys):
         keys[i] = last = at if at is not None else last
     return keys
-
-
-# How often a set is read before it counts as one that cannot be read.
-_MOST_PASSES = 20
 
 
 def pages_unordered(read: Callable[[int], Iterable[Page]]) -> Iterator[Rows]:

@@ -19,7 +19,7 @@ from source_prefect.pagination import (
     pages_descending,
     time_key,
 )
-from source_prefect.times import format_time, parse_time
+from source_prefect.times import ONE_MICROSECOND, format_time, parse_time
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 
@@ -28,11 +28,16 @@ def at(second: int) -> str:
     return format_time(NOON + timedelta(seconds=second))
 
 
+def tick(number: int) -> str:
+    """Times as close to each other as times can be."""
+    return format_time(NOON + number * ONE_MICROSECOND)
+
+
 class Table:
     """Rows with an id and a time. A change, if one is left, happens after every page."""
 
-    def __init__(self, seconds: list[int], limit: int, changes: list[tuple[str, int]]) -> None:
-        self.rows = {f"{n:03}": at(second) for n, second in enumerate(seconds)}
+    def __init__(self, ticks: list[int], limit: int, changes: list[tuple[str, int]]) -> None:
+        self.rows = {f"{n:03}": tick(number) for n, number in enumerate(ticks)}
         self.throughout = set(self.rows)
         self.limit = limit
         self.changes = iter(changes)
@@ -61,7 +66,7 @@ class Table:
 
     def _change(self, what: str, value: int) -> None:
         if what == "insert":
-            self.rows[f"new-{self.pages:03}"] = at(value)
+            self.rows[f"new-{self.pages:03}"] = tick(value)
         if what == "delete" and self.rows:
             gone = sorted(self.rows)[value % len(self.rows)]
             del self.rows[gone]
@@ -155,6 +160,20 @@ def test_a_table_row_without_its_time_stays_where_it_is() -> None:
     rows: list[Row] = [{"id": str(n), "time": None if n in (0, 4, 5) else at(100 - n)} for n in range(10)]
     pages = pages_by_offset(lambda offset: Page(rows[offset : offset + 3], len(rows) - offset >= 3), time_key("time"))
     assert [row["id"] for page in pages for row in page] == [str(n) for n in range(10)]
+
+
+def test_a_tie_that_is_ordered_anew_for_each_offset_is_an_error_and_not_read_forever() -> None:
+    rows: list[Row] = [{"id": f"{n:02}", "time": at(0)} for n in range(60)]
+    requests = iter(range(100))
+
+    def page_at(offset: int) -> Page:
+        """As PostgreSQL sorts without an index: another order, but the same again, for each offset."""
+        next(requests)
+        order = rows if offset == 0 else rows[::-1]
+        return Page(order[offset : offset + 20], full=offset + 20 <= 60)
+
+    with pytest.raises(PaginationError, match="More than a page of rows tie at 2026-11-20 12:00:00"):
+        _ids(pages_by_offset(page_at, time_key("time")))
 
 
 def test_time_key_reads_what_every_prefect_writes() -> None:

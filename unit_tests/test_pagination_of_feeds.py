@@ -25,7 +25,7 @@ LIMIT = 3
 
 
 def row(identifier: int, second: int) -> Row:
-    return {"id": str(identifier), "at": format_time(START + timedelta(seconds=second))}
+    return {"id": str(identifier), "at": format_time(START + timedelta(microseconds=second))}
 
 
 class Feed:

@@ -3,6 +3,8 @@
 Time goes by in hours, one for each request and each change, so that no slack of minutes hides a gap.
 """
 
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -17,10 +19,10 @@ from source_prefect.streams.run_plans import (
     TERMINAL_STATES,
     UNFINISHED_STATES,
     Filters,
-    ReadTo,
     Runs,
     sync_runs,
 )
+from source_prefect.sync.parallel import ReadTo
 from source_prefect.sync.state import StreamState
 from source_prefect.times import format_time, parse_time
 
@@ -34,12 +36,16 @@ Change = tuple[str, int]
 class Server:
     """A table of runs, and the clock that writes its times."""
 
-    def __init__(self, page_size: int, *, nulls_first: bool, has_end_filter: bool = True) -> None:
+    def __init__(
+        self, page_size: int, *, nulls_first: bool, has_end_filter: bool = True, ignores_end_filter: bool = False
+    ) -> None:
         self.rows: dict[str, Row] = {}
         self.now = NOON
         self.page_size = page_size
         self.nulls_first = nulls_first
         self.has_end_filter = has_end_filter
+        self.ignores_end_filter = ignores_end_filter
+        self.lock = threading.Lock()
         self.changes: Iterator[Change] = iter(())
         self.ever_gone: set[str] = set()
         self.requests = 0
@@ -48,9 +54,15 @@ class Server:
     # What the API does
 
     def fetch(self, sort: str, filters: Filters, *, offset: int = 0, limit: int | None = None) -> Page:
+        with self.lock:
+            return self._fetch(sort, filters, offset, limit)
+
+    def _fetch(self, sort: str, filters: Filters, offset: int, limit: int | None) -> Page:
         self.requests += 1
         assert self.requests < 3_000, "the plan does not end"
         limit = limit or self.page_size
+        if self.ignores_end_filter:
+            filters = {name: wanted for name, wanted in filters.items() if name != "end_time"}
         if "end_time" in filters and not self.has_end_filter:
             raise RequestRefusedError("end_time: extra_forbidden")
         chosen = [dict(row) for row in self._sorted(sort) if self._matches(row, filters)]
@@ -144,6 +156,11 @@ class Destination:
         self.state = StreamState()
         self.got: Counter[str] = Counter()
 
+    def repeated(self, server: Server) -> list[str]:
+        """Runs that the last sync sent twice. Those without a due time may come again when a first sync is resumed."""
+        dated = {row["id"] for row in server.rows.values() if row["expected_start_time"]}
+        return [run for run, count in self.got.items() if count > 1 and run in dated]
+
     def sync(self, server: Server, changes: list[Change], *, killed_after: int | None = None) -> None:
         """One sync, in which these changes happen, one for each request; `killed_after` so many steps."""
         server.changes, began = iter(changes), server.now
@@ -156,7 +173,7 @@ class Destination:
                 return
             if isinstance(step, ReadTo):
                 self.versions |= pending
-                self.state = StreamState(began, step.due)
+                self.state = StreamState(began, step.time)
             else:
                 pending |= {row["id"]: row["version"] for row in step}
                 self.got.update(row["id"] for row in step)
@@ -171,7 +188,13 @@ changes = st.lists(
     st.tuples(st.sampled_from(["nothing", "insert", "edit", "end", "revive", "delete"]), st.integers(0, 99)),
     max_size=25,
 )
-servers = st.builds(Server, st.integers(2, 6), nulls_first=st.booleans(), has_end_filter=st.booleans())
+servers = st.builds(
+    Server,
+    st.integers(2, 6),
+    nulls_first=st.booleans(),
+    has_end_filter=st.booleans(),
+    ignores_end_filter=st.booleans(),
+)
 inserts = st.lists(st.integers(0, 99), max_size=40)
 
 
@@ -205,17 +228,27 @@ def test_syncs_and_kills_in_any_order_add_up_to_what_the_server_has(
         for change in between:
             server.change(*change)
         destination.sync(server, meanwhile, killed_after=killed_after)
+        assert destination.repeated(server) == []
     destination.sync(server, [])
     assert destination.lacks(server) == {}
+    assert destination.repeated(server) == []
 
 
 @pytest.mark.parametrize("nulls_first", [True, False])
+@pytest.mark.parametrize("dated", [0, 2, 12])
 @pytest.mark.parametrize("undated", [1, 3, 10])
-def test_runs_without_a_due_time_come_wherever_the_database_sorts_them(undated: int, nulls_first: bool) -> None:
+def test_runs_without_a_due_time_come_wherever_the_database_sorts_them(
+    undated: int, dated: int, nulls_first: bool
+) -> None:
     server = Server(4, nulls_first=nulls_first)
-    for number in [11] * undated + [2, 4, 6, 8, 10, 12] * 2:
+    for number in [11] * undated + ([2, 4, 6, 8, 10, 12] * 2)[:dated]:
         server.insert(number)
     destination = Destination()
+    destination.sync(server, [])
+    assert destination.got == Counter(server.rows.keys())
+    for row in server.rows.values():
+        server.now += HOUR
+        server._revive(row)
     destination.sync(server, [])
     assert destination.got == Counter(server.rows.keys())
 
@@ -251,3 +284,88 @@ def test_a_start_date_leaves_out_the_runs_due_before_it() -> None:
     }
     due = {row["id"]: parse_time(row["expected_start_time"]) for row in server.rows.values()}
     assert got == {each for each, at in due.items() if at is None or at >= start}
+
+
+def due(server: Server, *hours: int) -> None:
+    """Insert a run that is due so many hours before noon, for each."""
+    for number, hour in enumerate(hours):
+        server.insert(1)
+        server.rows[f"01-{number + 1}"]["expected_start_time"] = format_time(NOON - hour * HOUR)
+
+
+def sync_of(server: Server, state: StreamState, start_date: datetime | None = None, workers: int = 1) -> Iterator[Any]:
+    runs = Runs("runs", server.fetch, lambda: server.page_size, workers, lambda *_: None)
+    return sync_runs(runs, state, LOOKBACK, start_date)
+
+
+def ids(steps: Iterator[Any]) -> list[str]:
+    return sorted(row["id"] for step in steps if isinstance(step, list) for row in step)
+
+
+@pytest.mark.parametrize("page_size", [2, 3, 4, 20])
+def test_a_run_that_is_due_at_the_start_date_itself_arrives(page_size: int) -> None:
+    server = Server(page_size, nulls_first=False)
+    due(server, 1, 2, 3, 3, 3, 3, 4)
+    server.insert(11)
+    start, cursor = NOON - 3 * HOUR, server.now
+    assert len(ids(sync_of(server, StreamState(), start))) == 7
+    assert len(ids(sync_of(server, StreamState(cursor), start))) == 7
+
+
+@pytest.mark.parametrize("page_size", [2, 3, 20])
+def test_a_first_sync_is_resumed_with_what_changed_up_to_its_end_and_all_that_is_later(page_size: int) -> None:
+    server = Server(page_size, nulls_first=False)
+    due(server, 1, 2, 3, 3, 3, 4, 5)
+    for number in (4, 6):
+        server.now += 48 * HOUR
+        server._revive(server.rows[f"01-{number}"])
+    now, read_to = server.now, NOON - 3 * HOUR
+    # Of those due until then, one was revived since the cursor, or two; all later ones have never been sent.
+    assert ids(sync_of(server, StreamState(now - HOUR, read_to))) == ["01-1", "01-2", "01-6"]
+    assert ids(sync_of(server, StreamState(now - 49 * HOUR, read_to))) == ["01-1", "01-2", "01-4", "01-6"]
+
+
+def test_a_later_sync_does_not_read_what_ended_long_ago() -> None:
+    server = Server(20, nulls_first=False)
+    for _ in range(2_000):
+        server.insert(1)
+    cursor = server.now = server.now + 48 * HOUR
+    server.insert(1)
+    for has_end_filter in (True, False):
+        server.has_end_filter, server.requests = has_end_filter, 0
+        assert len(ids(sync_of(server, StreamState(cursor)))) == 1
+        assert server.requests <= 4
+
+
+def test_a_checkpoint_stands_for_no_window_that_is_still_being_read() -> None:
+    server = Server(5, nulls_first=False)
+    due(server, *range(100))
+    fetch = server.fetch
+
+    def slow_for_the_oldest(sort: str, filters: Filters, **more: Any) -> Page:
+        bounds = filters.get("expected_start_time", {})
+        if "before_" in bounds and bounds["after_"] < format_time(NOON - 90 * HOUR):
+            time.sleep(0.05)
+        return fetch(sort, filters, **more)
+
+    server.fetch = slow_for_the_oldest  # type: ignore[method-assign]
+    delivered: set[str] = set()
+    checkpoints = 0
+    for step in sync_of(server, StreamState(), workers=4):
+        if isinstance(step, ReadTo):
+            checkpoints += 1
+            until = format_time(step.time)
+            assert {r["id"] for r in server.rows.values() if r["expected_start_time"] <= until} <= delivered
+        else:
+            delivered |= {row["id"] for row in step}
+    assert checkpoints
+    assert delivered == server.rows.keys()
+
+
+def test_a_run_counts_as_changed_when_it_ended_by_a_clock_that_is_ahead_or_has_no_time_of_change() -> None:
+    server = Server(20, nulls_first=False)
+    due(server, 1, 2, 3)
+    cursor = server.now = server.now + 48 * HOUR
+    server.rows["01-1"]["end_time"] = format_time(cursor)
+    server.rows["01-2"] |= {"end_time": format_time(cursor - HOUR), "updated": None}
+    assert ids(sync_of(server, StreamState(cursor))) == ["01-1", "01-2"]

@@ -14,8 +14,8 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """The connector's two clocks, which say nothing of the server's."""
-    clock = SimpleNamespace(steady=1_000.0, wall=86_400.0)
+    """The connector's two clocks, of which one is a day ahead of the server's."""
+    clock = SimpleNamespace(steady=1_000.0, wall=(NOON + timedelta(days=1)).timestamp())
     fake = SimpleNamespace(monotonic=lambda: clock.steady, time=lambda: clock.wall)
     monkeypatch.setattr("source_prefect.sync.watermark.time", fake)
     return clock
@@ -72,12 +72,28 @@ def test_it_does_not_go_back(clock: SimpleNamespace) -> None:
 
 
 @pytest.mark.usefixtures("clock")
-def test_a_row_dated_in_the_future_cannot_pass_the_date_of_the_first_answer() -> None:
+def test_a_row_dated_in_the_future_cannot_pass_the_date_of_an_answer() -> None:
     watermark = _begun()
     watermark.limit(NOON)
     watermark.limit(NOON + timedelta(hours=5))
     watermark.observe([_row(NOON + timedelta(days=365))])
     assert watermark.value == NOON
+
+
+def test_of_two_replicas_the_one_whose_clock_is_behind_sets_the_limit(clock: SimpleNamespace) -> None:
+    watermark = _begun()
+    assert watermark.limit(NOON)
+    _pass(clock, 60)
+    assert not watermark.limit(NOON - timedelta(minutes=10) + timedelta(seconds=60))
+    watermark.observe([_row(NOON + timedelta(seconds=60))])
+    assert watermark.value == watermark.scan_start == NOON - timedelta(minutes=10)
+
+
+def test_without_a_date_a_row_dated_in_the_future_cannot_pass_the_connectors_clock(clock: SimpleNamespace) -> None:
+    watermark = _begun()
+    _pass(clock, 60)
+    watermark.observe([_row(NOON + timedelta(days=365))])
+    assert watermark.value == NOON + timedelta(days=1)
 
 
 def test_a_machine_that_slept_is_taken_at_its_longer_word(clock: SimpleNamespace) -> None:

@@ -5,15 +5,14 @@ No chart tells anything by colour alone, and each has a table beside it that say
 
 import html
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
 import plotly.graph_objects as go
 
 from examples.pipeline_health.layout import place
-
-Row = dict[str, Any]
+from examples.pipeline_health.parts import Row
 
 WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 
@@ -32,6 +31,9 @@ COLOURS = {
     "few": ("#e3edf8", "#1f2c3d"),
     "many": ("#2a6ebb", "#6aa9ee"),
     "middling": ("#f3c75f", "#b98a1f"),
+    "failing box": ("#fbe3df", "#4a211c"),
+    "hit box": ("#fdf0d3", "#44351a"),
+    "old box": ("#e6e8ec", "#2f3542"),
 }
 SERIES = (
     ("#0072b2", "#56a8e0"),
@@ -48,8 +50,16 @@ DARK = dict([*COLOURS.values(), *SERIES])
 # Durations at which a logarithmic axis has its lines.
 TICKS = {"0.1 s": 0.1, "1 s": 1, "10 s": 10, "1 min": 60, "10 min": 600, "1 h": 3600, "10 h": 36_000, "4 d": 345_600}
 
+# The least that an axis of days shows.
+FEWEST_DAYS = 14
+DAY_MILLISECONDS = 86_400_000
+
 # How a run ends, and the pattern that tells it from the others.
 ENDS = {"succeeded": "", "failed": "/", "crashed": "x", "cancelled": "."}
+
+
+# What is the matter with a table, and the colour of its box; the box says it in words, too.
+BOXES = {"failing": "failing box", "downstream of a failure": "hit box", "stale": "old box", "dead": "old box"}
 
 
 def light(name: str) -> str:
@@ -67,10 +77,10 @@ def bars_of_days(days: Sequence[Row]) -> go.Figure:
     links: dict[date, str] = {}
     for row in days:
         for end in ENDS:
-            totals[row["ended_on"]][end] += row[end]
+            totals[row["day"]][end] += row[end]
         # The page of a day is that of a failure, where there was one.
-        if row["failed"] + row["crashed"] or row["ended_on"] not in links:
-            links[row["ended_on"]] = row["run_url"]
+        if row["failed"] + row["crashed"] or row["day"] not in links:
+            links[row["day"]] = row["run_url"]
     dates = sorted(totals)
     figure = go.Figure()
     for end, pattern in ENDS.items():
@@ -78,6 +88,8 @@ def bars_of_days(days: Sequence[Row]) -> go.Figure:
             name=end,
             x=dates,
             y=[totals[day][end] for day in dates],
+            # Of a single bar Plotly does not know how wide a day is.
+            width=0.75 * DAY_MILLISECONDS,
             customdata=[links[day] for day in dates],
             marker={
                 "color": light(end),
@@ -85,16 +97,33 @@ def bars_of_days(days: Sequence[Row]) -> go.Figure:
             },
             hovertemplate=f"%{{x|%a %d %b}}: %{{y}} {end}<extra></extra>",
         )
-    figure.update_layout(barmode="stack", yaxis={"title": "runs"}, bargap=0.25, legend={"traceorder": "normal"})
+    # A single day would be as wide as the page, and its axis would count milliseconds.
+    first = min(dates[0], dates[-1] - timedelta(days=FEWEST_DAYS - 1))
+    figure.update_layout(
+        barmode="stack",
+        legend={"traceorder": "normal"},
+        xaxis={
+            "range": [_noon(first - timedelta(days=1)), _noon(dates[-1])],
+            "tickformat": "%d %b",
+            "dtick": DAY_MILLISECONDS * (1 + (dates[-1] - first).days // 10),
+            "tick0": dates[-1].isoformat(),
+        },
+        yaxis={"title": "runs", "tickformat": ",d"},
+    )
     return figure
+
+
+def _noon(day: date) -> str:
+    return f"{day.isoformat()}T12:00:00"
 
 
 def calendar(days: Sequence[Row]) -> go.Figure:
     """How often each flow succeeded on each day."""
     flows = sorted({row["flow"] or "" for row in days}, reverse=True)
-    first, last = min(row["ended_on"] for row in days), max(row["ended_on"] for row in days)
+    first, last = min(row["day"] for row in days), max(row["day"] for row in days)
+    first = min(first, last - timedelta(days=FEWEST_DAYS - 1))
     dates = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    cells = {(row["flow"] or "", row["ended_on"]): row for row in days}
+    cells = {(row["flow"] or "", row["day"]): row for row in days}
 
     def values(key: str) -> list[list[Any]]:
         return [[cells.get((flow, day), {}).get(key) for day in dates] for flow in flows]
@@ -121,9 +150,9 @@ def calendar(days: Sequence[Row]) -> go.Figure:
     figure.update_layout(
         height=110 + 34 * len(flows),
         # Each day as wide as its figure, which would be left out; a narrow page scrolls.
-        meta={"min_width": 170 + 27 * len(dates)},
+        meta={"min_width": 170 + 27 * len(dates), "filter": "rows"},
         yaxis={"showgrid": False},
-        xaxis={"showgrid": False},
+        xaxis={"showgrid": False, "tickformat": "%d %b"},
     )
     return figure
 
@@ -138,9 +167,9 @@ def durations(runs: Sequence[Row]) -> go.Figure:
         figure.add_scatter(
             name=escape(flow),
             mode="markers",
-            x=[row["end_time"] for row in points],
+            x=[f"{row['ended_at']:%Y-%m-%dT%H:%M:%S}" for row in points],
             y=[row["seconds"] for row in points],
-            customdata=[row["ui_url"] for row in points],
+            customdata=[row["run_url"] for row in points],
             marker={
                 "color": SERIES[number % len(SERIES)][0],
                 "symbol": number % len(SERIES),
@@ -149,7 +178,11 @@ def durations(runs: Sequence[Row]) -> go.Figure:
             },
             hovertemplate="%{fullData.name}: %{y:,.1f} s, %{x|%d %b %H:%M}<extra></extra>",
         )
+    ends = [row["ended_at"] for row in runs]
+    margin = (max(ends) - min(ends)) / 50 + timedelta(minutes=30)
     figure.update_layout(
+        meta={"filter": "traces"},
+        xaxis={"range": [f"{min(ends) - margin:%Y-%m-%dT%H:%M:%S}", f"{max(ends) + margin:%Y-%m-%dT%H:%M:%S}"]},
         yaxis={"type": "log", "tickvals": list(TICKS.values()), "ticktext": list(TICKS)},
     )
     return figure
@@ -170,7 +203,8 @@ def hours(rows: Sequence[Row]) -> go.Figure:
             y=[WEEKDAYS[day] for day in order],
             z=values("runs"),
             zmin=0,
-            text=values("runs"),
+            # Plotly writes `null` where there is no text.
+            text=[["" if runs is None else str(runs) for runs in row] for row in values("runs")],
             texttemplate="%{text}",
             customdata=values("longest_url"),
             colorscale=[[0, light("few")], [1, light("many")]],
@@ -190,19 +224,19 @@ def hours(rows: Sequence[Row]) -> go.Figure:
     return figure
 
 
-def lineage(edges: Sequence[Row]) -> go.Figure:
-    """Tables in columns, each right of all that it is made from, and the edges between them."""
+def lineage(edges: Sequence[Row], states: Mapping[str, str | None]) -> go.Figure:
+    """Tables in columns, each right of all that it is made from, with their states, and the edges between them."""
     drawn = [edge for edge in edges if edge["source"] and edge["destination"]]
     tables = sorted({table for edge in edges for table in (edge["source"], edge["destination"]) if table})
     graph = place({(edge["source"], edge["destination"]) for edge in drawn}, tables)
     figure = go.Figure()
     styles = (
-        ("declared and observed", 1, 1, "both", "solid", 3.5),
-        ("declared by tags only", 1, 0, "declared", "dash", 2),
-        ("observed in runs only", 0, 1, "observed", "dot", 2),
+        ("declared and observed", "both", "solid", 3.5),
+        ("declared by tags only", "declared", "dash", 2),
+        ("observed in runs only", "observed", "dot", 2),
     )
-    for name, declared, observed, colour, dash, width in styles:
-        chosen = [edge for edge in drawn if (edge["declared"], edge["observed"]) == (declared, observed)]
+    for name, known, dash, width in styles:
+        chosen = [edge for edge in drawn if edge["known"] == known]
         xs: list[float | None] = []
         ys: list[float | None] = []
         arrows = []
@@ -217,7 +251,7 @@ def lineage(edges: Sequence[Row]) -> go.Figure:
             mode="lines",
             x=xs,
             y=ys,
-            line={"color": light(colour), "dash": dash, "width": width},
+            line={"color": light(known), "dash": dash, "width": width},
             hoverinfo="skip",
         )
         # In the middle of an edge: which way it leads, and what a click finds.
@@ -225,9 +259,7 @@ def lineage(edges: Sequence[Row]) -> go.Figure:
             mode="markers",
             x=[value for x, _, dx, _, _ in arrows for value in (x - dx / 1000, x, None)],
             y=[value for _, y, _, dy, _ in arrows for value in (y - dy / 1000, y, None)],
-            customdata=[
-                value for *_, edge in arrows for value in (None, edge["run_url"] or edge["declared_url"], None)
-            ],
+            customdata=[value for *_, edge in arrows for value in (None, edge["url"], None)],
             text=[
                 value
                 for *_, edge in arrows
@@ -235,7 +267,7 @@ def lineage(edges: Sequence[Row]) -> go.Figure:
             ],
             hovertemplate="%{text}<extra></extra>",
             marker={
-                "color": light(colour),
+                "color": light(known),
                 "symbol": "arrow",
                 "size": [0, 16, 0] * len(arrows),
                 "angleref": "previous",
@@ -245,19 +277,21 @@ def lineage(edges: Sequence[Row]) -> go.Figure:
         )
     for table, (x, y) in graph.places.items():
         parents, _, own = table.rpartition("/" if "/" in table else ".")
+        state = states.get(table)
+        lines = [f"<b>{escape(own)}</b>", escape(parents) if parents else "", f"⚠ {state}" if state else ""]
         figure.add_annotation(
             x=x,
             y=y,
-            text=f"<b>{escape(own)}</b><br>{escape(parents)}" if parents else f"<b>{escape(own)}</b>",
+            text="<br>".join(line for line in lines if line),
             showarrow=False,
-            bgcolor=light("box"),
+            bgcolor=light(BOXES[state] if state else "box"),
             bordercolor=light("ink"),
             borderpad=5,
         )
     columns = 1 + max(x for x, _ in graph.places.values())
     rows = [y for _, y in graph.places.values()]
     figure.update_layout(
-        height=int(150 + 75 * (max(rows) - min(rows) + 1)),
+        height=int(150 + 90 * (max(rows) - min(rows) + 1)),
         meta={"min_width": int(230 * columns)},
         xaxis={"visible": False, "range": [-0.5, columns - 0.5]},
         yaxis={"visible": False, "range": [min(rows) - 0.6, max(rows) + 0.6]},

@@ -19,7 +19,7 @@ function pageColour(name) {
 }
 
 function draw(source) {
-  const inLight = JSON.parse(source.textContent);
+  const inLight = narrowed(JSON.parse(source.textContent));
   const figure = dark.matches ? recoloured(inLight) : inLight;
   const chart = document.getElementById(source.dataset.chart);
   const axis = { gridcolor: pageColour("--line"), zeroline: false, automargin: true, fixedrange: true };
@@ -46,6 +46,53 @@ function draw(source) {
     });
   });
 }
+
+// Filters: a row stays if the flow, or the deployment, that it is about has all that was chosen.
+const subjects = JSON.parse(document.getElementById("subjects").textContent);
+const filters = document.getElementById("filters");
+
+function chosenSubjects() {
+  const chosen = [...new FormData(filters ?? undefined)].filter(([, value]) => value !== "");
+  return subjects.filter((subject) => chosen.every(([key, value]) => [subject[key]].flat().includes(value)));
+}
+
+function escaped(name) {
+  return name.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
+
+function narrowed(figure) {
+  const kind = figure.layout.meta?.filter;
+  const kept = chosenSubjects();
+  if (!kind || kept.length === subjects.length) return figure;
+  const flows = new Set(kept.map((subject) => escaped(subject.flow)));
+  if (kind === "traces") {
+    figure.data = figure.data.map((trace) => ({ ...trace, visible: flows.has(trace.name) }));
+  } else {
+    const grid = figure.data[0];
+    const rows = grid.y.map((flow, number) => [flow, number]).filter(([flow]) => flows.has(flow));
+    for (const key of ["y", "z", "text", "customdata"]) grid[key] = rows.map(([, number]) => grid[key][number]);
+    figure.layout.height = 110 + 34 * rows.length;
+  }
+  return figure;
+}
+
+function filterRows() {
+  const kept = chosenSubjects();
+  const names = new Set(kept.flatMap(({ flow, deployment }) => [JSON.stringify([flow]), JSON.stringify([flow, deployment])]));
+  for (const row of document.querySelectorAll("tr[data-flow]")) {
+    const { flow, deployment } = row.dataset;
+    row.hidden = !names.has(JSON.stringify(deployment === undefined ? [flow] : [flow, deployment]));
+  }
+  filters.querySelector("output").textContent =
+    kept.length === subjects.length ? "" : "The rows and charts of flows are filtered; the figures at the top are not.";
+  drawAll();
+}
+
+filters?.addEventListener("change", filterRows);
+filters?.querySelector("button").addEventListener("click", () => {
+  filters.reset();
+  filterRows();
+});
 
 function drawAll() {
   document.querySelectorAll("script[data-chart]").forEach(draw);

@@ -145,12 +145,13 @@ class PrefectRetriever(Retriever):
 
     def _take_in(self, response: requests.Response, page: Page) -> None:
         """Learn from an answer what the server's clock says."""
-        date = server_date(response)
-        if date and self.watermark.limit(date):
+        if date := server_date(response):
             now = datetime.now(timezone.utc)
-            self._offset = date - now
+            is_first = self.watermark.limit(date)
+            # Replicas of the server may have clocks that differ: the one behind counts.
+            self._offset = min(date - now, self._offset or date - now)
             saved = self._state.cursor
-            if saved and (trusted := self._state.trusted_cursor(date, now)) != saved:
+            if is_first and saved and (trusted := self._state.trusted_cursor(date, now)) != saved:
                 raise _ClockMovedError(saved, trusted, date)
         self.watermark.observe(page.rows)
 

@@ -9,15 +9,18 @@ import isodate
 from source_prefect.config.settings import minimum_log_level
 from source_prefect.pagination import Page, Row, Rows, consecutive_pages, pages_ascending, pages_unordered
 from source_prefect.streams.base import PrefectRetriever, Step
-from source_prefect.sync.parallel import read_in_parallel
+from source_prefect.sync.parallel import ReadTo, read_windows
 from source_prefect.sync.progress import Progress
 from source_prefect.sync.retention import warn_of_gap
 from source_prefect.sync.state import StreamState
-from source_prefect.sync.windows import ContiguousProgress, Window, windows_by_rows, windows_by_time
+from source_prefect.sync.windows import Window, windows_by_rows, windows_by_time
 from source_prefect.times import format_time, parse_time
 
 # What a server has taken in it may write into its tables later: events wait in a queue until they are persisted.
 PERSISTING = timedelta(minutes=15)
+
+# So short a time is read as one window. The connector's clock is good enough to tell.
+SHORT_TIME = timedelta(days=1)
 
 _BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 
@@ -50,7 +53,7 @@ class FeedRetriever(PrefectRetriever):
 
     @abstractmethod
     def windows(self, start: datetime, first_page: Page) -> Iterator[Window]:
-        """The windows of a first sync whose first page is not all; the last one has no end."""
+        """The windows of a long time whose first page is not all; the last one has no end."""
 
     @property
     def longest_window(self) -> timedelta | None:
@@ -65,10 +68,10 @@ class FeedRetriever(PrefectRetriever):
     def sync(self, state: StreamState) -> Iterator[Step]:
         warn_of_gap(self.name, state.cursor, self.config.get("retention_days"))
         start = state.cursor - isodate.parse_duration(self.lookback) if state.cursor else self.beginning
+        present = datetime.now(timezone.utc)
         if self.longest_window:
-            present = datetime.now(timezone.utc)
             yield from self._read(state, windows_by_time(start, present, 1, self.longest_window))
-        elif state.cursor:
+        elif state.cursor and present - state.cursor < SHORT_TIME:
             yield from self._read(state, [Window(start, None)])
         else:
             page = self.page(Window(start, None))
@@ -76,24 +79,18 @@ class FeedRetriever(PrefectRetriever):
                 start = parse_time(page.rows[0].get(self.event_time)) or start if page.rows else start
                 yield from self._read(state, self.windows(start, page))
             else:
-                yield page.rows
+                yield self._new(page.rows, state.cursor)
         yield self.reached(self.watermark.value)
 
     def _read(self, state: StreamState, windows: Iterable[Window]) -> Iterator[Step]:
-        progress, since_checkpoint = ContiguousProgress(), 0
-        for piece in read_in_parallel(windows, self._pages, self.config["num_workers"]):
-            if piece.rows is not None:
-                since_checkpoint += len(piece.rows)
-                self.progress.add(piece.rows, self.event_time)
-                yield [row for row in piece.rows if self._is_new(row, state.cursor)]
-                continue
-            end = progress.completed(piece.number, piece.part)
+        for step in read_windows(windows, self._pages, self.config["num_workers"], self.client.page_size):
+            if not isinstance(step, ReadTo):
+                self.progress.add(step, self.event_time)
+                yield self._new(step, state.cursor)
             # A window is complete to its end, even if nothing happened there for a while - unless it reaches past
             # the present, where more may happen.
-            scan_start = self.watermark.scan_start
-            if end and scan_start and end <= scan_start and since_checkpoint >= self.client.page_size:
-                since_checkpoint = 0
-                yield self.reached(end)
+            elif (scan_start := self.watermark.scan_start) and step.time <= scan_start:
+                yield self.reached(step.time)
 
     def _pages(self, window: Window) -> Iterator[Rows]:
         return pages_ascending(
@@ -103,11 +100,12 @@ class FeedRetriever(PrefectRetriever):
             window.start,
         )
 
-    def _is_new(self, row: Row, since: datetime | None) -> bool:
-        if since is None:
-            return True
+    def _new(self, rows: Rows, since: datetime | None) -> Rows:
+        return [row for row in rows if self._is_new(row, since - PERSISTING)] if since else rows
+
+    def _is_new(self, row: Row, since: datetime) -> bool:
         times = [at for column in (self.event_time, self.ingestion_time) if (at := parse_time(row.get(column)))]
-        return not times or max(times) >= since - PERSISTING
+        return not times or max(times) >= since
 
 
 @dataclass

@@ -2,9 +2,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from source_prefect.pagination import Row, Rows, pages_by_offset, time_key
+from source_prefect.pagination import Row
 from source_prefect.records.tag_edges import edge_id, edges, split_name
-from source_prefect.streams.base import PrefectRetriever, Step
+from source_prefect.streams.base import Step
+from source_prefect.streams.tables import TableRetriever
 from source_prefect.sync.state import StreamState
 from source_prefect.times import latest
 
@@ -13,7 +14,7 @@ _FLOW_FIELDS = ("id", "name", "updated", "tags")
 
 
 @dataclass
-class LineageRetriever(PrefectRetriever):
+class LineageRetriever(TableRetriever):
     """The edges between tables that the tags of flows and deployments declare.
 
     A deployment does not hold its flow's name and tags, and the CDK could only ask for each flow by itself. So the
@@ -22,9 +23,9 @@ class LineageRetriever(PrefectRetriever):
     """
 
     def sync(self, state: StreamState) -> Iterator[Step]:  # noqa: ARG002  (always read whole)
-        flows = {flow["id"]: flow for rows in self._table("flows") for flow in map(_kept, rows)}
+        flows = {flow["id"]: flow for rows in self.ordered_by("created", "flows") for flow in map(_kept, rows)}
         deployed: set[Any] = set()
-        for deployments in self._table("deployments"):
+        for deployments in self.ordered_by("created", "deployments"):
             flow_ids = {deployment.get("flow_id") for deployment in deployments}
             flows |= self._created_meanwhile(flow_ids - flows.keys() - {None})
             deployed |= flow_ids
@@ -35,14 +36,6 @@ class LineageRetriever(PrefectRetriever):
         for flow in flows.values():
             if flow["id"] not in deployed:
                 yield list(self._edges(flow, {}))
-
-    def _table(self, table: str) -> Iterator[Rows]:
-        """All rows, in the order of their creation, which no later change disturbs."""
-        for rows in pages_by_offset(
-            lambda offset: self.client.fetch(f"{table}/filter", sort="CREATED_DESC", offset=offset), time_key("created")
-        ):
-            self.progress.add(rows, "created")
-            yield rows
 
     def _created_meanwhile(self, flow_ids: Collection[Any]) -> dict[Any, Row]:
         """The flows of a page of deployments that were not there when the flows were read, so no more than a page."""

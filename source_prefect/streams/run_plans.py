@@ -29,9 +29,9 @@ from source_prefect.pagination import (
     pages_unordered,
     time_key,
 )
-from source_prefect.sync.parallel import read_in_parallel
+from source_prefect.sync.parallel import ReadTo, read_windows
 from source_prefect.sync.state import StreamState
-from source_prefect.sync.windows import ContiguousProgress, Window, windows_by_rows
+from source_prefect.sync.windows import Window, windows_by_rows
 from source_prefect.times import ONE_MICROSECOND, format_time, parse_time
 
 LOGGER = logging.getLogger("airbyte")
@@ -47,12 +47,6 @@ UNFINISHED_STATES = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"]
 _BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 
 Filters = Mapping[str, Any]
-
-
-class ReadTo(NamedTuple):
-    """All runs that are due up to this time have been yielded."""
-
-    due: datetime
 
 
 class Fetch(Protocol):
@@ -137,7 +131,7 @@ class _Rest(NamedTuple):
 def sync_runs(
     runs: Runs, state: StreamState, lookback: timedelta, start_date: datetime | None
 ) -> Iterator[Rows | ReadTo]:
-    """The runs that a sync sends, from the state of the last one, and how far a first sync has come."""
+    """The runs that a sync sends, from the state of the last one, and up to which due time a first sync has come."""
     changed_since = state.changed_since
     if changed_since is None:
         yield from read_all(runs, start_date)
@@ -158,18 +152,7 @@ def read_all(runs: Runs, due_since: datetime | None) -> Iterator[Rows | ReadTo]:
         seen = rest.seen if window.end == rest.before else ()
         return runs.by_time(DUE, {}, window.start, window.end, seen)
 
-    progress, since_checkpoint = ContiguousProgress(), 0
-    read_to = None
-    for piece in read_in_parallel(windows, read, runs.workers):
-        if piece.rows is not None:
-            since_checkpoint += len(piece.rows)
-            yield piece.rows
-            continue
-        read_to = progress.completed(piece.number, piece.part) or read_to
-        # No more checkpoints than pages.
-        if read_to and since_checkpoint >= runs.page_size():
-            yield ReadTo(read_to)
-            read_to, since_checkpoint = None, 0
+    yield from read_windows(windows, read, runs.workers, runs.page_size())
 
 
 def read_changes(

@@ -6,7 +6,8 @@ from source_prefect.config.settings import lookback_window
 from source_prefect.http.client import filtered
 from source_prefect.pagination import Page
 from source_prefect.streams.base import PrefectRetriever, Step
-from source_prefect.streams.run_plans import Filters, ReadTo, Runs, sync_runs
+from source_prefect.streams.run_plans import Filters, Runs, sync_runs
+from source_prefect.sync.parallel import ReadTo
 from source_prefect.sync.retention import warn_of_gap
 from source_prefect.sync.state import StreamState
 
@@ -31,7 +32,7 @@ class RunRetriever(PrefectRetriever):
                 yield step
             # Without a cursor, the next sync could not tell what changed among the runs that were read.
             elif cursor := self.watermark.value:
-                yield self.reached(cursor, read_to=step.due)
+                yield self.reached(cursor, read_to=step.time)
         yield self.reached(self.watermark.value)
 
     def _fetch(self, sort: str, filters: Filters, *, offset: int = 0, limit: int | None = None) -> Page:

@@ -43,11 +43,10 @@ class TableRetriever(PrefectRetriever):
                 break
         yield self.reached(self.watermark.value)
 
-    def ordered_by(self, column: str) -> Iterator[Rows]:
-        """All rows in descending order of a time."""
-        for rows in pages_by_offset(
-            lambda offset: self.client.fetch(sort=f"{column.upper()}_DESC", offset=offset), time_key(column)
-        ):
+    def ordered_by(self, column: str, table: str | None = None) -> Iterator[Rows]:
+        """All rows of the stream's table, or of another, in descending order of a time."""
+        path, sort = f"{table}/filter" if table else None, f"{column.upper()}_DESC"
+        for rows in pages_by_offset(lambda offset: self.client.fetch(path, sort=sort, offset=offset), time_key(column)):
             self.progress.add(rows, column)
             yield rows
 

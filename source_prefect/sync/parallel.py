@@ -3,10 +3,12 @@
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
+from datetime import datetime
 from queue import Empty, Full, Queue
 from typing import Generic, NamedTuple, TypeVar
 
 from source_prefect.pagination import Rows
+from source_prefect.sync.windows import ContiguousProgress, Window
 
 Part = TypeVar("Part")
 
@@ -35,6 +37,29 @@ def read_in_parallel(
         yield from reader.pieces()
     finally:
         reader.stop()
+
+
+class ReadTo(NamedTuple):
+    """All rows up to this time have been yielded."""
+
+    time: datetime
+
+
+def read_windows(
+    windows: Iterable[Window], read: Callable[[Window], Iterable[Rows]], workers: int, page_size: int
+) -> Iterator[Rows | ReadTo]:
+    """Every page of every window, and how far those that are completed leave no gap, no more often than a page."""
+    progress, since_checkpoint = ContiguousProgress(), 0
+    read_to = None
+    for piece in read_in_parallel(windows, read, workers):
+        if piece.rows is not None:
+            since_checkpoint += len(piece.rows)
+            yield piece.rows
+            continue
+        read_to = progress.completed(piece.number, piece.part) or read_to
+        if read_to and since_checkpoint >= page_size:
+            yield ReadTo(read_to)
+            read_to, since_checkpoint = None, 0
 
 
 class _Reader(Generic[Part]):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from source_prefect.times import format_time, parse_time
@@ -16,6 +16,11 @@ IN_FLIGHT = timedelta(minutes=5)
 
 # Differences between two clocks that are not worth a word: the `Date` of an answer is in whole seconds.
 _SAME_CLOCK = timedelta(minutes=1)
+
+# No server's clock was ever before or after, and within them no arithmetic on times overflows.
+_EARLIEST_CURSOR = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_BEGINNING, _END = datetime(1, 1, 1, tzinfo=timezone.utc), datetime(9999, 12, 31, tzinfo=timezone.utc)
+_LONGEST_OFFSET = 1_000_000_000  # seconds
 
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:?\d{2})")
 
@@ -83,24 +88,27 @@ def load_state(stream: str, cursor_field: str, saved: Mapping[str, Any], start_d
     if not saved:
         return StreamState()
     version = saved.get("version", 1)
-    if not isinstance(version, int) or not 1 <= version <= VERSION:
+    if type(version) is not int or not 1 <= version <= VERSION:
         raise StateError(
             f"The state of the stream {stream} has the version {version!r}; this version of the connector reads up to "
             f"{VERSION}. Update the connector, or reset the stream."
         )
 
-    def time(name: str, value: Any) -> datetime | None:
+    def wrong(name: str, value: Any, right: str) -> StateError:
+        return StateError(
+            f"The state of the stream {stream} has {value!r} as `{name}`, which is not {right}. Reset the stream to "
+            "read it from the beginning."
+        )
+
+    def time(name: str, value: Any, earliest: datetime = _BEGINNING) -> datetime | None:
         if value is None:
             return None
         parsed = parse_time(value) if _TIME.fullmatch(str(value)) else None
-        if parsed is None:
-            raise StateError(
-                f"The state of the stream {stream} has {value!r} as `{name}`, which is not a time such as "
-                "2026-01-01T00:00:00.000000Z. Reset the stream to read it from the beginning."
-            )
+        if parsed is None or not earliest <= parsed < _END:
+            raise wrong(name, value, "a time such as 2026-01-01T00:00:00.000000Z")
         return parsed
 
-    cursor = time(cursor_field, saved.get(cursor_field))
+    cursor = time(cursor_field, saved.get(cursor_field), _EARLIEST_CURSOR)
     if cursor is None and version == 1:
         raise StateError(
             f"The state of the stream {stream} has no `{cursor_field}`: it is not from this connector, or it is "
@@ -115,16 +123,15 @@ def load_state(stream: str, cursor_field: str, saved: Mapping[str, Any], start_d
         read_to = cursor if cursor and cursor.microsecond == 999_999 else None
         return StreamState(cursor, read_to, start_date)
     if first_sync is not None and not isinstance(first_sync, Mapping):
-        raise StateError(
-            f"The state of the stream {stream} has {first_sync!r} as `first_sync`, which is not an object. Reset the "
-            "stream to read it from the beginning."
-        )
+        raise wrong("first_sync", first_sync, "an object")
     offset, digests = saved.get("clock_offset"), saved.get("digests")
+    if offset is not None and (type(offset) is not int or abs(offset) > _LONGEST_OFFSET):
+        raise wrong("clock_offset", offset, "a number of seconds between two clocks")
     return StreamState(
         cursor,
         time("first_sync.read_to", first_sync.get("read_to")) if first_sync else None,
         time("start_date", saved.get("start_date")),
-        timedelta(seconds=offset) if isinstance(offset, int) else None,
+        timedelta(seconds=offset) if offset is not None else None,
         digests if isinstance(digests, str) else "",
         time("newest", saved.get("newest")),
     )

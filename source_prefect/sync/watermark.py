@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from source_prefect.times import parse_time
@@ -15,8 +15,10 @@ class Watermark:
     Whatever changes during a scan may be missed by it, and is then `updated` after the scan's start. So the cursor may
     come as far as that start, measured on the clock that wrote `updated`; the connector's own clock says nothing about
     it. A row's `updated` is a reading of that clock, taken no later than the row's page. Less the time since the scan
-    began (a duration, on which clocks agree) it lies before the start. `limit` takes the `Date` of the first answer, so
-    that a row dated in the future, written while a server's clock was wrong, cannot carry the cursor with it.
+    began (a duration, on which clocks agree) it lies before the start. `limit` takes the `Date` of each answer, so that
+    a row dated in the future, written while a server's clock was wrong, cannot carry the cursor with it; and where
+    replicas of the server answer whose clocks differ, the one behind decides. Without any `Date` the connector's clock
+    is the limit: where it is behind, rows are sent again, and none is lost.
 
     `column` is the one that the server's clock writes.
     """
@@ -35,16 +37,16 @@ class Watermark:
                 self._began = time.monotonic(), time.time()
 
     def limit(self, server_time: datetime) -> bool:
-        """Never pass this time. The first call counts; whether this was the first."""
+        """Never pass the scan's start on the clock that reads this now; whether this was the first call."""
+        start = server_time - self._elapsed()
         with self._lock:
             first = self._limit is None
-            if first:
-                self._limit = server_time
+            self._limit = min(start, self._limit or start)
             return first
 
     @property
     def scan_start(self) -> datetime | None:
-        """The server's clock at the scan's first answer, to the second below; None where no answer had a `Date`."""
+        """The server's clock when the scan began, to the second below; None where no answer had a `Date`."""
         with self._lock:
             return self._limit
 
@@ -61,9 +63,9 @@ class Watermark:
     def value(self) -> datetime | None:
         """The time, or None as long as no row was seen."""
         with self._lock:
-            if self._latest and self._limit:
-                return min(self._latest, self._limit)
-            return self._latest
+            if self._latest is None or self._began is None:
+                return None
+            return min(self._latest, self._limit or datetime.fromtimestamp(self._began[1], timezone.utc))
 
     def _elapsed(self) -> timedelta:
         if self._began is None:

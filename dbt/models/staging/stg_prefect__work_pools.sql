@@ -1,0 +1,15 @@
+{{ prefect_source.stage('work_pools', {
+    'id': 'text',
+    'created': 'time',
+    'updated': 'time',
+    'name': 'text',
+    'description': 'text',
+    'type': 'text',
+    'base_job_template': 'json',
+    'is_paused': 'boolean',
+    'concurrency_limit': 'integer',
+    'active_slots': 'integer',
+    'status': 'text',
+    'default_queue_id': 'text',
+    'storage_configuration': 'json',
+}) }}

@@ -1,0 +1,16 @@
+{{ prefect_source.stage('work_queues', {
+    'id': 'text',
+    'created': 'time',
+    'updated': 'time',
+    'name': 'text',
+    'description': 'text',
+    'is_paused': 'boolean',
+    'concurrency_limit': 'integer',
+    'active_slots': 'integer',
+    'priority': 'integer',
+    'work_pool_id': 'text',
+    'work_pool_name': 'text',
+    'filter': 'json',
+    'last_polled': 'time',
+    'status': 'text',
+}) }}

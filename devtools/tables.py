@@ -1,0 +1,64 @@
+"""Rows as a destination has them: a table for each stream, typed by the manifest, in DuckDB or PostgreSQL."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg2
+import yaml
+from psycopg2.extras import execute_values
+
+Row = dict[str, Any]
+Tables = Mapping[str, Sequence[Row]]
+
+MANIFEST = Path(__file__).resolve().parent.parent / "manifest.yaml"
+_TYPES = {"integer": "BIGINT", "number": "DOUBLE PRECISION", "boolean": "BOOLEAN", "string": "VARCHAR"}
+
+
+@cache
+def _schemas() -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = yaml.safe_load(MANIFEST.read_text())["definitions"]["schemas"]
+    return found
+
+
+def columns(stream: str) -> dict[str, str]:
+    """The columns of a stream and their types. Times have no zone and are in UTC: so PyAirbyte writes them."""
+    found = {name: _type(schema) for name, schema in _schemas()[stream]["properties"].items()}
+    return {**found, "_airbyte_extracted_at": "TIMESTAMP"}
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    if schema.get("format") == "date-time":
+        return "TIMESTAMP"
+    kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+    return next(_TYPES[kind] for kind in kinds if kind != "null")
+
+
+def write_duckdb(file: Path, tables: Tables) -> None:
+    """Write the rows into a DuckDB file."""
+    with duckdb.connect(str(file)) as connection:
+        # One transaction: each would wait for the disk.
+        connection.begin()
+        for stream, rows in tables.items():
+            connection.execute(f"CREATE TABLE IF NOT EXISTS {stream} ({_declared(stream)})")
+            values = [[row.get(name) for name in columns(stream)] for row in rows]
+            if values:
+                connection.executemany(f"INSERT INTO {stream} VALUES ({', '.join('?' * len(values[0]))})", values)
+        connection.commit()
+
+
+def write_postgres(url: str, schema: str, tables: Tables) -> None:
+    """Write the rows into a schema of a PostgreSQL database."""
+    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        for stream, rows in tables.items():
+            cursor.execute(f"CREATE TABLE IF NOT EXISTS {schema}.{stream} ({_declared(stream)})")
+            values = [[row.get(name) for name in columns(stream)] for row in rows]
+            if values:
+                execute_values(cursor, f"INSERT INTO {schema}.{stream} VALUES %s", values)
+
+
+def _declared(stream: str) -> str:
+    return ", ".join(f'"{name}" {kind}' for name, kind in columns(stream).items())

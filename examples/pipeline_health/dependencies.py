@@ -1,0 +1,97 @@
+"""The sections about tables: how fresh they are, and what is made from what."""
+
+from examples.pipeline_health import charts
+from examples.pipeline_health.marts import Marts
+from examples.pipeline_health.parts import Column, Part, Section
+
+
+def sections(marts: Marts) -> list[Section]:
+    return [
+        Section(
+            "freshness",
+            "Freshness",
+            "Freshness of tables",
+            "Each table that something writes, and when it last did: declared by a tag, or observed as an asset was "
+            "materialized. Usual is the median of the days between days of writing. Stale has waited for twice that, "
+            "dead for four times, and at least 30 days; of a table written on fewer than three days nothing is known.",
+            [freshness(marts)],
+        ),
+        Section(
+            "lineage",
+            "Lineage",
+            "Lineage",
+            "Which table is made from which: declared by tags, observed as runs materialized assets. A table says so "
+            "where its last run failed, where something upstream did, or where it is not fresh.",
+            lineage(marts),
+        ),
+    ]
+
+
+def freshness(marts: Marts) -> Part:
+    return Part(
+        "freshness-table",
+        "By table, the worst first",
+        [
+            Column("table_name", "Table", link="last_write_url"),
+            Column("status", "Status", "status"),
+            Column("last_written_at", "Last written", "time"),
+            Column("age_seconds", "Age", "seconds"),
+            Column("usual_days", "Usually every", "days"),
+            Column("last_written_by", "By"),
+            Column("blocked_by", "Blocked by"),
+            Column("reason", "Why", "message"),
+        ],
+        marts.rows("""
+            SELECT * FROM prefect__tables WHERE writers > 0
+            ORDER BY list_position(['dead', 'stale', 'unknown', 'fresh'], status), age_seconds DESC NULLS FIRST,
+                table_name
+        """),
+        "No flow or deployment declares a table that it writes, and none was observed. The tags are om-source:<table> "
+        "and om-destination:<table>.",
+    )
+
+
+def lineage(marts: Marts) -> list[Part]:
+    rows = marts.rows("""
+        SELECT source_table AS source, destination_table AS destination, known, flow_name AS flow, last_observed_at,
+            coalesce(run_url, declared_url) AS url
+        FROM prefect__lineage ORDER BY source NULLS FIRST, destination NULLS FIRST
+    """)
+    words = {"both": "declared and observed"}
+    for row in rows:
+        row["known_because"] = words.get(row["known"], row["known"])
+    table = Part(
+        "lineage-table",
+        "Edges between tables",
+        [
+            Column("source", "From"),
+            Column("destination", "To"),
+            Column("known_because", "Known because", link="url"),
+            Column("flow", "By"),
+            Column("last_observed_at", "Last observed", "time"),
+        ],
+        rows,
+        "No tag declares lineage, and no asset was observed.",
+        folded=bool(rows),
+    )
+    if not rows:
+        return [table]
+    states = {row["table_name"]: row["state"] for row in marts.rows("""
+        WITH failing AS (SELECT table_name FROM prefect__tables WHERE is_failing)
+        SELECT table_name, CASE
+            WHEN is_failing THEN 'failing'
+            WHEN EXISTS (SELECT 1 FROM prefect__lineage_closure JOIN failing ON failing.table_name = upstream_table
+                WHERE downstream_table = prefect__tables.table_name) THEN 'downstream of a failure'
+            WHEN status IN ('stale', 'dead') THEN status
+        END AS state
+        FROM prefect__tables
+    """)}  # fmt: skip
+    counts = {known: sum(row["known"] == known for row in rows) for known in ("both", "declared", "observed")}
+    hit = sum(state in ("failing", "downstream of a failure") for state in states.values())
+    alt = (
+        f"A graph of tables with {len(rows)} edges: {counts['both']} declared and observed, {counts['declared']} only "
+        f"declared, {counts['observed']} only observed. {hit} tables fail or are downstream of a failure. The table "
+        "below lists the edges."
+    )
+    return [Part("lineage-chart", title="Tables, each right of what it is made from", alt=alt,
+                 figure=charts.lineage(rows, states)), table]  # fmt: skip

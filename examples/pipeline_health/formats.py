@@ -1,0 +1,99 @@
+"""How values are shown."""
+
+import json
+from datetime import date
+from typing import Any
+
+from markupsafe import Markup
+
+SIGNS = {"fresh": "✓ fresh", "running": "▶ running", "unknown": "? unknown", "recovered": "✓ recovered"}
+
+# Below this many runs on either side, a difference of rates is chance.
+TREND_MINIMUM = 10
+
+
+def shown(value: Any, kind: str) -> str:
+    """The value as a person reads it."""
+    if value is None:
+        return "—"
+    if kind == "rate":
+        return f"{100 * value:.1f} %"
+    if kind == "trend":
+        return "= 0.0 points" if abs(value) < 0.0005 else f"{'▲' if value > 0 else '▼'} {100 * value:+.1f} points"
+    if kind == "seconds":
+        return _duration(float(value))
+    if kind == "time":
+        return f"{value:%Y-%m-%d %H:%M}"
+    if kind == "day":
+        return f"{value:%a %d %b}"
+    if kind == "hour":
+        return f"{value:02}:00"
+    if kind == "count":
+        return f"{int(value):,}"
+    if kind == "days":
+        return "1 day" if value == 1 else f"{int(value)} days"
+    if kind == "times":
+        return f"{value:,.1f} times"
+    if kind == "spark":
+        return sparkline(value)
+    if kind == "status":
+        return SIGNS.get(value, f"⚠ {value}")
+    return str(value)
+
+
+def raw(value: Any) -> str:
+    """The value itself, for sorting by it and for whoever reads the page with a program."""
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return " ".join("" if rate is None else f"{rate:.3f}" for rate in value)
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def trend(rate: float | None, n: int, earlier_rate: float | None, earlier_n: int) -> float | None:
+    """The change of a rate; nothing where one of both is of too few runs."""
+    if rate is None or earlier_rate is None or min(n, earlier_n) < TREND_MINIMUM:
+        return None
+    return rate - earlier_rate
+
+
+def sparkline(rates: list[float | None]) -> str:
+    """A bar for each day, as high as the share of runs that succeeded; a day without runs has none."""
+    known = [rate for rate in rates if rate is not None]
+    label = f"Success by day: {100 * min(known):.0f} to {100 * max(known):.0f} %" if known else "No runs"
+    low = ' class="low"'
+    bars = "".join(
+        f'<rect x="{4 * day}" y="{18 - 18 * max(rate, 0.06):.1f}" width="3" height="{18 * max(rate, 0.06):.1f}"'
+        f"{low if rate < 1 else ''}/>"
+        for day, rate in enumerate(rates)
+        if rate is not None
+    )
+    # Nothing in it comes from outside.
+    return Markup(  # noqa: S704
+        f'<svg class="sparkline" viewBox="0 0 {4 * len(rates)} 18" width="{4 * len(rates)}" height="18" role="img" '
+        f'aria-label="{label}">{bars}</svg>'
+    )
+
+
+def json_text(value: Any) -> str:
+    """JSON that may stand in a <script>: nothing in it can end the element."""
+    text: str = value.to_json() if hasattr(value, "to_json") else json.dumps(value)
+    return text.replace("<", "\\u003c")
+
+
+def safe_url(url: str) -> str:
+    """The address, where it is one that a link may have."""
+    return url if url.startswith(("http://", "https://", "#")) else "#"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    for size, large, small in ((3600, "min", "s"), (86400, "h", "min"), (float("inf"), "d", "h")):
+        if seconds < size:
+            unit = {"min": 60, "h": 3600, "d": 86400}[large]
+            rest = {"s": 1, "min": 60, "h": 3600}[small]
+            return f"{seconds // unit:.0f} {large} {seconds % unit // rest:.0f} {small}"
+    raise AssertionError(seconds)

@@ -1,0 +1,274 @@
+"""The sections about the last 30 days: success, durations, lateness, tasks, owners, hours."""
+
+from datetime import timedelta
+
+from examples.pipeline_health import charts
+from examples.pipeline_health.formats import shown, trend
+from examples.pipeline_health.marts import Marts
+from examples.pipeline_health.parts import Column, Part, Row, Section
+
+# More points than this tell nothing more, and make a page slow.
+MOST_POINTS = 3_000
+
+
+def sections(marts: Marts) -> list[Section]:
+    return [
+        Section("days", "Days", "Day by day", "How the runs of the last 30 days ended.", days(marts)),
+        Section(
+            "success",
+            "Success",
+            "Success and its trend",
+            "The share of runs that succeeded, cancelled ones left out, and the change against the 30 days before, "
+            "where both have at least ten runs.",
+            [success(marts, "flow"), success(marts, "deployment")],
+        ),
+        Section(
+            "durations",
+            "Durations",
+            "How long runs take",
+            "Runs that succeeded, by the time that they ran. Half of the runs took no longer than p50, 95 of 100 no "
+            "longer than p95.",
+            [*scatter(marts), percentiles(marts, "duration", "flow"), percentiles(marts, "duration", "deployment")],
+        ),
+        Section(
+            "lateness",
+            "Lateness",
+            "Late starts and queues",
+            "Late is a scheduled run that began after it was due. In the queue was a run from when it was due and "
+            "known until it began.",
+            [percentiles(marts, "lateness", "deployment"), percentiles(marts, "queue", "flow")],
+        ),
+        Section(
+            "tasks",
+            "Tasks",
+            "Task hot spots",
+            "Where failures, retries and time go, by task.",
+            [tasks(marts)],
+        ),
+        Section(
+            "owners",
+            "Owners",
+            "Owners",
+            "By the tag owner:<name> of the deployment, or else of the flow.",
+            [owners(marts)],
+        ),
+        Section("hours", "Hours", "Busiest hours", "When runs begin, by weekday and hour in UTC.", hours(marts)),
+    ]
+
+
+def days(marts: Marts) -> list[Part]:
+    rows = marts.rows("""
+        SELECT day, flow_name AS flow, runs, succeeded, failed, crashed, cancelled, success_rate, run_url
+        FROM prefect__reliability
+        WHERE level = 'flow' AND day >= (SELECT CAST(since AT TIME ZONE 'UTC' AS DATE) FROM int_prefect__period)
+        ORDER BY day DESC, flow
+    """)
+    table = Part(
+        "days-table",
+        "Runs by day and flow",
+        [
+            Column("day", "Day", "day"),
+            Column("flow", "Flow", link="run_url"),
+            Column("runs", "Runs", "count"),
+            *(Column(end, end.capitalize(), "count") for end in charts.ENDS),
+            Column("success_rate", "Succeeded", "rate"),
+        ],
+        rows,
+        "No run has ended in these days.",
+        folded=bool(rows),
+    )
+    if not rows:
+        return [table]
+    worst = max(rows, key=lambda row: row["failed"] + row["crashed"])
+    broken = worst["failed"] + worst["crashed"]
+    story = f"{sum(row['runs'] for row in rows)} runs ended; " + (
+        f"most failures on {worst['day']:%d %B}, with {broken} of {worst['flow']}." if broken else "none failed."
+    )
+    return [
+        Part("days-chart", title="Runs by day", alt=f"Stacked bars of the runs of each day by how they ended. {story}",
+             figure=charts.bars_of_days(rows)),
+        Part("calendar-chart", title="Success by flow and day, in percent where it is not 100",
+             alt=f"A grid of flows and days, coloured and labelled by the share of runs that succeeded. {story}",
+             figure=charts.calendar(rows)),
+        table,
+    ]  # fmt: skip
+
+
+def success(marts: Marts, level: str) -> Part:
+    rows = marts.rows(
+        f"""
+        WITH counted AS (
+            SELECT flow_name AS flow, deployment_name AS deployment,
+                day >= CAST(since AT TIME ZONE 'UTC' AS DATE) AS recent, reliability.*
+            FROM prefect__reliability AS reliability CROSS JOIN int_prefect__period
+            WHERE level = '{level}' AND day >= CAST(earlier_since AT TIME ZONE 'UTC' AS DATE)
+        ), task_retries AS (
+            SELECT {level}_id AS subject_id, sum(retries) AS task_retries
+            FROM prefect__task_runs WHERE PERIOD GROUP BY ALL
+        )
+        SELECT flow, deployment, subject_url, sum(runs) FILTER (recent) AS runs,
+            sum(succeeded) FILTER (recent) / nullif(sum(success_rate_n) FILTER (recent), 0) AS success_rate,
+            coalesce(sum(success_rate_n) FILTER (recent), 0) AS n,
+            sum(succeeded) FILTER (NOT recent) / nullif(sum(success_rate_n) FILTER (NOT recent), 0) AS earlier_rate,
+            coalesce(sum(success_rate_n) FILTER (NOT recent), 0) AS earlier_n,
+            coalesce(sum(failed + crashed) FILTER (recent), 0) AS failed,
+            coalesce(sum(retries) FILTER (recent), 0) AS retries,
+            coalesce(any_value(task_retries), 0) AS task_retries,
+            list(day) FILTER (recent) AS days, list(success_rate) FILTER (recent) AS rates
+        FROM counted LEFT JOIN task_retries USING (subject_id)
+        GROUP BY subject_id, subject_url, flow, deployment HAVING sum(runs) FILTER (recent) > 0
+        ORDER BY success_rate, flow, deployment
+        """
+    )
+    for row in rows:
+        row["trend"] = trend(row["success_rate"], row["n"], row["earlier_rate"], row["earlier_n"])
+        row["spark"] = by_day(marts, row)
+    return Part(
+        f"success-{level}",
+        f"By {level}, the worst first",
+        [
+            Column("flow", "Flow", link="subject_url" if level == "flow" else None),
+            *([Column("deployment", "Deployment", link="subject_url")] if level == "deployment" else []),
+            Column("runs", "Runs", "count"),
+            Column("success_rate", "Succeeded", "rate"),
+            Column("spark", "By day", "spark"),
+            Column("trend", "Trend", "trend"),
+            Column("earlier_n", "Before", "count"),
+            Column("failed", "Failed", "count"),
+            Column("retries", "Flow retries", "count"),
+            Column("task_retries", "Task retries", "count"),
+        ],
+        rows,
+        f"No run of a {level} has ended in these days.",
+    )
+
+
+def by_day(marts: Marts, row: Row) -> list[float | None]:
+    """The rate of each day of the period, oldest first."""
+    assert marts.since is not None
+    assert marts.as_of is not None
+    rates = dict(zip(row["days"], row["rates"], strict=True))
+    first = marts.since.date()
+    return [rates.get(first + timedelta(days=n)) for n in range((marts.as_of.date() - first).days + 1)]
+
+
+def percentiles(marts: Marts, measure: str, level: str) -> Part:
+    names = {"duration": "Durations", "lateness": "Late starts", "queue": "Time in the queue"}
+    only = "outcome = 'succeeded'" if measure == "duration" else "started_at IS NOT NULL"
+    name = "deployment_name" if level == "deployment" else "CAST(NULL AS VARCHAR)"
+    value = f"{measure}_seconds"
+    return Part(
+        f"{measure}-{level}",
+        f"{names[measure]} by {level}",
+        [
+            Column("flow", "Flow", link="url" if level == "flow" else None),
+            *([Column("deployment", "Deployment", link="url")] if level == "deployment" else []),
+            Column("runs", "Runs", "count"),
+            Column("p50", "p50", "seconds"),
+            Column("p95", "p95", "seconds"),
+            Column("p99", "p99", "seconds"),
+        ],
+        marts.rows(f"""
+            SELECT flow_name AS flow, {name} AS deployment, {level}_url AS url, count(*) AS runs,
+                quantile_disc({value}, 0.5) AS p50, quantile_disc({value}, 0.95) AS p95,
+                quantile_disc({value}, 0.99) AS p99
+            FROM prefect__runs WHERE {only} AND {level}_id IS NOT NULL AND {value} IS NOT NULL AND PERIOD
+            GROUP BY {level}_id, url, flow, deployment ORDER BY p95 DESC, flow, deployment
+        """),
+        "No run of these days tells.",
+    )
+
+
+def scatter(marts: Marts) -> list[Part]:
+    rows = marts.rows(f"""
+        SELECT flow_name AS flow, ended_at, duration_seconds AS seconds, run_url
+        FROM prefect__runs WHERE outcome = 'succeeded' AND duration_seconds > 0 AND PERIOD
+        ORDER BY ended_at DESC, run_id LIMIT {MOST_POINTS}
+    """)
+    if not rows:
+        return []
+    longest = max(rows, key=lambda row: row["seconds"])
+    return [
+        Part(
+            "durations-chart",
+            title=f"The last {len(rows)} runs: a click on a point opens the run",
+            alt=f"A point for each run by when it ended and how long it took. The longest, of {longest['flow']}, "
+            f"took {shown(longest['seconds'], 'seconds')}.",
+            figure=charts.durations(rows),
+        )
+    ]
+
+
+def tasks(marts: Marts) -> Part:
+    return Part(
+        "tasks-table",
+        "The most failures, retries and time first",
+        [
+            Column("task", "Task", link="url"),
+            Column("flow", "Flow"),
+            Column("runs", "Runs", "count"),
+            Column("failed", "Failed", "count"),
+            Column("retries", "Retries", "count"),
+            Column("saved", "Saved by a retry", "count"),
+            Column("seconds", "Time", "seconds"),
+            Column("p95", "Worst p95 of a day", "seconds"),
+        ],
+        marts.rows("""
+            SELECT task_name AS task, flow_name AS flow, sum(runs) AS runs, sum(failed) AS failed,
+                sum(retries) AS retries,
+                sum(succeeded_after_retry) AS saved, sum(total_seconds) AS seconds, max(p95_seconds) AS p95,
+                max_by(task_run_url, failed * 1e9 + total_seconds) AS url
+            FROM prefect__task_hotspots
+            WHERE day >= (SELECT CAST(since AT TIME ZONE 'UTC' AS DATE) FROM int_prefect__period)
+            GROUP BY ALL ORDER BY failed DESC, retries DESC, seconds DESC, task, flow LIMIT 25
+        """),
+        "No task run has ended in these days.",
+    )
+
+
+def owners(marts: Marts) -> Part:
+    return Part(
+        "owners-table",
+        "By owner, the most failures first",
+        [
+            Column("owner", "Owner", link="run_url"),
+            Column("flows", "Flows", "count"),
+            Column("runs", "Runs", "count"),
+            Column("failed", "Failed", "count"),
+            Column("open_incidents", "Open incidents", "count"),
+            Column("success_rate", "Succeeded", "rate"),
+        ],
+        marts.rows("SELECT * FROM prefect__owners ORDER BY failed DESC, owner"),
+        "No run has ended in these days.",
+    )
+
+
+def hours(marts: Marts) -> list[Part]:
+    rows = marts.rows("""
+        SELECT dayofweek(started_at AT TIME ZONE 'UTC') AS weekday, hour(started_at AT TIME ZONE 'UTC') AS hour,
+            count(*) AS runs, max_by(run_url, coalesce(duration_seconds, 0)) AS longest_url
+        FROM prefect__runs WHERE started_at >= (SELECT since FROM int_prefect__period)
+        GROUP BY ALL ORDER BY runs DESC, weekday, hour
+    """)
+    for row in rows:
+        row["day"] = charts.WEEKDAYS[row["weekday"]]
+    table = Part(
+        "hours-table",
+        "Runs by hour of the week",
+        [
+            Column("day", "Day"),
+            Column("hour", "Hour (UTC)", "hour"),
+            Column("runs", "Runs begun", "count", "longest_url"),
+        ],
+        rows,
+        "No run has begun in these days.",
+        folded=bool(rows),
+    )
+    if not rows:
+        return [table]
+    busiest = rows[0]
+    alt = (
+        f"A grid of weekdays and hours. The busiest is {busiest['day']} {busiest['hour']}:00, with {busiest['runs']} "
+        "runs."
+    )
+    return [Part("hours-chart", title="Runs begun", alt=alt, figure=charts.hours(rows)), table]

@@ -1,0 +1,38 @@
+"""What the models say."""
+
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import duckdb
+
+from examples.pipeline_health.parts import Row
+
+
+class Marts:
+    """The models in a DuckDB file, to be read; times are in UTC."""
+
+    def __init__(self, database: Path, schema: str = "main") -> None:
+        self._connection = duckdb.connect(str(database), read_only=True)
+        self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection.execute(f"SET schema = '{schema}'")
+        (period,) = self.rows("SELECT * FROM int_prefect__period")
+        self.as_of: datetime | None = period["as_of"]
+        self.since: datetime | None = period["since"]
+
+    def __enter__(self) -> "Marts":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def rows(self, sql: str, *values: Any) -> list[Row]:
+        """The rows of a query, in which `PERIOD` says of a run that it ended in the period."""
+        answer = self._connection.execute(
+            sql.replace("PERIOD", "ended_at >= (SELECT since FROM int_prefect__period)"), values
+        )
+        names = [column[0] for column in answer.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]

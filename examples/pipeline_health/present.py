@@ -1,0 +1,195 @@
+"""The sections for whoever is on call: what is broken, late or stuck, and what has been."""
+
+from examples.pipeline_health.marts import Marts
+from examples.pipeline_health.parts import Column, Part, Section
+
+FLOW = Column("flow", "Flow")
+DEPLOYMENT = Column("deployment", "Deployment")
+
+
+def sections(marts: Marts) -> list[Section]:
+    return [
+        Section(
+            "unresolved",
+            "Unresolved",
+            "Unresolved failures",
+            "The last run of these failed, and nothing has succeeded since.",
+            [unresolved(marts)],
+        ),
+        Section(
+            "now",
+            "Now",
+            "Running and late",
+            "As Prefect was at the time of the last sync. Late is what should have begun more than a minute before; "
+            "stuck is what runs three times as long as 95 of 100 runs of its flow.",
+            [now(marts)],
+        ),
+        Section(
+            "errors",
+            "Errors",
+            "Errors",
+            "The failures of the last 30 days, by their message without its numbers and ids.",
+            [errors(marts)],
+        ),
+        Section(
+            "incidents",
+            "Incidents",
+            "Incidents",
+            "From the first failed run of a deployment to the next that succeeded.",
+            [incidents(marts)],
+        ),
+        Section(
+            "slots",
+            "Slots",
+            "Missed and late slots",
+            "What active schedules promised in the last 30 days, since they were edited last, and what became of it.",
+            [slots(marts), unknown_schedules(marts)],
+        ),
+    ]
+
+
+def unresolved(marts: Marts) -> Part:
+    return Part(
+        "unresolved-table",
+        "What is broken, the longest first",
+        [
+            FLOW,
+            DEPLOYMENT,
+            Column("run", "Run", link="url"),
+            Column("state_name", "State"),
+            Column("failed", "Failed", "time"),
+            Column("runs_lost", "Failures in a row", "count"),
+            Column("succeeded", "Last success", "time"),
+            Column("tables_hit", "Tables hit", "count"),
+            Column("message", "Message", "message"),
+        ],
+        marts.rows("""
+            SELECT flow_name AS flow, deployment_name AS deployment, last_run_name AS run,
+                last_run_url AS url, state_name,
+                last_failed_at AS failed, runs_lost, last_success_at AS succeeded, tables_hit, state_message AS message
+            FROM prefect__incidents WHERE is_open
+            ORDER BY began_at, incident_id
+        """),
+        "✓ Nothing: whatever failed has succeeded since.",
+    )
+
+
+def now(marts: Marts) -> Part:
+    return Part(
+        "now-table",
+        "What runs or should run: stuck and late first",
+        [
+            Column("status", "Status", "status"),
+            FLOW,
+            DEPLOYMENT,
+            Column("run", "Run", link="url"),
+            Column("state_name", "State"),
+            Column("since", "Since", "time"),
+            Column("seconds", "For", "seconds"),
+            Column("usual", "Usually", "seconds"),
+            Column("times_usual", "Against usual", "times"),
+        ],
+        marts.rows("""
+            SELECT CASE WHEN is_stuck THEN 'stuck' ELSE status END AS status, flow_name AS flow,
+                deployment_name AS deployment,
+                run_name AS run, run_url AS url, state_name, coalesce(started_at, due_at) AS since,
+                coalesce(CASE WHEN status = 'late' THEN lateness_seconds ELSE duration_seconds END,
+                    epoch(as_of) - epoch(coalesce(started_at, due_at))) AS seconds,
+                CASE WHEN status <> 'late' THEN usual_p50_seconds END AS usual,
+                CASE WHEN status <> 'late' THEN duration_seconds / nullif(usual_p50_seconds, 0) END AS times_usual
+            FROM prefect__runs CROSS JOIN int_prefect__period
+            WHERE status NOT IN ('ended', 'ghost', 'due')
+            ORDER BY is_stuck DESC, status = 'late' DESC, seconds DESC, run_id
+        """),
+        "Nothing was running, and nothing was late.",
+    )
+
+
+def errors(marts: Marts) -> Part:
+    return Part(
+        "errors-table",
+        "By error and flow, the most frequent first",
+        [
+            Column("error", "Error", "message"),
+            Column("flow", "Flow", link="url"),
+            Column("runs", "Runs", "count"),
+            Column("first", "First", "time"),
+            Column("last", "Last", "time"),
+        ],
+        marts.rows("""
+            SELECT coalesce(nullif(error_class, ''), '(no message)') AS error, flow_name AS flow, count(*) AS runs,
+                min(ended_at) AS first, max(ended_at) AS last, max_by(run_url, ended_at) AS url
+            FROM prefect__runs WHERE outcome IN ('failed', 'crashed') AND PERIOD
+            GROUP BY ALL ORDER BY runs DESC, last DESC, error, flow
+        """),
+        "✓ No run has failed in these days.",
+    )
+
+
+def incidents(marts: Marts) -> Part:
+    return Part(
+        "incidents-table",
+        "Those of the last 30 days, and all that are open; the newest first",
+        [
+            Column("status", "Status", "status"),
+            FLOW,
+            DEPLOYMENT,
+            Column("run", "Last failure", link="url"),
+            Column("began_at", "Began", "time"),
+            Column("recovery", "Time to recovery", "seconds"),
+            Column("runs_lost", "Runs lost", "count"),
+            Column("tables_hit", "Tables hit", "count"),
+        ],
+        marts.rows("""
+            SELECT CASE WHEN is_open THEN 'open' ELSE 'recovered' END AS status, flow_name AS flow,
+                deployment_name AS deployment, last_run_name AS run, last_run_url AS url, began_at,
+                recovery_seconds AS recovery, runs_lost, tables_hit
+            FROM prefect__incidents
+            WHERE is_open OR ended_at >= (SELECT since FROM int_prefect__period)
+            ORDER BY is_open DESC, began_at DESC, incident_id
+        """),
+        "✓ No run has failed in these days.",
+    )
+
+
+def slots(marts: Marts) -> Part:
+    return Part(
+        "slots-table",
+        "By schedule, the most missed first",
+        [
+            FLOW,
+            Column("deployment", "Deployment", link="url"),
+            Column("schedule", "Schedule"),
+            Column("slots", "Slots", "count"),
+            Column("met", "Met", "count"),
+            Column("late", "Late", "count"),
+            Column("missed", "Missed", "count"),
+            Column("skipped", "Skipped", "count"),
+            Column("last_missed", "Last missed", "time"),
+        ],
+        marts.rows("""
+            SELECT slot.flow_name AS flow, slot.deployment_name AS deployment,
+                any_value(deployment.deployment_url) AS url, schedule,
+                count(*) AS slots, count(*) FILTER (status = 'met') AS met, count(*) FILTER (status = 'late') AS late,
+                count(*) FILTER (status = 'missed') AS missed, count(*) FILTER (status = 'skipped') AS skipped,
+                max(slot_at) FILTER (status = 'missed') AS last_missed
+            FROM prefect__schedule_slots AS slot LEFT JOIN int_prefect__deployments AS deployment USING (deployment_id)
+            GROUP BY schedule_id, slot.flow_name, slot.deployment_name, schedule
+            ORDER BY missed DESC, late DESC, flow, deployment, schedule
+        """),
+        "No active schedule has promised a run in these days.",
+    )
+
+
+def unknown_schedules(marts: Marts) -> Part:
+    return Part(
+        "unknown-schedules-table",
+        "Active schedules whose slots are not known",
+        [FLOW, DEPLOYMENT, Column("schedule", "Schedule"), Column("why", "Why")],
+        marts.rows("""
+            SELECT flow_name AS flow, deployment_name AS deployment, schedule, not_expanded_because AS why
+            FROM prefect__schedules WHERE is_active AND not_expanded_because IS NOT NULL
+            ORDER BY flow, deployment, schedule
+        """),
+        "✓ The slots of all active schedules are known.",
+    )

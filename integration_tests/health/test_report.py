@@ -1,0 +1,332 @@
+"""The page about pipeline health: its numbers are those of the models, and a real Chromium shows it without fault."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+import pytest
+from playwright.sync_api import Browser, Page, ViewportSize
+
+from devtools.browser import DESK, PHONE, cells, chromium, open_page
+from devtools.neglected import neglected
+from devtools.tables import write_duckdb
+from devtools.warehouse import AS_OF, UI, young
+from examples.pipeline_health import report as program
+from examples.pipeline_health.marts import Marts
+
+# Tables of the page, and the query that must say the same: its columns in the order of the page.
+SHOWN = {
+    "unresolved-table": "SELECT flow_name, deployment_name, last_run_name, state_name, last_failed_at, runs_lost, "
+    "last_success_at, tables_hit, state_message FROM prefect__incidents WHERE is_open",
+    "days-table": "SELECT day, flow_name, runs, succeeded, failed, crashed, cancelled, success_rate "
+    "FROM prefect__reliability WHERE level = 'flow' AND day >= DATE '2026-10-21'",
+    "duration-flow": "SELECT flow_name, count(*), quantile_disc(duration_seconds, 0.5), "
+    "quantile_disc(duration_seconds, 0.95), quantile_disc(duration_seconds, 0.99) "
+    "FROM prefect__runs WHERE outcome = 'succeeded' AND PERIOD GROUP BY 1",
+    "owners-table": "SELECT owner, flows, runs, failed, open_incidents, success_rate FROM prefect__owners",
+    "freshness-table": "SELECT table_name, status, last_written_at, age_seconds, usual_days, last_written_by, "
+    "blocked_by, reason FROM prefect__tables WHERE writers > 0",
+    "slots-table": "SELECT flow_name, deployment_name, schedule, count(*), count(*) FILTER (status = 'met'), "
+    "count(*) FILTER (status = 'late'), count(*) FILTER (status = 'missed'), count(*) FILTER (status = 'skipped'), "
+    "max(slot_at) FILTER (status = 'missed') FROM prefect__schedule_slots GROUP BY 1, 2, 3",
+}
+
+
+def built_page(folder: Path, **tables: Any) -> Path:
+    """The page as `make report` writes it, for these tables."""
+    file = folder / "prefect.duckdb"
+    write_duckdb(file, tables)
+    program.main([str(file), str(folder / "report.html")])
+    return folder / "report.html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built_page(tmp_path_factory.mktemp("neglected"), **neglected())
+
+
+@pytest.fixture(scope="module")
+def neglected_file(report: Path) -> Path:
+    return report.with_name("prefect.duckdb")
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, report: Path) -> Page:
+    """The page on a wide screen, for the tests that only look."""
+    return open_page(browser, report, DESK)
+
+
+@pytest.fixture(scope="module")
+def young_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built_page(tmp_path_factory.mktemp("young"), **young())
+
+
+@pytest.fixture(scope="module")
+def empty_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built_page(tmp_path_factory.mktemp("empty"))
+
+
+def as_text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+@pytest.mark.parametrize("table", SHOWN)
+def test_the_numbers_on_the_page_are_those_of_the_models(page: Page, neglected_file: Path, table: str) -> None:
+    with Marts(neglected_file) as marts:
+        expected = [[as_text(value) for value in row.values()] for row in marts.rows(SHOWN[table])]
+    assert expected
+    assert sorted(cells(page, table)) == sorted(expected)
+
+
+def test_the_models_agree_with_a_plain_count_of_the_rows(page: Page, neglected_file: Path) -> None:
+    with duckdb.connect(str(neglected_file), read_only=True) as plain:
+        states = Counter(
+            state
+            for (state,) in plain.execute(
+                "SELECT state_type FROM flow_runs WHERE end_time >= ?", [AS_OF - timedelta(days=30)]
+            ).fetchall()
+        )
+
+    def tile(name: str) -> str:
+        return page.get_attribute(f"[data-tile={name}]", "data-value") or ""
+
+    assert tile("runs") == str(states.total())
+    assert tile("failed") == str(states["FAILED"])
+    rate = states["COMPLETED"] / (states["COMPLETED"] + states["FAILED"])
+    assert float(tile("success-rate")) == pytest.approx(rate)
+    assert {name: tile(name) for name in ("unresolved", "running", "stuck", "late", "missed", "stale")} == {
+        "unresolved": "2", "running": "2", "stuck": "1", "late": "1", "missed": "12", "stale": "4",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
+def test_the_page_fits_and_can_be_read(
+    browser: Browser, report: Path, viewport: ViewportSize, scheme: Literal["light", "dark"]
+) -> None:
+    page = open_page(browser, report, viewport, scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    # No table is wider than its place.
+    wide = page.eval_on_selector_all(
+        ".scroll > table",
+        "tables => tables.filter(table => table.parentElement.scrollWidth > table.parentElement.clientWidth + 1)"
+        ".map(table => table.id)",
+    )
+    assert wide == []
+    paper, ink = page.evaluate(
+        "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+    )
+    assert contrast(paper, ink) >= 7
+    # What Plotly draws is of the same scheme.
+    text = page.evaluate("getComputedStyle(document.querySelector('#days-chart .xtick text')).fill")
+    assert contrast(paper, text) >= 7
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours, `rgb(r, g, b)`, as WCAG counts it."""
+
+    def luminance(colour: str) -> float:
+        channels = [int(value) / 255 for value in colour.removeprefix("rgb(").removesuffix(")").split(",")]
+        linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, bright = sorted((luminance(one), luminance(other)))
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def test_a_screen_reader_finds_its_way(page: Page) -> None:
+    levels = page.eval_on_selector_all("h1, h2, h3", "headings => headings.map(heading => heading.tagName)")
+    assert levels == ["H1", *["H2"] * 15]
+    charts = page.eval_on_selector_all(
+        ".chart", "charts => charts.map(chart => [chart.getAttribute('role'), chart.getAttribute('aria-label')])"
+    )
+    assert len(charts) == 5
+    assert all(role == "img" and len(alt) > 40 for role, alt in charts)
+    assert page.eval_on_selector_all("table", "tables => tables.every(table => table.caption)")
+    assert page.get_by_role("heading", name="Freshness of tables").count() == 1
+    # A state is told by a word and a sign, not by its colour.
+    assert page.inner_text("#freshness-table tbody tr:first-child .status") == "⚠ dead"
+    assert page.evaluate("document.querySelector('#days-chart').data.map(bars => bars.marker.pattern.shape)") == [
+        "", "/", "x", ".",
+    ]  # fmt: skip
+
+
+def test_tables_are_sorted_by_a_click(browser: Browser, report: Path) -> None:
+    page = open_page(browser, report, DESK)
+    runs = page.get_by_role("region", name="By flow, the worst first").get_by_role("button").nth(1)
+    before = cells(page, "success-flow")
+    runs.click()
+    ascending = cells(page, "success-flow")
+    assert [int(row[1]) for row in ascending] == sorted(int(row[1]) for row in before)
+    runs.press("Enter")
+    assert [row[1] for row in cells(page, "success-flow")] == [row[1] for row in ascending][::-1]
+    heading = page.locator("#success-flow th").nth(1)
+    assert heading.get_attribute("aria-sort") == "descending"
+
+
+def test_each_row_leads_to_prefect_once(page: Page) -> None:
+    links = page.eval_on_selector_all(
+        "tbody tr", "rows => rows.map(row => [...row.querySelectorAll('a')].map(link => link.href))"
+    )
+    assert len(links) > 60
+    assert max(map(len, links)) == 1
+    assert all(link.startswith(f"{UI}/") for row in links for link in row)
+    # So does a point of a chart. Plotly hears a click on its own layer above the points.
+    bar = page.locator("#days-chart .bars .point").first
+    bar.scroll_into_view_if_needed()
+    box = bar.bounding_box()
+    assert box
+    with page.expect_popup() as opened:
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    opened.value.close()
+
+
+def test_a_row_that_is_late_stuck_or_running_says_so(page: Page) -> None:
+    now = [(row[0], row[3]) for row in cells(page, "now-table")]
+    assert now == [("stuck", "mart-stuck"), ("late", "ingest-late"), ("running", "ingest-running")]
+
+
+def test_errors_are_grouped(page: Page) -> None:
+    errors = [row[:3] for row in cells(page, "errors-table")]
+    assert errors == [
+        ["Shop <n> at <id> answered <n>", "ingest", "241"],
+        ["No disk <b>„voll“</b>", "report", "1"],
+    ]
+
+
+def test_a_trend_needs_enough_runs_on_both_sides(page: Page) -> None:
+    trends = {row[0]: (row[4] != "", int(row[5])) for row in cells(page, "success-flow")}
+    assert trends == {
+        "ingest": (True, 348),
+        "mart": (True, 26),
+        # One run against 30; what has no run before.
+        "legacy": (False, 30),
+        "<script>alert(1)</script>": (False, 0),
+        "report": (False, 0),
+        "observed": (False, 0),
+    }
+
+
+def test_the_picture_of_lineage_tells_what_is_known_and_what_is_hit(page: Page) -> None:
+    known = {(source, to): why for source, to, why, _, _ in cells(page, "lineage-table")}
+    assert known == {
+        ("shop.public.events", "raw.public.events"): "declared",
+        ("raw.public.events", "mart.public.daily"): "declared",
+        ("raw.public.events", "mart.public.observed"): "observed",
+        ("dwh.circle.a", "dwh.circle.b"): "declared",
+        ("dwh.circle.b", "dwh.circle.a"): "declared",
+        ("", "dwh.legacy.archive"): "declared",
+        ("", "dwh.legacy.bursts"): "declared",
+    }
+    legend = page.eval_on_selector_all("#lineage-chart .legendtext", "texts => texts.map(text => text.textContent)")
+    assert legend == ["declared by tags only (4)", "observed in runs only (1)"]
+    boxes = page.evaluate(
+        "document.querySelector('#lineage-chart').layout.annotations.map(box => [box.text.split('<br>'), box.bgcolor])"
+    )
+    states = {" ".join(lines[:2]): (lines[-1] if "⚠" in lines[-1] else "", colour) for lines, colour in boxes}
+    assert {name: state for name, (state, _) in states.items() if state} == {
+        "<b>events</b> raw.public": "⚠ failing",
+        "<b>daily</b> mart.public": "⚠ downstream of a failure",
+        "<b>observed</b> mart.public": "⚠ downstream of a failure",
+        "<b>archive</b> dwh.legacy": "⚠ dead",
+    }
+    assert len({colour for _, colour in states.values()}) == 4
+
+
+def test_a_filter_leaves_the_rows_of_what_was_chosen(browser: Browser, report: Path) -> None:
+    page = open_page(browser, report, DESK)
+
+    def seen(table: str) -> list[str]:
+        texts: list[str] = page.eval_on_selector_all(
+            f"#{table} tbody tr:not([hidden])", "rows => rows.map(row => row.dataset.flow)"
+        )
+        return texts
+
+    everything = seen("success-flow")
+    assert len(everything) == 6
+    page.locator("select[name=owner]").select_option("Ana")
+    assert (seen("success-flow"), set(seen("days-table"))) == (["ingest"], {"ingest"})
+    assert page.evaluate("document.querySelector('#calendar-chart').data[0].y") == ["ingest"]
+    page.locator("select[name=flow]").select_option("mart")
+    assert seen("success-flow") == []
+    page.get_by_role("button", name="Show all").click()
+    assert seen("success-flow") == everything
+    page.locator("select[name=tag]").select_option("critical")
+    assert seen("success-flow") == ["ingest"]
+    page.locator("select[name=tag]").select_option("")
+    page.locator("select[name=pool]").select_option("shop")
+    assert sorted(seen("success-flow")) == ["ingest", "legacy", "mart", "report"]
+
+
+def test_each_flow_has_a_sparkline_of_its_days(page: Page) -> None:
+    spark = page.locator("#success-flow tr[data-flow=ingest] svg")
+    assert spark.get_attribute("aria-label") == "Success by day: 0 to 100 %"
+    assert spark.locator("> rect").count() == 31
+    assert spark.locator("> rect.low").count() == 12
+    assert page.locator("#success-flow tr[data-flow=report] svg rect").count() == 1
+
+
+def test_a_phone_sees_cards_with_all_that_a_desk_sees(browser: Browser, report: Path) -> None:
+    page = open_page(browser, report, PHONE)
+    card = page.locator("#unresolved-table tbody tr").filter(has_text="report-by-hand")
+    text = card.inner_text()
+    assert "No disk <b>„voll“</b>" in text
+    assert "2026-11-20 11:01" in text
+    width = page.evaluate("innerWidth")
+    for cell in card.locator("td:visible").all():
+        box = cell.bounding_box()
+        assert box
+        assert box["x"] + box["width"] <= width
+    # What names a value is in the page's text, not only in a heading that a card lacks.
+    titles = page.eval_on_selector_all(
+        "#unresolved-table tbody tr:first-child td", "cells => cells.map(cell => cell.dataset.title)"
+    )
+    assert titles[3:6] == ["State", "Failed", "Failures in a row"]
+
+
+def test_names_are_text_and_never_markup(page: Page) -> None:
+    assert "<script>alert(1)</script>" in [row[0] for row in cells(page, "success-flow")]
+    assert page.locator("td b").count() == 0
+    assert "No disk <b>„voll“</b>" in page.locator("#unresolved-table td.message").all_inner_texts()
+
+
+def test_a_young_server_has_a_page_without_nulls_or_wide_bars(browser: Browser, young_report: Path) -> None:
+    page = open_page(browser, young_report, DESK)
+    labels = page.eval_on_selector_all(".chart text", "texts => texts.map(text => text.textContent)")
+    assert "5" in labels
+    assert [label for label in labels if "null" in label or ":59" in label or "." in label.strip("0123456789 s")] == []
+    bar = page.locator("#days-chart .bars .point").first.bounding_box()
+    chart = page.locator("#days-chart").bounding_box()
+    assert bar
+    assert chart
+    assert bar["width"] < chart["width"] / 10
+    # Five runs are no trend.
+    assert "too few" in page.inner_text(".tile:has([data-tile=success-rate])")
+    assert cells(page, "success-flow")[0][4] == ""
+
+
+def test_tables_may_be_missing(browser: Browser, empty_report: Path) -> None:
+    page = open_page(browser, empty_report, PHONE)
+    assert page.inner_text("header p") == "There are no flow runs in these tables yet."
+    assert page.locator("table").count() == 0
+    assert page.locator(".empty").count() == 18
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
+def test_young_and_empty_pages_fit(
+    browser: Browser, young_report: Path, empty_report: Path, viewport: ViewportSize
+) -> None:
+    for report in (young_report, empty_report):
+        page = open_page(browser, report, viewport)
+        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]

@@ -1,0 +1,176 @@
+"""Servers and states that are out of order: clocks that disagree or are missing, saved states that make no sense."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime, parsedate_to_datetime
+from typing import Any
+
+import pytest
+
+from devtools.bulk import history, insert_events, insert_flow_runs, insert_logs
+from devtools.connector import State
+from devtools.connector import read_here as read
+from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, proxy
+from devtools.server import PrefectServer
+from integration_tests.seeding import execute, make_flow, make_one_of_everything
+
+BEHIND = timedelta(minutes=10)
+
+
+def now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def in_database(time: datetime) -> str:
+    return f"{time:%F %T.%f}"
+
+
+@pytest.fixture
+def empty(shared_server: PrefectServer) -> PrefectServer:
+    shared_server.clear()
+    return shared_server
+
+
+@pytest.fixture
+def gate(empty: PrefectServer) -> Iterator[Proxy]:
+    with proxy(empty.url) as running:
+        yield running
+
+
+def config(url: str) -> dict[str, Any]:
+    return {"connection": {"type": "server", "api_url": url}, "page_size": 20, "num_workers": 1}
+
+
+def two_replicas() -> Behaviour:
+    """Two replicas of the API answer by turns; the clock of the second is behind."""
+    answered = 0
+
+    def behave(request: Request, forward: Forward) -> Answer:
+        nonlocal answered
+        answer = forward(request)
+        answered += 1
+        if answered % 2 == 0:
+            date = next(name for name in answer.headers if name.lower() == "date")
+            answer.headers[date] = format_datetime(parsedate_to_datetime(answer.headers[date]) - BEHIND, usegmt=True)
+        return answer
+
+    return behave
+
+
+def test_a_run_that_a_replica_with_a_slow_clock_wrote_arrives(empty: PrefectServer, gate: Proxy) -> None:
+    runs = insert_flow_runs(empty.database, make_flow(empty), history(50, until=now(), every=timedelta(hours=1)))
+    gate.behaviour = two_replicas()
+    first = read(config(gate.url), ["flow_runs"]).ok()
+    written = in_database(now() - BEHIND + timedelta(seconds=5))
+    execute(empty, "UPDATE flow_run SET end_time = ?, updated = ? WHERE id = ?", written, written, runs[30])
+    gate.behaviour = two_replicas()
+    later = read(config(gate.url), ["flow_runs"], first.state).ok()
+    assert runs[30] in later.ids("flow_runs")
+    assert not any("was set back" in line for line in later.logs)
+
+
+def without_date(request: Request, forward: Forward) -> Answer:
+    answer = forward(request)
+    answer.headers = {name: value for name, value in answer.headers.items() if name.lower() != "date"}
+    return answer
+
+
+@pytest.mark.parametrize("stream", ["flows", "flow_runs"])
+def test_without_a_date_a_row_of_the_future_does_not_carry_the_cursor_along(
+    empty: PrefectServer, gate: Proxy, stream: str
+) -> None:
+    gate.behaviour = without_date
+    insert_flow_runs(empty.database, make_flow(empty), history(1, until=now(), every=timedelta(hours=1)))
+    for table in ("flow", "flow_run"):
+        execute(empty, f"UPDATE {table} SET updated = ?", in_database(now() + timedelta(days=9)))
+    first = read(config(gate.url), [stream]).ok()
+    new = make_flow(empty, "new")
+    [run] = insert_flow_runs(empty.database, new, history(1, until=now(), every=timedelta(hours=1)))
+    later = read(config(gate.url), [stream], first.state).ok()
+    assert {"flows": new, "flow_runs": run}[stream] in later.ids(stream)
+
+
+CURSORS = {"logs": "timestamp", "events": "occurred"}
+STREAMS = [
+    *("flows", "deployments", "flow_runs", "task_runs", "artifacts", "variables", "work_pools", "work_queues"),
+    *("global_concurrency_limits", "automations", "logs", "events", "flow_run_state_transitions"),
+    *("asset_materializations", "asset_lineage"),
+]
+
+
+def everything(server: PrefectServer) -> None:
+    make_one_of_everything(server)
+    server.post("work_pools/", {"name": "pool", "type": "process"})
+    server.post("v2/concurrency_limits/", {"name": "warehouse", "limit": 1})
+    insert_logs(server.database, [now() - timedelta(minutes=1)])
+    insert_events(server.database, [now() - timedelta(minutes=1)])
+    server.wait_for_events()
+
+
+def states(cursor: str, **more: Any) -> State:
+    def field(stream: str) -> str:
+        return CURSORS.get(stream, "occurred" if stream.startswith(("flow_run_state", "asset")) else "updated")
+
+    return [
+        {
+            "type": "STREAM",
+            "stream": {"stream_descriptor": {"name": name}, "stream_state": {field(name): cursor, **more}},
+        }
+        for name in STREAMS
+    ]
+
+
+@pytest.mark.parametrize("more", [{}, {"schedules": {"half-an-id": 2}}])
+def test_states_of_the_first_version_of_every_stream_are_read(empty: PrefectServer, more: dict[str, Any]) -> None:
+    everything(empty)
+    whole = read(config(empty.url), STREAMS).ok()
+    old = states(f"{now() - timedelta(days=2):%FT%T.%f}Z", **more)
+    later = read(config(empty.url), STREAMS, old).ok()
+    assert {stream: set(later.ids(stream)) for stream in STREAMS} == {s: set(whole.ids(s)) for s in STREAMS}
+    current = read(config(empty.url), STREAMS, later.state).ok()
+    assert all(message["stream"]["stream_state"]["version"] == 2 for message in current.state)
+
+
+@pytest.mark.parametrize(
+    ("cursor", "more"),
+    [
+        ("0001-01-01T00:00:00Z", {"version": 2}),
+        ("9999-12-31T23:59:59-12:00", {"version": 2}),
+        ("2026-01-01T00:00:00Z", {"version": 2, "clock_offset": 10**30}),
+        ("2026-01-01T00:00:00Z", {"version": 2, "first_sync": {"read_to": "9999-12-31T23:59:59.999999Z"}}),
+        ("2026-01-01T00:00:00Z", {"version": True}),
+    ],
+)
+def test_a_state_that_no_calendar_has_fails_with_a_sentence(
+    empty: PrefectServer, cursor: str, more: dict[str, Any]
+) -> None:
+    make_flow(empty)
+    old = [
+        message for message in states(cursor, **more) if message["stream"]["stream_descriptor"]["name"] == "flow_runs"
+    ]
+    sync = read(config(empty.url), ["flow_runs", "flows"], old)
+    assert sync.exit_code == 1
+    assert sync.errors[0]["message"].startswith("The state of the stream flow_runs has ")
+    assert sync.statuses["flows"][-1] == "COMPLETE"
+
+
+@pytest.mark.parametrize("stream", ["logs", "events"])
+def test_a_first_sync_that_is_cut_short_twice_goes_on_from_the_second_cut(
+    empty: PrefectServer, gate: Proxy, stream: str
+) -> None:
+    times = [now() - n * timedelta(hours=2) for n in range(1600)]
+    inserted = insert_logs(empty.database, times) if stream == "logs" else insert_events(empty.database, times)
+    setting = config(gate.url) | {"page_size": 50}
+    state: State | None = None
+    cursors = []
+    for _ in range(2):
+        asked = iter(range(1000))
+        gate.behaviour = lambda r, forward, asked=asked: forward(r) if next(asked) < 15 else Answer(401)  # type: ignore[misc]
+        cut = read(setting, [stream], state)
+        assert cut.exit_code == 1
+        state = cut.state
+        cursors.append(state[0]["stream"]["stream_state"][CURSORS[stream]])
+        inserted = [row for row in inserted if row not in cut.ids(stream)[: cut.committed[stream]]]
+    assert cursors[0] < cursors[1]
+    last = read(config(empty.url), [stream], state).ok()
+    assert set(inserted) <= set(last.ids(stream))
