@@ -7,10 +7,10 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 
 @dataclass
@@ -48,6 +48,10 @@ class Answer:
     def of(cls, rows: Any) -> "Answer":
         return cls(body=json.dumps(rows).encode())
 
+    def with_rows(self, rows: Any) -> "Answer":
+        """The same answer with another body."""
+        return replace(self, body=json.dumps(rows).encode())
+
 
 Forward = Callable[[Request], Answer]
 Behaviour = Callable[[Request, Forward], Answer]
@@ -55,6 +59,28 @@ Behaviour = Callable[[Request, Forward], Answer]
 
 def pass_on(request: Request, forward: Forward) -> Answer:
     return forward(request)
+
+
+def send(upstream: SplitResult, request: Request) -> Answer:
+    """What the API at an address answers to a request."""
+    connection = http.client.HTTPConnection(upstream.hostname or "", upstream.port, timeout=120)
+    dropped = {"host", "content-length", "connection", "accept-encoding"}
+    headers = {key: value for key, value in request.headers.items() if key.lower() not in dropped}
+    body = None if request.body is None else json.dumps(request.body)
+    try:
+        connection.request(request.method, f"{upstream.path}/{request.path}", body, headers)
+        response = connection.getresponse()
+        content = response.read()
+        kept = {
+            key: value
+            for key, value in response.getheaders()
+            if key.lower() not in {"content-length", "transfer-encoding", "connection", "content-encoding"}
+        }
+        if response.getheader("Content-Encoding") == "gzip":
+            content = gzip.decompress(content)
+        return Answer(response.status, content, kept)
+    finally:
+        connection.close()
 
 
 class Proxy:
@@ -143,30 +169,9 @@ class _Handler(BaseHTTPRequestHandler):
                 len(self.proxy.log),
             )
             self.proxy.log.append(request)
-        self._send(self.proxy.behaviour(request, self._forward))
+        self._send(self.proxy.behaviour(request, lambda it: send(self.proxy.upstream, it)))
 
     do_GET = do_POST = handle_any  # noqa: N815  (the names that http.server looks for)
-
-    def _forward(self, request: Request) -> Answer:
-        upstream = self.proxy.upstream
-        connection = http.client.HTTPConnection(upstream.hostname or "", upstream.port, timeout=120)
-        dropped = {"host", "content-length", "connection", "accept-encoding"}
-        headers = {key: value for key, value in request.headers.items() if key.lower() not in dropped}
-        body = None if request.body is None else json.dumps(request.body)
-        try:
-            connection.request(request.method, f"{upstream.path}/{request.path}", body, headers)
-            response = connection.getresponse()
-            content = response.read()
-            kept = {
-                key: value
-                for key, value in response.getheaders()
-                if key.lower() not in {"content-length", "transfer-encoding", "connection", "content-encoding"}
-            }
-            if response.getheader("Content-Encoding") == "gzip":
-                content = gzip.decompress(content)
-            return Answer(response.status, content, kept)
-        finally:
-            connection.close()
 
     def _send(self, answer: Answer) -> None:
         self.proxy.closing.wait(answer.delay)

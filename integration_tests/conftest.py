@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 
+from devtools.cloud import Workspace
+from devtools.connector import Sync, read_here
 from devtools.pythons import ROOT, find_python, make_environment
 from devtools.server import QUIET, PrefectServer, prefect_server
 from devtools.versions import chosen_python
+from integration_tests.month import make_month
 from integration_tests.torture.effort import PROPERTY
 
 
@@ -82,6 +85,20 @@ def filled_server(pipelines: Path, server: PrefectServer) -> PrefectServer:
     """The module's server, on which a data team's pipelines have run."""
     server.restore(pipelines)
     return server
+
+
+@pytest.fixture(scope="module")
+def workspace(server: PrefectServer) -> Workspace:
+    """A workspace of Prefect Cloud: the module's server, with rows in every stream and events of many ages."""
+    make_month(server)
+    return Workspace(server.url)
+
+
+@pytest.fixture(scope="module")
+def of_server(server: PrefectServer, workspace: Workspace) -> Sync:
+    """What a sync of that server by itself brings."""
+    assert workspace
+    return read_here({"connection": {"type": "server", "api_url": server.url}}).ok()
 
 
 # What Airbyte's .dockerignore lets through.

@@ -79,8 +79,7 @@ def streams() -> dict[str, Any]:
         ({}, "connection is missing: choose Prefect Cloud or Prefect Server."),
         (
             {"connection": {"type": "cloud", "api_key": KEY, "account_id": KEY, "workspace_id": WORKSPACE}},
-            "connection.account_id is no UUID: copy what follows /account/ in the address of your workspace in the "
-            "Prefect Cloud UI, such as 01234567-89ab-cdef-0123-456789abcdef.",
+            "connection.account_id holds an API key of Prefect Cloud: it belongs into api_key.",
         ),
         (
             '{"connection": {"type": "server", "api_url',
@@ -172,9 +171,8 @@ def test_swapped_ids_are_suspected_where_cloud_does_not_find_the_workspace(serve
         swapped = {"connection": {**connection, "account_id": WORKSPACE, "workspace_id": ACCOUNT}}
         assert run_here("check", right)[-1]["connectionStatus"] == {"status": "SUCCEEDED"}
         assert failed_check(run_here("check", swapped)) == (
-            "Stream flows is not available: There is no Prefect API at "
-            f"{cloud.origin}/api/accounts/{WORKSPACE}/workspaces/{ACCOUNT}/flows/filter (404). "
-            "Check account_id and workspace_id: is one mistyped, or are they swapped?"
+            f"Stream flows is not available: Prefect Cloud knows no workspace {ACCOUNT} in the account {WORKSPACE}, or "
+            "the key's owner is not a member of it (404). Are the two ids swapped, or is one mistyped?"
         )
 
 

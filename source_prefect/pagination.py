@@ -20,7 +20,7 @@ _MOST_PASSES = 20
 
 
 class Page(NamedTuple):
-    """One answer. `full` says that more rows may follow: it has as many as were asked for, or names a `next_page`.
+    """One answer. `full` says that more rows may follow: it has as many as were asked for.
 
     `total` is the number of rows that match the request, where the API tells it (events).
     """
@@ -32,7 +32,7 @@ class Page(NamedTuple):
 
 
 class RequestRefusedError(Exception):
-    """Prefect answered 422: it does not know a filter of the request."""
+    """Prefect answered 422 or 400: it does not know a filter of the request, or does not allow it."""
 
 
 class PaginationError(Exception):

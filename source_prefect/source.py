@@ -21,6 +21,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_prefect.cdk import resumable, stream_states, unquoted
 from source_prefect.check import CONNECTION_SECONDS, STREAMS_SECONDS, unreadable, within
 from source_prefect.config.settings import ConfigError, normalize
+from source_prefect.http.cloud import only_workspace, plan_limits
 
 
 def manifest_path() -> Path:
@@ -36,9 +37,10 @@ def manifest_path() -> Path:
 class SourcePrefect(YamlDeclarativeSource):
     """The connector: everything that it does is declared in `manifest.yaml`.
 
-    Python adds two things. A wrong config gets a sentence for each field (`config.settings`), where the CDK says of a
-    `oneOf` that fails no more than that it does. And each stream keeps its own state (`cdk.StreamCursor`): the CDK
-    never sees the saved ones, so one that cannot be read fails its own stream only.
+    Python adds three things. A wrong config gets a sentence for each field (`config.settings`), where the CDK says of a
+    `oneOf` that fails no more than that it does. What Prefect Cloud alone knows - the workspace of
+    a key, the limits of the plan - becomes settings (`http.cloud`). And each stream keeps its own state
+    (`cdk.StreamCursor`): the CDK never sees the saved ones, so one that cannot be read fails its own stream only.
     """
 
     check_config_against_spec = False
@@ -64,8 +66,12 @@ class SourcePrefect(YamlDeclarativeSource):
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         if self._problem:
             return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(self._problem))
-        # `http.errors.patience`: a person waits in front of a form.
+        # `http.patience`: a person waits in front of a form.
         self._config = {**self._config, "is_check": True}
+        try:
+            self._find_workspace()
+        except ConfigError as error:
+            return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(str(error)))
         status = within(CONNECTION_SECONDS, lambda: super(SourcePrefect, self).check(logger, config))
         if status is None:
             status = AirbyteConnectionStatus(
@@ -94,6 +100,12 @@ class SourcePrefect(YamlDeclarativeSource):
     ) -> Iterator[AirbyteMessage]:
         self._raise_problem()
         incremental = {entry.stream.name for entry in catalog.streams if entry.sync_mode == SyncMode.incremental}
+        try:
+            self._find_workspace()
+        except ConfigError as error:
+            raise config_error(str(error)) from None
+        if self._config["connection"]["type"] == "cloud":
+            self._config = {**self._config, **plan_limits(self._config)}
         # A full refresh reads everything, even if a state is handed over.
         self._saved = {name: saved for name, saved in stream_states(state or []).items() if name in incremental}
         yield from super().read(logger, config, catalog)
@@ -104,6 +116,13 @@ class SourcePrefect(YamlDeclarativeSource):
             resumable(stream, self._saved.get(stream.name, {}), self._message_repository)
             for stream in super().streams(config)
         ]
+
+    def _find_workspace(self) -> None:
+        """Ask Prefect Cloud for the ids that the config leaves out. Raises ConfigError."""
+        connection = self._config["connection"]
+        if connection["type"] == "cloud" and not (connection["account_id"] and connection["workspace_id"]):
+            named = {**self._config, "connection": {**connection, **only_workspace(self._config)}}
+            self._config = {**named, **normalize(named)}
 
     def _raise_problem(self) -> None:
         if self._problem:

@@ -54,7 +54,6 @@ def without(config: dict[str, Any], field: str) -> dict[str, Any]:
             "connection.api_key has a blank or a strange character inside: paste the key alone, "
             "such as pnu_0123456789.",
         ),
-        (without(cloud(), "account_id"), f"connection.account_id is missing: {HOW_AN_ACCOUNT}"),
         (cloud(account_id="acme"), f"connection.account_id is no UUID: {HOW_AN_ACCOUNT}"),
         (cloud(account_id=7), "connection.account_id must be text, not a number."),
         (
@@ -169,6 +168,31 @@ def test_an_address_of_a_server_is_understood_however_it_is_written(given_url: s
     assert (ready["api_url"], ready["ui_url"]) == (api_url, ui_url)
 
 
+BROWSER = f"https://app.prefect.cloud/account/{ACCOUNT}/workspace/{WORKSPACE}/runs?state=failed#top"
+
+
+@pytest.mark.parametrize("field", ["workspace_id", "api_url"])
+def test_the_address_of_a_workspace_in_the_browser_says_it_all(field: str) -> None:
+    named = normalize({"connection": {"type": "cloud", "api_key": "pnu_1", field: f" {BROWSER}\n"}})
+    assert (named["connection"]["account_id"], named["connection"]["workspace_id"]) == (ACCOUNT, WORKSPACE)
+    assert named["api_url"] == f"https://api.prefect.cloud/api/accounts/{ACCOUNT}/workspaces/{WORKSPACE}"
+
+
+def test_the_address_of_a_private_ui_leads_to_the_private_api() -> None:
+    pasted = cloud(workspace_id=BROWSER.replace("app.", "app.private."), api_url="https://api.prefect.cloud/api")
+    assert normalize(pasted)["api_url"].startswith(f"https://api.private.prefect.cloud/api/accounts/{ACCOUNT}/")
+
+
+def test_an_address_in_another_account_than_the_one_named_is_refused() -> None:
+    with pytest.raises(ConfigError, match="unlike account_id"):
+        normalize(cloud(workspace_id=BROWSER, account_id=WORKSPACE))
+
+
+def test_what_a_config_makes_is_a_config_that_makes_the_same() -> None:
+    ready = normalize(cloud(workspace_id=BROWSER))
+    assert normalize({**cloud(), **ready}) == ready
+
+
 def test_blanks_around_what_was_pasted_are_dropped() -> None:
     pasted = {
         "type": " cloud",
@@ -179,7 +203,7 @@ def test_blanks_around_what_was_pasted_are_dropped() -> None:
     }
     api_url = f"https://api.prefect.cloud/api/accounts/{ACCOUNT}/workspaces/{WORKSPACE}"
     assert normalize({"connection": pasted, "start_date": " 2026-01-02 "}) == {
-        "connection": {**CLOUD, "api_url": ""},
+        "connection": {**CLOUD, "api_url": "https://api.prefect.cloud/api"},
         "api_url": api_url,
         "ui_url": f"https://app.prefect.cloud/account/{ACCOUNT}/workspace/{WORKSPACE}",
         "start_date": "2026-01-02T00:00:00.000000Z",

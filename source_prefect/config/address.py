@@ -39,8 +39,14 @@ def server_api_url(text: str) -> str:
     return urlunsplit((scheme, host, "/" + "/".join(_api_path(segments)), "", ""))
 
 
-def cloud_api_url(text: str, account_id: str, workspace_id: str) -> str:
-    """The API's address of a Prefect Cloud workspace, without a slash at its end.
+def workspace_in(text: str) -> tuple[str, str] | None:
+    """The ids of the account and of the workspace that an address of Cloud's UI or API names."""
+    named = _WORKSPACE.search(text)
+    return (named[1], named[2]) if named else None
+
+
+def cloud_api_url(text: str, account_id: str = "", workspace_id: str = "") -> str:
+    """The API's address of a Prefect Cloud workspace, without a slash at its end; without ids, that of Cloud itself.
 
     `text` is the address of Cloud's API, or of a private endpoint for it. One that already names an account and a
     workspace is cut down to its beginning, and Cloud's UI leads to its API, as long as it is the same workspace.
@@ -50,15 +56,15 @@ def cloud_api_url(text: str, account_id: str, workspace_id: str) -> str:
     scheme, host, segments = _parts(text)
     path = "/" + "/".join(segments)
     named = _WORKSPACE.search(path)
-    if named and [i.lower() for i in named.groups()] != [account_id.lower(), workspace_id.lower()]:
+    if named and workspace_id and [i.lower() for i in named.groups()] != [account_id.lower(), workspace_id.lower()]:
         raise ValueError(
             f"It names the workspace {named[2]} of the account {named[1]}, unlike account_id and workspace_id."
         )
-    if host == urlsplit(CLOUD_UI).netloc:
-        return f"{CLOUD_API}/accounts/{account_id}/workspaces/{workspace_id}"
     segments = [segment for segment in path[: named.start() if named else None].split("/") if segment]
-    path = "/".join([*_api_path(segments), "accounts", account_id, "workspaces", workspace_id])
-    return urlunsplit((scheme, host, "/" + path, "", ""))
+    if _is_cloud(host) and host.startswith("app."):
+        host, segments = f"api.{host.removeprefix('app.')}", []
+    workspace = ["accounts", account_id, "workspaces", workspace_id] if workspace_id else []
+    return urlunsplit((scheme, host, "/" + "/".join([*_api_path(segments), *workspace]), "", ""))
 
 
 def is_local(host: str) -> bool:

@@ -15,6 +15,7 @@ from source_prefect.config.address import (
     cloud_ui_url,
     server_api_url,
     server_ui_url,
+    workspace_in,
 )
 from source_prefect.config.headers import server_headers
 from source_prefect.config.tls import TlsSettings
@@ -27,6 +28,9 @@ LONGEST_LOOKBACK = timedelta(days=3650)
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _API_KEY = re.compile(r"[!-~]+")
+# How the keys of users and of service accounts begin.
+_CLOUD_KEY = re.compile(r"[^\w]*pn[ub]_\w")
+_QUOTES = "\"'`“”„<>"
 _CERTIFICATES = ("ca_certificate", "client_certificate", "client_key")
 _DURATION = re.compile(r"P(?!$)(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(T.+)?")
@@ -49,7 +53,9 @@ def normalize(config: Mapping[str, Any]) -> dict[str, Any]:
     ready: dict[str, Any] = {"connection": connection}
     if connection["type"] == "cloud":
         ids = connection["account_id"], connection["workspace_id"]
-        ready["api_url"] = _address(lambda text: cloud_api_url(text, *ids), connection.get("api_url") or CLOUD_API)
+        # The address of a workspace that the key must tell first, for it is the only one: `http.cloud` completes it.
+        known = ids if all(ids) else ()
+        ready["api_url"] = _address(lambda text: cloud_api_url(text, *known), connection["api_url"])
         ready["ui_url"] = cloud_ui_url(ready["api_url"], *ids)
     else:
         ready["api_url"] = _address(server_api_url, connection["api_url"])
@@ -120,25 +126,44 @@ def _cloud(connection: Mapping[str, Any]) -> dict[str, Any]:
     api_key = _text(connection, "api_key", "connection.")
     if not api_key:
         raise ConfigError("connection.api_key is missing: paste an API key from Prefect Cloud's Profile > API Keys.")
+    if api_key[0] in _QUOTES or api_key[-1] in _QUOTES:
+        raise ConfigError("connection.api_key has quotes around it: paste the key alone, such as pnu_0123456789.")
+    if "://" in api_key or "prefect.cloud" in api_key:
+        raise ConfigError("connection.api_key holds an address: paste an API key, such as pnu_0123456789.")
     if not _API_KEY.fullmatch(api_key):
         raise ConfigError(
             "connection.api_key has a blank or a strange character inside: paste the key alone, such as pnu_0123456789."
         )
+    account, workspace, api_url = (_no_api_key(connection, name) for name in ("account_id", "workspace_id", "api_url"))
+    pasted = workspace_in(workspace)
+    named = pasted or (None if workspace else workspace_in(api_url))
+    if named:
+        if account and account.lower() != named[0].lower():
+            raise ConfigError(f"connection.workspace_id names the account {named[0]}, unlike account_id.")
+        account, workspace = named
+    if pasted and api_url in ("", CLOUD_API):
+        # Its host tells a private endpoint from the public one.
+        api_url = _text(connection, "workspace_id", "connection.")
     return {
         "api_key": api_key,
-        "account_id": _uuid(connection, "account_id", "/account/"),
-        "workspace_id": _uuid(connection, "workspace_id", "/workspace/"),
-        "api_url": _text(connection, "api_url", "connection."),
+        "account_id": _uuid("account_id", account, "/account/"),
+        "workspace_id": _uuid("workspace_id", workspace, "/workspace/"),
+        "api_url": api_url or CLOUD_API,
     }
 
 
-def _uuid(connection: Mapping[str, Any], name: str, before: str) -> str:
+def _no_api_key(connection: Mapping[str, Any], name: str) -> str:
     value = _text(connection, name, "connection.")
-    if not _UUID.fullmatch(value):
-        # What stands there is not repeated: it may be the key, pasted into the wrong field.
-        wrong = "is no UUID" if value else "is missing"
+    if _CLOUD_KEY.match(value):
+        right = "api_key" if connection.get("type") != "server" else "a connection to Prefect Cloud"
+        raise ConfigError(f"connection.{name} holds an API key of Prefect Cloud: it belongs into {right}.")
+    return value
+
+
+def _uuid(name: str, value: str, before: str) -> str:
+    if value and not _UUID.fullmatch(value):
         raise ConfigError(
-            f"connection.{name} {wrong}: copy what follows {before} in the address of your workspace in the Prefect "
+            f"connection.{name} is no UUID: copy what follows {before} in the address of your workspace in the Prefect "
             "Cloud UI, such as 01234567-89ab-cdef-0123-456789abcdef."
         )
     return value
@@ -153,7 +178,7 @@ def _server(connection: Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigError(f"connection.verify_tls must be true or false, not {_kind(verify)}.")
     ready = {
         "api_url": api_url,
-        "auth_string": _text(connection, "auth_string", "connection."),
+        "auth_string": _no_api_key(connection, "auth_string"),
         "custom_headers": _custom_headers(connection.get("custom_headers")),
         "verify_tls": verify is not False,
         **{name: _text(connection, name, "connection.", lines=True) for name in _CERTIFICATES},

@@ -47,13 +47,14 @@ class Client:
         while True:
             limit = min(self.page_size, body.get("limit", self.page_size))
             response = self._send(self._requester, path=path, request_body_json={**body, "limit": limit})
-            if response.status_code != requests.codes.unprocessable:
+            if response.ok:
                 return self._page(response, limit)
+            self._after_answer(response, Page([], full=False))
             self._shrink_pages(response, limit)
 
-    def follow(self, requester: Requester, address: str) -> Page:
-        """The page at an address that the server made: behind a proxy, only the parameters of it are right."""
-        return self._page(self._send(requester, request_params=query_of(address)), self.page_size)
+    def follow(self, requester: Requester, address: str, size: int) -> Page:
+        """The page of `size` rows at an address that the server made: behind a proxy, only its parameters are right."""
+        return self._page(self._send(requester, request_params=query_of(address)), size)
 
     def _send(self, requester: Requester, **request: Any) -> requests.Response:
         self._before_request()
@@ -67,8 +68,8 @@ class Client:
 
     def _page(self, response: requests.Response, limit: int) -> Page:
         page = read_page(response, self._envelope)
-        if not self._envelope:
-            page = page._replace(full=len(page.rows) >= limit)
+        # Prefect Cloud may name a next page behind one that is not full: there is none.
+        page = page._replace(full=len(page.rows) >= limit and (page.full or not self._envelope))
         self._after_answer(response, page)
         return page
 
@@ -76,7 +77,9 @@ class Client:
         reason = refusal(response)
         allowed = re.search(r"Invalid limit: must be less than or equal to (\d+)", reason)
         if not allowed or int(allowed[1]) >= limit:
-            raise RequestRefusedError(f"Prefect refused a request of the stream {self._stream} (422): {reason}")
+            raise RequestRefusedError(
+                f"Prefect refused a request of the stream {self._stream} ({response.status_code}): {reason}"
+            )
         if int(allowed[1]) < SMALLEST_PAGE:
             raise AirbyteTracedException(
                 message=f"The Prefect server allows {allowed[1]} row a page (PREFECT_SERVER_API_DEFAULT_LIMIT); "

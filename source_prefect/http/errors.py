@@ -2,7 +2,7 @@
 
 the answer                                          the sync
 |-- 200 with a list of objects                      goes on
-|-- 422: a filter or limit that Prefect refuses     pagination.RequestRefusedError, which the stream may handle
+|-- 400, 422: a filter or limit that it refuses      pagination.RequestRefusedError, which the stream may handle
 |-- wrong for good                                  config error, at once
 |   |-- 401, 403, 404, 405, a redirect
 |   `-- TLS failure, unusable address
@@ -12,12 +12,12 @@ the answer                                          the sync
 |   |-- 200 without a list of objects
 |   |-- a page of HTML                              (then a config error: it may be the address of a UI)
 |   `-- nobody listens, unknown host                (then a config error, sooner if nothing ever answered)
-`-- Retry-After beyond 10 minutes                   transient error, at once
+`-- Retry-After beyond 10 minutes, maintenance      transient error, at once (the transport has waited for its end)
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -31,29 +31,9 @@ from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
 )
 from airbyte_cdk.utils.is_cloud_environment import is_cloud_environment
 
-from source_prefect.http.responses import read_page, retry_after
-
-
-class Patience(NamedTuple):
-    """How long a request is tried, and what `Retry-After` may ask for, in seconds. Beyond it, an error says so.
-
-    `unreached` is the number of tries to connect to a server that never answered: a wrong address does not mend itself.
-    """
-
-    retries: int
-    unreached: int
-    longest_wait: float
-
-
-IN_A_SYNC = Patience(retries=5, unreached=3, longest_wait=600.0)
-# A person waits in front of a form.
-IN_A_CHECK = Patience(retries=1, unreached=1, longest_wait=2.0)
-
-
-def patience(config: Mapping[str, Any]) -> Patience:
-    """What `SourcePrefect.check` has put into the config, or else a sync's."""
-    return IN_A_CHECK if config.get("is_check") else IN_A_SYNC
-
+from source_prefect.http.cloud import no_such_workspace
+from source_prefect.http.patience import patience
+from source_prefect.http.responses import is_maintenance, read_page, retry_after
 
 RIGHT_ADDRESS = (
     "It should look like http://localhost:4200/api for a Prefect Server, and like "
@@ -107,6 +87,10 @@ class PrefectErrorHandler(DefaultErrorHandler):
     def interpret_response(self, response_or_exception: requests.Response | Exception | None) -> ErrorResolution:
         if isinstance(response_or_exception, requests.Response):
             self._answered = True
+            if response_or_exception.status_code == requests.codes.not_found and (
+                sentence := no_such_workspace(self.config)
+            ):
+                return _config_error(sentence)
             return _meaning(response_or_exception, self.envelope, self._patience.longest_wait)
         if isinstance(response_or_exception, requests.RequestException):
             return self._failure(response_or_exception)
@@ -164,14 +148,21 @@ def _meaning(response: requests.Response, envelope: str, longest_wait: float) ->
         )
     if status == requests.codes.forbidden:
         return _config_error(
-            f"Prefect gave no access (403) to {url}. {_right_ids(url)}Check what the key may read; for a Prefect "
-            "Server, whether a proxy in front of it wants custom headers."
+            f"Prefect gave no access (403) to {url}. {_right_ids(url)}Check what the key may read; for Prefect Cloud, "
+            "whether your plan has it; for a Prefect Server, whether a proxy in front of it wants custom headers."
         )
     if status in (requests.codes.not_found, requests.codes.method_not_allowed) or 300 <= status < 400:
         return _config_error(f"There is no Prefect API at {url} ({status}). {_right_ids(url) or RIGHT_ADDRESS}".strip())
-    if status == requests.codes.unprocessable:
+    if status in (requests.codes.bad_request, requests.codes.unprocessable):
         return ErrorResolution(
-            ResponseAction.IGNORE, None, f"Prefect refused a request to {url} (422): {response.text[:500]}"
+            ResponseAction.IGNORE, None, f"Prefect refused a request to {url} ({status}): {response.text[:500]}"
+        )
+    if is_maintenance(response):
+        # The transport has waited.
+        return ErrorResolution(
+            ResponseAction.FAIL,
+            FailureType.transient_error,
+            "Prefect Cloud is under maintenance. The next sync goes on from the last state.",
         )
     if (seconds := retry_after(response)) is not None and seconds > longest_wait:
         return ErrorResolution(

@@ -6,7 +6,7 @@ from airbyte_cdk.sources.declarative.requesters import HttpRequester
 
 from source_prefect.cdk import session_of
 from source_prefect.config.tls import TlsSettings
-from source_prefect.http.errors import patience
+from source_prefect.http.patience import patience
 from source_prefect.http.transport import shared_transport
 
 

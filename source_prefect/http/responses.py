@@ -66,7 +66,7 @@ def query_of(address: str) -> dict[str, str]:
 
 
 def refusal(response: requests.Response) -> str:
-    """What Prefect says is wrong with a request (422): one sentence, or a list that names the paths of the keys."""
+    """What Prefect says is wrong with a refused request: one sentence, or a list that names the paths of the keys."""
     try:
         body = response.json()
         detail = body.get("detail") or body["exception_detail"]
@@ -86,6 +86,11 @@ def retry_after(response: requests.Response) -> float | None:
     # Measured on the clock that set the date.
     now = server_date(response) or datetime.now(timezone.utc)
     return max(0.0, (until - now).total_seconds())
+
+
+def is_maintenance(response: requests.Response) -> bool:
+    """Whether Prefect Cloud says that it will be back."""
+    return response.status_code == requests.codes.unavailable and "Prefect-Maintenance" in response.headers
 
 
 def server_date(response: requests.Response) -> datetime | None:

@@ -17,15 +17,18 @@ from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 
 from source_prefect.config.address import is_local
 from source_prefect.config.tls import TlsSettings
-from source_prefect.http.errors import Patience
 from source_prefect.http.gate import Gate
-from source_prefect.http.responses import retry_after
+from source_prefect.http.patience import Patience
+from source_prefect.http.responses import is_maintenance, retry_after
 
 LOGGER = logging.getLogger("airbyte")
 
 # In seconds, for a whole body. A read time-out alone never ends where a byte comes now and then.
 LONGEST_BODY = 300.0
 _CHUNK = 1 << 20
+
+# In seconds: how often it is asked whether a maintenance of Prefect Cloud is over.
+_MAINTENANCE_POLL = 15.0
 
 
 @cache
@@ -49,17 +52,19 @@ class Transport(TcpKeepaliveHTTPAdapter):
 
     - TLS as the config has it.
     - No more than `workers` requests at the same time, whatever threads there are.
-    - A 429 makes all requests wait, not only the one that got it.
+    - A 429 makes all requests wait, not only the one that got it. So does a maintenance of Prefect Cloud.
     - CSRF protection is noticed where a server has it. The token is shared, for a second one kills the first.
     - A body must be complete after LONGEST_BODY seconds.
     """
 
     def __init__(self, api_url: str, tls: TlsSettings, workers: int, patience: Patience) -> None:
-        self._longest_wait = patience.longest_wait
+        self._patience = patience
         self._tls = tls.context()
         self._gate = Gate()
         self._slots = threading.BoundedSemaphore(workers)
         self._csrf = CsrfToken(f"{api_url}/csrf-token")
+        # Until when the maintenance that is going on is waited for.
+        self._patient_until: float | None = None
         super().__init__(pool_connections=MAX_CONNECTION_POOL_SIZE, pool_maxsize=MAX_CONNECTION_POOL_SIZE)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
@@ -78,14 +83,30 @@ class Transport(TcpKeepaliveHTTPAdapter):
         return self._send_through_gate(request, *args, **kwargs)
 
     def _send_through_gate(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        while is_maintenance(response := self._send_once(request, *args, **kwargs)):
+            if self._patient_until is not None and time.monotonic() >= self._patient_until:
+                return response
+        self._patient_until = None
+        return response
+
+    def _send_once(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         with self._gate.passing(), self._slots:
             response = super().send(request, *args, **kwargs)
             _read_body(response)
             if response.status_code == requests.codes.too_many_requests:
                 seconds = retry_after(response)
-                if seconds is not None and seconds <= self._longest_wait and self._gate.close(seconds):
+                if seconds is not None and seconds <= self._patience.longest_wait and self._gate.close(seconds):
                     LOGGER.info(f"Prefect asked to slow down (429): all requests wait for {seconds:g} s.")
+            elif is_maintenance(response):
+                self._wait_for_maintenance(min(retry_after(response) or _MAINTENANCE_POLL, self._patience.longest_wait))
             return response
+
+    def _wait_for_maintenance(self, seconds: float) -> None:
+        self._gate.close(seconds)
+        if self._patient_until is None:
+            longest = self._patience.longest_maintenance
+            self._patient_until = time.monotonic() + longest
+            LOGGER.info(f"Prefect Cloud is under maintenance, which is waited for: {longest / 60:.0f} minutes at most.")
 
     # The two places where requests lets an adapter bring its own SSLContext.
 

@@ -1,5 +1,5 @@
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,7 +68,12 @@ class DescribeSchedule(RowTransformation):
     def change(self, record: dict[str, Any]) -> None:
         active = [entry for entry in objects_in(record.get("schedules")) if entry.get("active")]
         record["schedule"] = _schedule_text(active[0].get("schedule")) if active else None
-        record["is_schedule_active"] = bool(active) and not record.get("paused")
+        record["is_schedule_active"] = bool(active) and not is_off(record)
+
+
+def is_off(deployment: Mapping[str, Any]) -> bool:
+    """Whether no schedule makes runs, be it on or not. Only Prefect Cloud disables deployments."""
+    return bool(deployment.get("paused") or deployment.get("disabled"))
 
 
 def _schedule_text(schedule: Any) -> str | None:

@@ -79,6 +79,11 @@ class PrefectRetriever(Retriever):
         self.start_date = parse_time(self.config.get("start_date"))
         self._reported: set[str] = set()
 
+    @property
+    def server_now(self) -> datetime:
+        """The server's clock, as far as an answer has told of it."""
+        return datetime.now(timezone.utc) + (self._offset or timedelta(0))
+
     @abstractmethod
     def sync(self, state: StreamState) -> Iterator[Step]:
         """The rows to send, page by page, with checkpoints among them, and one at the end."""

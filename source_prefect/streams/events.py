@@ -1,13 +1,15 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from typing import Any
 
 from airbyte_cdk.sources.declarative.requesters.requester import Requester
 
-from source_prefect.pagination import Page, Row, Rows
+from source_prefect.pagination import Page, RequestRefusedError, Row, Rows
 from source_prefect.records.event_rows import SHAPES
 from source_prefect.streams.feeds import FeedRetriever
+from source_prefect.sync.retention import MARGIN, KeptEvents
 from source_prefect.sync.windows import Window, windows_by_time
 from source_prefect.times import format_time
 
@@ -22,6 +24,14 @@ LONGEST_WINDOW = timedelta(days=7)
 
 _PAGES_A_WINDOW = 10
 _MOST_WINDOWS = 200
+
+_NOTHING = Page([], full=False)
+
+
+@cache
+def _shared_kept_events(api_url: str, days: int) -> KeptEvents:  # noqa: ARG001  (what is kept there)
+    """What one workspace keeps, which its streams need to find out only once."""
+    return KeptEvents(days)
 
 
 @dataclass
@@ -47,18 +57,18 @@ class EventRetriever(FeedRetriever):
     def longest_window(self) -> timedelta | None:
         return LONGEST_WINDOW if self.config["connection"]["type"] == "cloud" else None
 
-    def page(self, window: Window) -> Page:
-        return self.events(window)
+    def page(self, window: Window, **more: Any) -> Page:
+        return self._kept_events(window, **more) if self.longest_window else self.events(window, **more)
 
     def pages_of_tie(self, at: datetime, number: int) -> Iterator[Page]:
-        limit = PAGE_SIZE - number
-        page = self.events(Window(at, at), limit=limit)
+        page = self.events(Window(at, at), limit=PAGE_SIZE - number)
         yield page
-        while page.next_page:
-            if self.next_page_requester is None:
-                raise ValueError(f"{self.name} has no next_page_requester.")
-            page = self.client.follow(self.next_page_requester, page.next_page)
+        size = count = len(page.rows)
+        # Prefect Cloud names a next page even after the last one, and answers 500 to whoever asks for it.
+        while page.full and count != page.total:
+            page = self._next(page, size)
             yield page
+            count += len(page.rows)
 
     def windows(self, start: datetime, first_page: Page) -> Iterator[Window]:
         count = min(first_page.total // (_PAGES_A_WINDOW * PAGE_SIZE), _MOST_WINDOWS)
@@ -66,6 +76,34 @@ class EventRetriever(FeedRetriever):
 
     def rows_of(self, rows: Rows) -> Iterable[Row]:
         return (row for event in rows for row in SHAPES[self.shape](event))
+
+    def _next(self, page: Page, size: int) -> Page:
+        if self.next_page_requester is None or page.next_page is None:
+            raise ValueError(f"{self.name} has no next_page_requester, or a page without a token.")
+        return self.client.follow(self.next_page_requester, page.next_page, size)
+
+    def _kept_events(self, window: Window, **more: Any) -> Page:
+        """The first page of what Prefect Cloud still keeps of a window. It refuses to look for what it does not."""
+        kept = _shared_kept_events(self.config["api_url"], self.config.get("retention_days") or HISTORY.days)
+        while True:
+            start = max(window.start, kept.since(self.server_now))
+            if window.end and window.end < start:
+                return _NOTHING
+            try:
+                return self.events(Window(start, window.end), **more)
+            except RequestRefusedError:
+                kept.find(self._is_kept)
+                # Where it has not come too late, it was refused for something else.
+                if kept.since(self.server_now) < start + MARGIN / 2:
+                    raise
+
+    def _is_kept(self, days: int) -> bool:
+        since = KeptEvents(days).since(self.server_now)
+        try:
+            self.events(Window(since, since), limit=1)
+        except RequestRefusedError:
+            return False
+        return True
 
     def events(self, window: Window, *, order: str = "ASC", limit: int = PAGE_SIZE, **filters: Any) -> Page:
         """The first page of the stream's events in this window that pass the filters."""

@@ -66,7 +66,7 @@ class FeedRetriever(PrefectRetriever):
         return self.start_date or _BEGINNING
 
     def sync(self, state: StreamState) -> Iterator[Step]:
-        warn_of_gap(self.name, state.cursor)
+        warn_of_gap(self.name, state.cursor, self.config.get("retention_days"))
         start = state.cursor - isodate.parse_duration(self.lookback) if state.cursor else self.beginning
         present = datetime.now(timezone.utc)
         if self.longest_window:

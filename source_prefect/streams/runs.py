@@ -27,7 +27,7 @@ class RunRetriever(PrefectRetriever):
         )
 
     def sync(self, state: StreamState) -> Iterator[Step]:
-        warn_of_gap(self.name, state.cursor)
+        warn_of_gap(self.name, state.cursor, self.config.get("retention_days"))
         for step in sync_runs(self._runs, state, self._lookback, self.start_date):
             if not isinstance(step, ReadTo):
                 yield step

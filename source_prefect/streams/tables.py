@@ -12,10 +12,14 @@ from source_prefect.pagination import (
     time_key,
 )
 from source_prefect.records.flatten import objects_in
+from source_prefect.records.transformations import is_off
 from source_prefect.streams.base import PrefectRetriever, Step
 from source_prefect.sync.digests import Digests
 from source_prefect.sync.state import StreamState
 from source_prefect.times import format_time, latest, parse_time
+
+# What Prefect Cloud tells of a schedule that moves with each run: that it does is no change of the deployment.
+_MOVING = {"last_scheduled_at", "soonest_scheduled_run", "latest_scheduled_run"}
 
 
 @dataclass
@@ -62,7 +66,7 @@ class DeploymentRetriever(TableRetriever):
         newest = None
         for rows in self.ordered_by("created"):
             for row in rows:
-                digests.add(row)
+                digests.add(_at_rest(row))
                 _take_latest_updated(row)
             newest = latest([newest, *(row.get("updated") for row in rows)])
             self.watermark.observe(rows)
@@ -117,7 +121,7 @@ class ScheduleRetriever(TableRetriever):
                     "deployment_id": deployment.get("id"),
                     "deployment_name": deployment.get("name"),
                     "flow_id": deployment.get("flow_id"),
-                    "is_active": bool(schedule.get("active")) and not deployment.get("paused"),
+                    "is_active": bool(schedule.get("active")) and not is_off(deployment),
                 }
 
 
@@ -129,6 +133,11 @@ def _at_or_after(row: Row, created_since: datetime | None, changed_since: dateti
         (created_since and created and created < created_since)
         or (changed_since and updated and updated < changed_since)
     )
+
+
+def _at_rest(deployment: Row) -> Row:
+    schedules = objects_in(deployment.get("schedules"))
+    return {**deployment, "schedules": [{k: s[k] for k in s if k not in _MOVING} for s in schedules]}
 
 
 def _take_latest_updated(deployment: Row) -> None:

@@ -9,7 +9,7 @@ from source_prefect.streams.events import EventRetriever
 from source_prefect.sync.windows import Window
 from source_prefect.times import parse_time
 
-# How far back the transition before one is looked for: Prefect Cloud takes no more than 14 days a request.
+# How far back the transition before one is looked for.
 LONGEST_SPELL = timedelta(days=13)
 
 _BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
@@ -40,15 +40,16 @@ class StateTransitionRetriever(EventRetriever):
         if not missing:
             return
         runs = {"id": [f"prefect.flow-run.{run}" for run in sorted(missing)]}
-        since, until = min(missing.values()) - LONGEST_SPELL, max(missing.values())
+        oldest, until = min(missing.values()) - LONGEST_SPELL, max(missing.values())
         while missing:
-            page = self.events(Window(since, until), order="DESC", resource=runs)
+            since = max(oldest, until - self.longest_window) if self.longest_window else oldest
+            page = self.page(Window(since, until), order="DESC", resource=runs)
             for row in (row for event in page.rows for row in state_transitions(event)):
                 yield row
                 if _time(row) < missing.get(row["flow_run_id"], _BEGINNING):
                     del missing[row["flow_run_id"]]
-            last = _time(page.rows[-1]) if page.rows else until
-            if not page.full or last == until:
+            last = _time(page.rows[-1]) if page.full else since
+            if last in (until, oldest):
                 return
             until = last
 
