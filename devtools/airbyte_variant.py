@@ -1,4 +1,4 @@
-"""The tree that Airbyte's monorepo wants, made of this one: `make airbyte-variant` writes it to `build/airbyte/`.
+"""This project in the layout of Airbyte's monorepo: `make airbyte-variant` writes it to `build/airbyte/`.
 
 A `manifest.yaml` in the root of a connector's folder means, over there, that the connector has no Python of its own. So
 the manifest moves into the package. Dependencies are Poetry's, with a lock; the guide is a page of Airbyte's
@@ -96,7 +96,7 @@ def guide_page(text: str) -> str:
 
 
 def mark_http(text: str, parse: Callable[[str], Any]) -> str:
-    """Say of each line with a plain http address that it is meant. `parse` tells whether the meaning stayed."""
+    """Mark each line with a plain http address as intended. `parse` shows whether its meaning is unchanged."""
     marked = "".join(
         line.rstrip("\n") + IGNORE_HTTP + "\n" if _has_http(line) else line for line in text.splitlines(keepends=True)
     )

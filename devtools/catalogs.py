@@ -33,7 +33,7 @@ class Catalog:
     key: str | None = KEY
     taken: list[Event] = field(default_factory=list)
 
-    def __call__(self, request: Request, forward: Forward) -> Answer:  # noqa: ARG002  (there is nobody behind it)
+    def __call__(self, request: Request, forward: Forward) -> Answer:  # noqa: ARG002  (there is no server behind it)
         if (request.method, request.path) != ("POST", self.path):
             return said(404, "There is nothing here.")
         if request.headers.get("Content-Type") != "application/json":

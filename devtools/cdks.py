@@ -57,7 +57,7 @@ def try_out(version: str, server: PrefectServer) -> None:
         (folder / "catalog.json").write_text(json.dumps(catalog(None, "incremental")))
         rows, state = sync(bin_folder / "source-prefect", folder, [])
         assert rows == expected, f"{rows} instead of {expected}"
-        # Of so few rows, all are near the cursor and come again, but for deployments, which are compared by content.
+        # All of these few rows are near the cursor and are sent again, except deployments, compared by content.
         del expected["deployments"]
         rows, _ = sync(bin_folder / "source-prefect", folder, state)
         assert rows == expected, f"{rows} in the second sync instead of {expected}"

@@ -1,4 +1,4 @@
-"""What nobody could see from outside of Prefect Cloud: seven requests that read, and what they tell of the API.
+"""What the documentation of Prefect Cloud leaves open: seven read requests, and what they show of the API.
 
     PREFECT_API_KEY=pnu_... python -m devtools.cloud_probe [ADDRESS OF A WORKSPACE]
 
@@ -23,7 +23,7 @@ _WORKSPACE = re.compile(rf"/accounts?/({_UUID})/workspaces?/({_UUID})")
 # What a sentence may quote of a request or of an account.
 _QUOTED = re.compile(rf"{_UUID}|https?://\S+|\S+@\S+|'[^']*'|\"[^\"]*\"")
 
-# No row can meet it: whoever knows the filter answers with none.
+# No row matches it: an API that knows the filter answers with none.
 _IMPOSSIBLE = {"is_null_": True, "before_": "1970-01-01T00:00:00Z"}
 
 

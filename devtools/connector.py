@@ -132,9 +132,9 @@ def read(
     started: Callable[[subprocess.Popen[bytes]], None] | None = None,
     killed_when: Callable[[Sync], bool] = lambda _sync: False,
 ) -> Sync:
-    """One sync, whatever comes of it. `started` is handed the process, to do to it what it likes.
+    """One sync, successful or not. `started` gets the process, for instance to stop it.
 
-    `killed_when` is asked after each message, with what there is so far. What was printed until then is read still.
+    `killed_when` is called after each message, with all messages so far. Output printed until then is still read.
     """
     with tempfile.TemporaryDirectory() as folder:
         arguments = _read_arguments(folder, config, catalog(streams, sync_mode), state)

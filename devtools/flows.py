@@ -211,7 +211,7 @@ def set_up() -> None:
     for name, value in VARIABLES.items():
         Variable.set(name, value, tags=["shop"], overwrite=True)
     with get_client(sync_client=True) as client:
-        # Python cannot give a flow tags; whoever deploys by the API can.
+        # Python cannot give a flow tags; a deployment by the API can.
         tagged = {"name": "train-forecast", "tags": ["om-source:warehouse.mart.customers"]}
         client.request("POST", "/flows/", json=tagged)
         client.create_work_pool(WorkPoolCreate(name=WORK_POOL, type="process"), overwrite=True)

@@ -15,7 +15,7 @@ SCRIPT = Path(__file__).with_name("poetry_lock.py")
 
 
 def lock(project: Path) -> None:
-    """Write the `poetry.lock` beside a `pyproject.toml`. It takes a minute, and is kept while that stays the same."""
+    """Write the `poetry.lock` of a `pyproject.toml`. It takes a minute, and is kept while that is unchanged."""
     wanted = hashlib.sha256((project / "pyproject.toml").read_bytes()).hexdigest()
     kept = ROOT / ".venvs" / f"poetry-{wanted[:16]}.lock"
     if not kept.exists():

@@ -1,4 +1,4 @@
-"""A workspace that nobody looks after, as the tables of a sync: it has each way in which figures can mislead.
+"""A neglected workspace, as the tables of a sync: it has each way in which figures can mislead.
 
 Paused and edited schedules whose runs stay, runs that are late, stuck or not due yet, tables that are dead,
 written in bursts, seen only as assets, or stale because of what they are made from, tables in a circle.

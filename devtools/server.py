@@ -21,7 +21,7 @@ import requests
 START_TIMEOUT = 120.0
 
 # Nothing happens on the server but what a test does: no runs are created for schedules, none is marked as late, and
-# no task runs are cancelled some time after their flow run was. Events are there soon after what they tell of.
+# no task runs are cancelled some time after their flow run was. Events are stored soon after their changes.
 QUIET = {
     "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
@@ -39,7 +39,7 @@ class PrefectServer:
     url: str
     home: Path
     process: subprocess.Popen[bytes]
-    # What a guarded server wants to see of the tests themselves.
+    # What a guarded server requires of the tests themselves.
     headers: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -64,7 +64,7 @@ class PrefectServer:
         return self._call("DELETE", path, None)
 
     def rows(self, table: str, **body: Any) -> list[dict[str, Any]]:
-        """Every row of a table, by the simplest means: for servers that nobody else changes meanwhile."""
+        """Every row of a table, by the simplest means: for servers that do not change meanwhile."""
         rows: list[dict[str, Any]] = []
         while True:
             page = self.post(f"{table}/filter", {"limit": 200, "offset": len(rows), **body})
@@ -147,7 +147,7 @@ def prefect_server(
             str(port),
         ]
         server_settings = dict(settings or {})
-        # Whoever names a database of his own, or brings one along in `home`, has it migrated by the server.
+        # A given database, or one in `home`, is migrated by the server.
         has_own = _DATABASE_URL in server_settings or (home / "prefect.db").exists()
         migrated = None if has_own else _migrated_database(Path(python))
         if migrated and migrated.exists():

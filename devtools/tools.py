@@ -1,4 +1,4 @@
-"""Programs that may not stand beside ours: each in an environment of its own under `.venvs/`, and kept there."""
+"""Programs that cannot share our environment: each has its own under `.venvs/`, which is kept."""
 
 from pathlib import Path
 

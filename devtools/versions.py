@@ -24,7 +24,7 @@ TESTS_SINCE_3_1 = ("integration_tests/test_connections.py", "integration_tests/t
 
 
 class Pins(NamedTuple):
-    """What must stand beside a Prefect so that it starts: most of them are broken by today's newest FastAPI."""
+    """What must be installed with a Prefect so that it starts: most of them are broken by today's newest FastAPI."""
 
     requirements: tuple[str, ...]
     # Forced over Prefect's own requirements.

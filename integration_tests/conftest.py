@@ -96,7 +96,7 @@ def workspace(server: PrefectServer) -> Workspace:
 
 @pytest.fixture(scope="module")
 def of_server(server: PrefectServer, workspace: Workspace) -> Sync:
-    """What a sync of that server by itself brings."""
+    """The result of a separate sync of that server."""
     assert workspace
     return read_here({"connection": {"type": "server", "api_url": server.url}}).ok()
 
@@ -107,7 +107,7 @@ LET_THROUGH = ("setup.py", "pyproject.toml", "manifest.yaml", "README.md", "meta
 
 @pytest.fixture(scope="session")
 def installation(once: Once) -> Path:
-    """A fresh environment with nothing but the package, as Airbyte's image build installs it: nobody may write there.
+    """A fresh environment with nothing but the package, as Airbyte's image build installs it: without write access.
 
     That copies some of the sources, runs `uv pip install .` with Python 3.13 and without a lock file, and keeps the
     installation alone.

@@ -12,7 +12,7 @@ def config(front: Proxy, **connection: Any) -> dict[str, Any]:
 
 
 def check(settings: dict[str, Any]) -> str:
-    """What is wrong with a connection, as the user is told; nothing where it is good."""
+    """The error of a connection, as the user reads it; empty where there is none."""
     for message in run_here("check", settings):
         if message["type"] == "CONNECTION_STATUS":
             status = message["connectionStatus"]
@@ -25,7 +25,7 @@ def check(settings: dict[str, Any]) -> str:
 
 
 def assert_config_error(sync: Sync, sentence: str) -> None:
-    """The sync failed, and tells the user so with this sentence."""
+    """The sync failed, and reports it to the user with this sentence."""
     assert sync.exit_code != 0
     kinds = {error["failure_type"] for error in sync.errors if sentence in error["message"]}
     assert kinds == {"config_error"}, sync.errors

@@ -66,7 +66,7 @@ def make_one_of_everything(server: PrefectServer) -> None:
 
 
 def age(server: PrefectServer, by: timedelta) -> None:
-    """Let everything on the server have happened so much earlier, times of the future included."""
+    """Move all times on the server into the past by this much, future times included."""
     with closing(sqlite3.connect(server.database, timeout=60)) as connection, connection:
         for table in ("flow", "deployment", "deployment_schedule", "flow_run", "flow_run_state", "task_run",
                       "task_run_state", "artifact", "variable"):  # fmt: skip

@@ -40,7 +40,7 @@ def configs(filled_server: PrefectServer) -> Iterator[Path]:
 
 @pytest.fixture
 def _waits() -> Iterator[None]:
-    """Where nobody listens, a connection is tried several times."""
+    """Where no server listens, a connection is tried several times."""
     with recorded_waits():
         yield
 

@@ -27,7 +27,7 @@ def results(server: PrefectServer, installation: Path) -> Results:
 def test_every_contender_reads_the_whole_table_and_then_what_changed(results: Results, contender: str) -> None:
     [first], [nothing], [changed] = (results.syncs[Cell(work, 0.0, contender)] for work in (FIRST, NOTHING, CHANGED))
     assert first.rows == COUNT
-    # Those at the cursor may come again, and what has not finished.
+    # Those at the cursor may be sent again, and unfinished ones.
     assert nothing.rows < 50
     assert COUNT // 100 <= changed.rows < COUNT // 100 + 50
     assert (nothing.requests < first.requests) == (contender in (OURS, FLOOR))

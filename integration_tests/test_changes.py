@@ -1,4 +1,4 @@
-"""The changes that a real server tells of: the shapes of its events are Prefect's, not ours."""
+"""The changes that a real server reports: the shapes of its events are Prefect's, not ours."""
 
 import json
 from datetime import datetime, timedelta, timezone
@@ -14,7 +14,7 @@ from devtools.server import PrefectServer
 from integration_tests.seeding import make_deployment, make_flow
 
 STREAM = "change_log"
-# What came to the server so long before the cursor may have been on its way into the table.
+# A row that the server ingested so long before the cursor may not have been persisted yet.
 PERSISTING = timedelta(minutes=15)
 
 Rows = list[dict[str, Any]]

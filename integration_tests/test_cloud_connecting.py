@@ -17,7 +17,7 @@ OTHER_ACCOUNT = "66915a23-275f-4bda-9b8b-f0f84196982a"
 
 @pytest.fixture
 def front(server: PrefectServer) -> Iterator[Cloud]:
-    """Two workspaces of two accounts: nobody listens where the first one's rows should be."""
+    """Two workspaces of two accounts: no server listens at the address of the first one's rows."""
     workspaces = [
         Workspace("http://127.0.0.1:9/api", "Production"),
         Workspace(server.url, "Staging", account_id=OTHER_ACCOUNT, account_name="Shop Labs"),

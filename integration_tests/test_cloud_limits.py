@@ -1,4 +1,4 @@
-"""A sync stays within what a plan of Prefect Cloud allows and keeps, whatever Cloud does where nobody could look."""
+"""A sync stays within the limits and the retention of a plan of Prefect Cloud, in every case left open by its docs."""
 
 import re
 from collections.abc import Iterator
@@ -228,7 +228,7 @@ def test_a_setting_wins_over_the_plan(workspace: Workspace) -> None:
 def test_a_key_that_may_not_read_the_limits_reads_all_else(workspace: Workspace, of_server: Sync) -> None:
     with cloud([workspace], keys=[ROBOT]) as front:
         sync = read(front, "flows", "flow_runs").ok()
-        # Once: nobody is asked again and again for what was refused.
+        # Once: a refused request is not repeated.
         assert len([request for request in front.log if request.path.endswith("usage_limits")]) == 1
     assert sorted(sync.ids("flow_runs")) == sorted(of_server.ids("flow_runs"))
     assert sync.errors == []

@@ -1,4 +1,4 @@
-"""The probe of Prefect Cloud against the stand-in: what it finds out, and that it tells nothing else."""
+"""The probe of Prefect Cloud against the stand-in: what it finds out, and that it prints nothing else."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone

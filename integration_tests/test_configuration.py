@@ -1,4 +1,4 @@
-"""A wrong input gets its sentence, with the exit code and the kind of message that Airbyte wants."""
+"""An invalid input gets its sentence, with the exit code and the kind of message that Airbyte requires."""
 
 import base64
 import json
@@ -164,7 +164,7 @@ def test_an_unknown_stream_is_named_after_the_others_are_read(command: Command, 
 
 
 def test_swapped_ids_are_suspected_where_cloud_does_not_find_the_workspace(server: PrefectServer) -> None:
-    """Both are UUIDs: Prefect Cloud alone can tell. The proxy answers 404 to every other address, as Cloud does."""
+    """Both are UUIDs: only Cloud can distinguish them. The proxy answers 404 to every other address, as Cloud does."""
     with proxy(server.url, prefix=f"/api/accounts/{ACCOUNT}/workspaces/{WORKSPACE}") as cloud:
         connection = {"type": "cloud", "api_key": KEY, "api_url": f"{cloud.origin}/api"}
         right = {"connection": {**connection, "account_id": ACCOUNT, "workspace_id": WORKSPACE}}

@@ -49,7 +49,7 @@ def guarded() -> Iterator[PrefectServer]:
 
 @pytest.fixture
 def front(guarded: PrefectServer) -> Iterator[Proxy]:
-    """The guarded server behind a proxy that counts, and does what a test tells it to."""
+    """The guarded server behind a proxy that counts, and fails as a test sets it up."""
     with proxy(guarded.url) as served:
         yield served
 
@@ -252,7 +252,7 @@ def test_a_redirect_fails_a_sync_with_a_config_error(front: Proxy, settings: dic
 def test_one_429_makes_all_streams_wait(
     front: Proxy, settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """For three seconds every answer is a 429 that asks for one second: nobody but one at a time asks again."""
+    """For three seconds every answer is a 429 that asks for one second: only one request at a time is retried."""
     refused: list[Request] = []
     begin: list[float] = []
 
@@ -267,7 +267,7 @@ def test_one_429_makes_all_streams_wait(
 
     front.behaviour = busy
     sync = read_here({**settings, "num_workers": WORKERS}).ok()
-    # The CDK tells the platform, in the name of the stream, and past its own messages.
+    # The CDK reports it to the platform, in the name of the stream.
     told = [
         json.loads(line)["trace"]["stream_status"] for line in capsys.readouterr().out.splitlines() if "LIMITED" in line
     ]

@@ -1,4 +1,4 @@
-"""What each failure comes to, and what the user is told. The waits between retries are recorded, not waited for."""
+"""The result of each failure, and what the user reads. The waits between retries are recorded, not made."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -37,7 +37,7 @@ def all_waits() -> Iterator[Waits]:
 
 @pytest.fixture
 def waits(all_waits: Waits) -> list[float]:
-    """The seconds that the CDK waits between two tries: by itself, or as the server asks."""
+    """The seconds that the CDK waits between two tries: by default, or as the server asks."""
     return all_waits.retries
 
 

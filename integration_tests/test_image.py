@@ -19,7 +19,7 @@ WITHOUT_RIGHTS = ("setpriv", "--bounding-set", "-all", "--inh-caps", "-all") if 
 
 
 def run(installation: Path, cwd: Path, *arguments: str | Path) -> list[dict[str, Any]]:
-    """The messages of `source-prefect`, run by somebody who cannot write to the installation."""
+    """The messages of `source-prefect`, run by a user who cannot write to the installation."""
     done = subprocess.run(
         [*WITHOUT_RIGHTS, installation / "bin" / "source-prefect", *arguments],
         cwd=cwd,

@@ -155,7 +155,7 @@ def _run_named(server: PrefectServer, name: str) -> str:
 
 
 def _an_old_world(server: PrefectServer) -> set[tuple[str, str]]:
-    """Everything happened an hour ago but for one row in each stream, which brings the cursor to the present.
+    """Everything is an hour old but for one row in each stream, which moves the cursor to the present.
 
     These come with the next sync once more, for they may have been in flight. They are returned.
     """
@@ -168,7 +168,7 @@ def _an_old_world(server: PrefectServer) -> set[tuple[str, str]]:
     age(server, HOUR)
     new_flow_id = make_flow(server, "heartbeat")
     new_run_id = make_run(server, new_flow_id, "COMPLETED", name="heartbeat")
-    # Deployments are compared by their content: an unchanged one does not come again.
+    # Deployments are compared by their content: an unchanged one is not sent again.
     make_deployment(server, new_flow_id, "heartbeat")
     return {
         ("flows", new_flow_id),

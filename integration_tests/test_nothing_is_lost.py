@@ -138,7 +138,7 @@ def moved(sync: Sync, ahead: timedelta) -> State:
 def test_a_clock_that_was_set_back_behind_the_cursor_hides_nothing(
     empty: PrefectServer, config: dict[str, Any]
 ) -> None:
-    """The cursor lies in the past, but what happened since is dated before it."""
+    """The cursor is in the past, but later changes are dated before it."""
     flow = make_flow(empty)
     run = make_run(empty, flow, "COMPLETED")
     state = state_at(now() - timedelta(minutes=30), "flow_runs")
@@ -185,7 +185,7 @@ def test_windows_of_logs_do_not_depend_on_the_order_of_threads(empty: PrefectSer
 def test_task_runs_without_a_due_time_arrive(
     empty: PrefectServer, config: dict[str, Any], start_date: str | None
 ) -> None:
-    """The server stores such task runs when an event without the time arrives."""
+    """The server stores such task runs when it ingests an event without the time."""
     inserted = insert_runs(empty, "task_runs", list(history(50, until=now(), every=timedelta(hours=1))))
     setting = {"start_date": start_date} if start_date else {}
     undated, unfinished = inserted[:25], inserted[25:50]

@@ -103,7 +103,7 @@ def test_a_work_queue_that_was_polled_has_changed(server: PrefectServer, config:
 
 @pytest.fixture(scope="module")
 def deployment(server: PrefectServer) -> dict[str, Any]:
-    """A deployment with a schedule of each kind, beside one without."""
+    """A deployment with a schedule of each kind, and one without."""
     flow = server.post("flows/", {"name": "load-orders"})
     server.post("deployments/", {"name": "manual", "flow_id": flow["id"]})
     schedules = [

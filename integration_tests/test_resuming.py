@@ -1,6 +1,6 @@
-"""A first sync of a long history that is killed: the next one goes on where it was, and nothing is lost.
+"""A first sync of a long history that is killed: the next one continues where it was, and nothing is lost.
 
-What comes again is what lies above the oldest window that was not through. In a history that is spread evenly these
+The rows after the oldest incomplete window are sent again. In a history that is spread evenly these
 are, beyond what had not come yet, about as many windows as there are workers; nothing bounds it where one window holds
 far more than the others, or where there are few windows.
 """

@@ -152,7 +152,7 @@ def _columns(openapi: dict[str, Any], schema: dict[str, Any], objects: list[str]
 
 
 def _resolved(openapi: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema that is meant, without references and without the null beside it."""
+    """The schema itself, without references and without its null."""
     if "anyOf" in schema:
         branches = [branch for branch in schema["anyOf"] if branch.get("type") != "null"]
         return _resolved(openapi, branches[0]) if len(branches) == 1 else {}

@@ -1,11 +1,11 @@
-"""All that the connector knows about the CDK beyond what the CDK documents, each with a test in test_cdk_contracts.py.
+"""What the connector relies on in the CDK beyond its documentation, each with a test in test_cdk_contracts.py.
 
     a stream is one partition    the retriever reads it in one thread, from its first row to its last
-    a state is a message         put into the queue that the records go through, it stays behind those before it
-    one error for one failure    what a partition raises becomes one trace, and leaves the other streams alone
+    a state is a message         put into the queue of the records, it stays behind those before it
+    one error for one failure    what a partition raises becomes one trace, and does not affect the other streams
 
-The CDK's own cursor cuts time blindly and takes for its state what was configured; so streams have a cursor of ours.
-The functions at the end reach for what the CDK keeps to itself.
+The CDK's own cursor slices time by the calendar and derives its state from the config, so streams have a cursor of
+ours. The functions at the end access private attributes of the CDK.
 """
 
 import ast
@@ -36,9 +36,9 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 
 class StreamCursor(Cursor):
-    """The state of one stream: what the last sync left, and the checkpoints of this one.
+    """The state of one stream: what the last sync saved, and the checkpoints of this one.
 
-    The retriever tells it what has been delivered. Records alone move nothing.
+    The retriever reports what has been delivered. Records alone do not move the cursor.
     """
 
     def __init__(self, stream: str, cursor_field: str, saved: Mapping[str, Any], messages: MessageRepository) -> None:
@@ -50,7 +50,7 @@ class StreamCursor(Cursor):
         self._is_sent = False
 
     def checkpoint(self, state: Mapping[str, Any]) -> None:
-        """The next sync may start from this state: all that it stands for has been yielded."""
+        """The next sync may start from this state: all rows that it covers have been yielded."""
         self._is_sent = self._is_sent and state == self._state
         self._state = state
         self._send()
@@ -82,13 +82,13 @@ class StreamCursor(Cursor):
 
 
 class Resumable(Protocol):
-    """A retriever that goes on from a state."""
+    """A retriever that continues from a state."""
 
     cursor: StreamCursor | None
 
 
 def resumable(stream: AbstractStream, saved: Mapping[str, Any], messages: MessageRepository) -> AbstractStream:
-    """The stream with a `StreamCursor`, which its retriever is handed too; one that is always read whole, as it is."""
+    """The stream with a `StreamCursor`, which its retriever shares. A stream without a cursor is returned unchanged."""
     if not isinstance(stream, DefaultStream) or stream.cursor_field is None:
         return stream
     cursor = StreamCursor(stream.name, stream.cursor_field, saved, messages)
@@ -124,7 +124,7 @@ def stream_states(messages: Iterable[AirbyteStateMessage]) -> dict[str, Mapping[
 
 
 def retriever_of(stream: DefaultStream) -> Resumable:
-    """The retriever that the CDK built for a stream. Raises RuntimeError where it keeps it elsewhere."""
+    """The retriever that the CDK built for a stream. Raises RuntimeError where the CDK keeps it elsewhere."""
     try:
         return cast(Resumable, stream._stream_partition_generator._partition_factory._retriever)  # type: ignore[attr-defined]
     except AttributeError as error:
@@ -140,7 +140,7 @@ def session_of(requester: HttpRequester) -> requests.Session:
 
 
 def given_up(stream: str, error: AirbyteTracedException) -> AirbyteTracedException:
-    """The error of a request, with the reason in front: after the last try, the CDK says "please see logs" instead."""
+    """The error of a request, with its reason first: after the last try, the CDK says only "please see logs"."""
     reason = error.__context__
     if not isinstance(reason, BaseBackoffException):
         return error
@@ -149,7 +149,7 @@ def given_up(stream: str, error: AirbyteTracedException) -> AirbyteTracedExcepti
 
 
 def unquoted(message: str) -> str:
-    """The reason of a failed check, which the CDK passes through `repr`; as it is where it does not."""
+    """The reason of a failed check without the `repr` that the CDK applies; unchanged where it applies none."""
     try:
         return str(ast.literal_eval(message))
     except (SyntaxError, ValueError):

@@ -1,4 +1,4 @@
-"""The check of a connection: it answers soon, and says which streams cannot be read."""
+"""The check of a connection: it answers quickly, and reports which streams cannot be read."""
 
 from collections.abc import Callable, Iterable, Iterator
 from threading import Thread
@@ -9,7 +9,7 @@ from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStrea
 from source_prefect.pagination import Rows
 from source_prefect.sync.parallel import read_in_parallel
 
-# Together less than 15 s, with the start of the process.
+# Together with the start of the process, less than 15 s.
 CONNECTION_SECONDS = 9.0
 STREAMS_SECONDS = 3.0
 
@@ -17,9 +17,9 @@ T = TypeVar("T")
 
 
 def unreadable(streams: Iterable[AbstractStream], workers: int) -> str | None:
-    """One sentence about the streams that cannot be read, each tried to its first page; None where all can be.
+    """One sentence about the streams whose first page cannot be read; None where all can.
 
-    Those without a cursor are left out: they are made of flows and deployments, and read all of them before a row.
+    Streams without a cursor are left out: they read all flows or deployments before their first row.
     """
 
     def reason(stream: AbstractStream) -> Iterator[Rows]:
@@ -36,7 +36,7 @@ def unreadable(streams: Iterable[AbstractStream], workers: int) -> str | None:
 
 
 def within(seconds: float, work: Callable[[], T]) -> T | None:
-    """What the work comes to, or None where it takes longer; it is then left to itself."""
+    """The result of the work, or None where it takes longer; it then continues in the background."""
     done: list[T] = []
     failed: list[BaseException] = []
 

@@ -27,15 +27,15 @@ T = TypeVar("T")
 
 
 class Entrypoint(AirbyteEntrypoint):
-    """The CDK's commands, with the source's own words for a wrong config, and with every secret masked."""
+    """The CDK's commands, with the source's own messages for an invalid config, and with every secret masked."""
 
     @staticmethod
     def validate_connection(source_spec: ConnectorSpecification, config: Mapping[str, Any]) -> None:
-        """Nothing: the source looks at its config itself. The CDK's `check` would print the whole connection."""
+        """Nothing: the source validates its config. The CDK's `check` would print the whole connection."""
 
     @staticmethod
     def set_up_secret_filter(config: Mapping[str, Any], connection_specification: Mapping[str, Any]) -> None:
-        """Register the secrets in every form; the CDK knows them as they stand, and none inside a list."""
+        """Register the secrets in every form; the CDK knows only their plain form, and none inside a list."""
         update_secrets(secret_texts(connection_specification, config))
 
     def read(
@@ -45,18 +45,18 @@ class Entrypoint(AirbyteEntrypoint):
         catalog: Any,
         state: list[Any],
     ) -> Iterable[AirbyteMessage]:
-        """Mask the errors of the streams, in which a server's answer may be quoted; the CDK masks the others."""
+        """Mask the errors of the streams, which may quote a server's answer; the CDK masks the others."""
         for message in super().read(source_spec, config, catalog, state):
             if message.trace and message.trace.error:
                 _mask(message.trace.error)
             yield message
 
 
-# Objects that came and stayed before Python looks for cycles, of which rows have none: by default 700, some 40 rows.
+# New objects before Python looks for reference cycles, which rows do not have. The default of 700 is some 40 rows.
 _GARBAGE_COLLECTION_AFTER = 20_000
 
-# Seconds until a thread must let another one go on, which Python sets to 5 ms: less than a page takes to be handled.
-# Threads that interrupt each other there only wait for the queue that they share. A request lets go by itself.
+# Seconds after which a thread must yield to another. Python's default of 5 ms is less than the processing of a page;
+# threads that interrupt each other there only wait for their common queue. A request releases the lock anyway.
 _SWITCH_INTERVAL = 0.1
 
 
@@ -79,7 +79,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
 
 
 def messages(command: Namespace) -> Iterable[str]:
-    """What a command answers, message by message. Raises AirbyteTracedException."""
+    """The output of a command, message by message. Raises AirbyteTracedException."""
     yield from Entrypoint(_source(command)).run(command)
 
 
@@ -100,13 +100,13 @@ def _read(what: str, path: str | None, reader: Callable[[str], T]) -> T | None:
         return reader(path)
     except OSError as error:
         raise config_error(f"The {what} file {path} cannot be read: {error.strerror}.") from None
-    except Exception as error:  # The CDK's readers raise whatever their parsers do.
+    except Exception as error:  # The CDK's readers raise whatever their parsers raise.
         reason = (str(error) or type(error).__name__).splitlines()[0][:300]
         raise config_error(f"The {what} is not valid: {reason}") from None
 
 
 def _say(error: AirbyteTracedException, command: Namespace) -> None:
-    """A config error as the protocol wants it: a status for `check`, for the other commands a trace and exit code 1."""
+    """A config error as the protocol requires it: a status for `check`; a trace and exit code 1 for other commands."""
     if command.command == "check" and (status := error.as_connection_status_message()):
         sys.stdout.write(f"{orjson.dumps(AirbyteMessageSerializer.dump(status)).decode()}\n")
         return

@@ -1,4 +1,4 @@
-"""The classes that `manifest.yaml` names: what the CDK's own components cannot express."""
+"""The classes that `manifest.yaml` names: they do what the CDK's own components cannot express."""
 
 from source_prefect.config.normalize import NormalizeConfig
 from source_prefect.http.auth import ServerAuthenticator

@@ -1,4 +1,4 @@
-"""Reading a table page by page while it changes. No HTTP in here: a page is whatever the caller's function gets.
+"""Reading a table page by page while it changes. No HTTP in here: the caller's function gets a page.
 
 Each function yields the rows of one page at a time, and no row twice.
 """
@@ -15,14 +15,14 @@ Rows = list[Row]
 _LATEST = datetime.max.replace(tzinfo=timezone.utc)
 
 
-# How often rows are read in vain before they count as ones that cannot be read.
+# How often rows are read without progress before the read fails.
 _MOST_PASSES = 20
 
 
 class Page(NamedTuple):
     """One answer. `full` says that more rows may follow: it has as many as were asked for.
 
-    `total` is the number of rows that match the request, where the API tells it (events).
+    `total` is the number of rows that match the request, where the API reports it (events).
     """
 
     rows: Rows
@@ -32,7 +32,7 @@ class Page(NamedTuple):
 
 
 class RequestRefusedError(Exception):
-    """Prefect answered 422 or 400: it does not know a filter of the request, or does not allow it."""
+    """Prefect answered 422 or 400: it does not know, or does not allow, a filter of the request."""
 
 
 class PaginationError(Exception):
@@ -57,9 +57,9 @@ def pages_descending(
     rows of exactly that time, in descending order of their ids.
 
     Each page is bounded by the time of the last row, so it costs as much as the first one. The bound is inclusive:
-    rows that tie with the last row come again and are dropped by their ids. An offset would not do: if a tied row left
-    the set between two pages, a row behind it would be skipped. Where a whole page has one time, all rows of that
-    time are read by themselves.
+    rows that tie with the last row are sent again and dropped by their ids. An offset would not do: if a tied row left
+    the set between two pages, a row after it would be skipped. Where a whole page has one time, all rows of that
+    time are read separately.
     """
     seen = frozenset(seen)
     while True:
@@ -86,7 +86,7 @@ def pages_ascending(
 ) -> Iterator[Rows]:
     """The rows in ascending order of the time `field`, at or after `since`, of a table to which rows are only added.
 
-    Bounded by time as in `pages_descending`: rows that retention deletes at the old end shift nothing.
+    Bounded by time as in `pages_descending`: rows that retention deletes at the old end shift no page.
 
     `page_from(time)` gets the oldest page of the rows at or after a time; `tied_at(time)` all rows of exactly that
     time.
@@ -116,8 +116,8 @@ def time_key(field: str) -> Callable[[Row], datetime | None]:
 def pages_by_offset(page_at: Callable[[int], Page], key: Callable[[Row], Any]) -> Iterator[Rows]:
     """The rows in descending order of `key`, where the API can page by offset only.
 
-    `page_at(offset)` gets a page. The next page is asked for from the rows that tie with the last row, and must begin
-    at or before them. If rows came in front, it begins earlier, and what was seen is dropped. If rows went, it begins
+    `page_at(offset)` gets a page. The next page must overlap the rows that tie with the last row. If rows were
+    inserted before them, it begins earlier, and rows already yielded are dropped. If rows were deleted, it begins
     too late, and the offset steps back until the pages overlap again.
 
     Raises PaginationError where a database orders a tie of more than a page differently for each offset.
@@ -159,7 +159,7 @@ def pages_by_offset(page_at: Callable[[int], Page], key: Callable[[Row], Any]) -
 
 
 def _without_gaps(rows: Rows, key: Callable[[Row], Any], boundary: Any) -> list[Any]:
-    """The keys of the rows; a row without one takes the key of the row before it, or else of the first that has one."""
+    """The keys of the rows; a row without one takes that of the row before it, or else of the first that has one."""
     keys = [key(row) for row in rows]
     last = boundary if boundary is not None else next((at for at in keys if at is not None), _LATEST)
     for i, at in enumerate(keys):
@@ -168,13 +168,13 @@ def _without_gaps(rows: Rows, key: Callable[[Row], Any], boundary: Any) -> list[
 
 
 def pages_unordered(read: Callable[[int], Iterable[Page]]) -> Iterator[Rows]:
-    """The rows of a set whose order cannot be chosen or relied on, and which is therefore read more than once.
+    """The rows of a set that has no reliable order, and is therefore read more than once.
 
-    `read(number)` reads the whole set; with another number, in pages of another size, so that tied rows that the
-    database shuffles from page to page are shuffled differently.
+    `read(number)` reads the whole set. Each number stands for another page size, so that the database shuffles tied
+    rows differently between pages.
 
-    A set that fits into one page is one answer, and complete. Others are read until a pass brings nothing new and as
-    many rows are known as it had: in a set at rest that proves completeness, whatever the order.
+    A set that fits into one page is complete. Others are read until a pass brings no new row and has as many rows as
+    are known: if the set does not change, that proves completeness in any order.
     """
     known: set[Any] = set()
     for number in range(_MOST_PASSES):
@@ -192,7 +192,7 @@ def pages_unordered(read: Callable[[int], Iterable[Page]]) -> Iterator[Rows]:
 
 
 def consecutive_pages(page_at: Callable[[int], Page]) -> Iterator[Page]:
-    """The pages of a set by offset, as the API cuts them."""
+    """The pages of a set by offset, in the order of the API."""
     offset = 0
     while True:
         page = page_at(offset)

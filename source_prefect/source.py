@@ -25,7 +25,7 @@ from source_prefect.http.cloud import only_workspace, plan_limits
 
 
 def manifest_path() -> Path:
-    """Where the manifest is: beside this file in a wheel, one folder up in a checkout.
+    """Where the manifest is: in this folder in a wheel, one folder up in a checkout.
 
     The path is absolute because `YamlDeclarativeSource` opens a relative one in the working directory first.
     """
@@ -35,12 +35,12 @@ def manifest_path() -> Path:
 
 
 class SourcePrefect(YamlDeclarativeSource):
-    """The connector: everything that it does is declared in `manifest.yaml`.
+    """The connector, which `manifest.yaml` declares.
 
-    Python adds three things. A wrong config gets a sentence for each field (`config.settings`), where the CDK says of a
-    `oneOf` that fails no more than that it does. What Prefect Cloud alone knows - the workspace of
-    a key, the limits of the plan - becomes settings (`http.cloud`). And each stream keeps its own state
-    (`cdk.StreamCursor`): the CDK never sees the saved ones, so one that cannot be read fails its own stream only.
+    Python adds three things. An invalid config gets a sentence that names the field (`config.settings`); of a `oneOf`,
+    the CDK says only that it does not match. What only Prefect Cloud knows - the workspace of a key, the limits of
+    the plan - becomes settings (`http.cloud`). And each stream keeps its own state (`cdk.StreamCursor`): the CDK never
+    gets the saved states, so an invalid one fails only its own stream.
     """
 
     check_config_against_spec = False
@@ -49,7 +49,7 @@ class SourcePrefect(YamlDeclarativeSource):
         self,
         catalog: ConfiguredAirbyteCatalog | None = None,
         config: Mapping[str, Any] | None = None,
-        state: list[AirbyteStateMessage] | None = None,  # noqa: ARG002  (`read` is handed it too)
+        state: list[AirbyteStateMessage] | None = None,  # noqa: ARG002  (`read` gets it too)
         *,
         config_path: str | None = None,
     ) -> None:
@@ -58,7 +58,7 @@ class SourcePrefect(YamlDeclarativeSource):
         super().__init__(
             path_to_yaml=str(manifest_path()),
             catalog=catalog,
-            # The manifest's templates need a config that is right, or none.
+            # The manifest's templates need a valid config, or none.
             config=None if self._problem else config,
             config_path=config_path,
         )
@@ -66,7 +66,7 @@ class SourcePrefect(YamlDeclarativeSource):
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         if self._problem:
             return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(self._problem))
-        # `http.patience`: a person waits in front of a form.
+        # For `http.patience`: a user waits in front of a form.
         self._config = {**self._config, "is_check": True}
         try:
             self._find_workspace()
@@ -80,7 +80,7 @@ class SourcePrefect(YamlDeclarativeSource):
                 "address of a Prefect API, and does the server have time to answer?",
             )
         elif status.status == Status.SUCCEEDED:
-            # A stream that the key may not read, as Prefect Cloud's plans leave some out, is no failure.
+            # A stream that the key may not read is no failure: some of Prefect Cloud's plans leave streams out.
             streams, workers = self.streams(self._config), self._config["num_workers"]
             status.message = within(STREAMS_SECONDS, lambda: unreadable(streams, workers))
         if status.message:
@@ -106,7 +106,7 @@ class SourcePrefect(YamlDeclarativeSource):
             raise config_error(str(error)) from None
         if self._config["connection"]["type"] == "cloud":
             self._config = {**self._config, **plan_limits(self._config)}
-        # A full refresh reads everything, even if a state is handed over.
+        # A full refresh reads everything, even if a state is passed.
         self._saved = {name: saved for name, saved in stream_states(state or []).items() if name in incremental}
         yield from super().read(logger, config, catalog)
         self._raise_if_unknown(catalog)
@@ -129,7 +129,7 @@ class SourcePrefect(YamlDeclarativeSource):
             raise config_error(self._problem)
 
     def _raise_if_unknown(self, catalog: ConfiguredAirbyteCatalog) -> None:
-        """Say so where the catalog names a stream that there is not; the CDK leaves it out without an error."""
+        """Raise an error for a stream that does not exist; the CDK skips it without one."""
         known = [stream["name"] for stream in self.resolved_manifest["streams"]]
         unknown = [entry.stream.name for entry in catalog.streams if entry.stream.name not in known]
         if unknown:
@@ -140,7 +140,7 @@ class SourcePrefect(YamlDeclarativeSource):
 
 
 def config_error(message: str) -> AirbyteTracedException:
-    """What the person who set up the connection can mend."""
+    """An error that the user who set up the connection can fix."""
     return AirbyteTracedException(message=message, internal_message=message, failure_type=FailureType.config_error)
 
 

@@ -12,9 +12,9 @@ _parse = TypeAdapter(datetime).validate_python
 
 
 def parse_time(text: Any) -> datetime | None:
-    """The UTC time that a timestamp of the API stands for; None where it is missing or no timestamp.
+    """The UTC time of one of the API's timestamps; None where it is missing or invalid.
 
-    Takes what every Prefect since 2.20 writes: `Z` or an offset, with or without a fraction.
+    Accepts what every Prefect since 2.20 writes: `Z` or an offset, with or without a fraction.
     """
     if not isinstance(text, str):
         return None
@@ -26,7 +26,7 @@ def parse_time(text: Any) -> datetime | None:
 
 
 def latest(texts: Iterable[Any]) -> str | None:
-    """The timestamp of the latest time, as it is written; None where there is none."""
+    """The latest timestamp, unchanged; None where there is none."""
     times = [(at, text) for text in texts if (at := parse_time(text))]
     return max(times)[1] if times else None
 

@@ -1,4 +1,4 @@
-"""The models in the SQL of Snowflake and BigQuery, where nobody has run them: sqlglot can read them."""
+"""The models in the SQL of Snowflake and BigQuery, where they were never run: sqlglot can parse them."""
 
 import re
 from collections.abc import Callable, Iterator

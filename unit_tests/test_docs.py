@@ -1,4 +1,4 @@
-"""The documentation is complete and holds nothing that is gone: every stream, column and setting, both ways."""
+"""The documentation is complete and up to date: every stream, column and setting, both ways."""
 
 import ast
 import logging
@@ -70,7 +70,7 @@ def test_every_column_is_documented_and_nothing_else(stream: str) -> None:
 def test_documented_types_are_those_of_the_schema(stream: str) -> None:
     for names, kind in _column_rows((STREAM_PAGES / f"{stream}.md").read_text()):
         for name in names if kind else ():
-            # What the text of a column is, its schema does not tell.
+            # The schema does not show what the text of a column holds.
             assert (name, kind) in {
                 (name, _type(SCHEMAS[stream][name])),
                 (name, f"JSON {_type(SCHEMAS[stream][name])}"),

@@ -157,7 +157,7 @@ class Destination:
         self.got: Counter[str] = Counter()
 
     def repeated(self, server: Server) -> list[str]:
-        """Runs that the last sync sent twice. Those without a due time may come again when a first sync is resumed."""
+        """Runs that the last sync sent twice. A resumed first sync may resend those without a due time."""
         dated = {row["id"] for row in server.rows.values() if row["expected_start_time"]}
         return [run for run, count in self.got.items() if count > 1 and run in dated]
 

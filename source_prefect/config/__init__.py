@@ -1,1 +1,1 @@
-"""What a person typed into the form, checked and made ready for use. No CDK in here, but for `normalize.py`."""
+"""The user's settings, validated and normalized. No CDK in here, except in `normalize.py`."""

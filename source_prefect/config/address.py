@@ -1,4 +1,4 @@
-"""Where Prefect's API and UI are, from whatever address a person pastes."""
+"""The addresses of Prefect's API and UI, from any address that a user pastes."""
 
 import ipaddress
 import re
@@ -25,9 +25,9 @@ _WORKSPACE = re.compile(rf"/accounts?/({_UUID})/workspaces?/({_UUID})")
 
 
 def server_api_url(text: str) -> str:
-    """The API's address of a Prefect Server, without a slash at its end.
+    """The API's address of a Prefect Server, without a trailing slash.
 
-    Takes the address with or without scheme and `/api`, and the address of a page of the UI.
+    Accepts the address with or without scheme and `/api`, and the address of a page of the UI.
 
     Raises ValueError with one sentence about what is wrong with it.
     """
@@ -46,10 +46,10 @@ def workspace_in(text: str) -> tuple[str, str] | None:
 
 
 def cloud_api_url(text: str, account_id: str = "", workspace_id: str = "") -> str:
-    """The API's address of a Prefect Cloud workspace, without a slash at its end; without ids, that of Cloud itself.
+    """The API's address of a Prefect Cloud workspace, without a trailing slash; without ids, that of Cloud itself.
 
-    `text` is the address of Cloud's API, or of a private endpoint for it. One that already names an account and a
-    workspace is cut down to its beginning, and Cloud's UI leads to its API, as long as it is the same workspace.
+    `text` is the address of Cloud's API, or of a private endpoint for it. An account and a workspace
+    in it are cut off, and an address of Cloud's UI becomes that of its API, as long as the workspace is the same.
 
     Raises ValueError with one sentence about what is wrong with it.
     """
@@ -68,7 +68,7 @@ def cloud_api_url(text: str, account_id: str = "", workspace_id: str = "") -> st
 
 
 def is_local(host: str) -> bool:
-    """Whether a host is, by its name or number, a machine of one's own network."""
+    """Whether a host is, by its name or IP address, in a private network."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
@@ -77,7 +77,7 @@ def is_local(host: str) -> bool:
 
 
 def server_ui_url(api_url: str) -> str:
-    """The address of a Prefect Server's UI, which is served beside its API."""
+    """The address of a Prefect Server's UI, which the same server serves."""
     return api_url.removesuffix("/api")
 
 
@@ -93,7 +93,7 @@ def _is_cloud(host: str) -> bool:
 
 
 def _api_path(segments: list[str]) -> list[str]:
-    """The path of the API in that of an address: up to its `api`, or up to the UI's page with an `api` after it."""
+    """The path of the API: up to its `api`, or `api` in place of a page of the UI."""
     for i, segment in enumerate(segments):
         rest = segments[i + 1 :]
         # An `api` in front of something else is part of a prefix: a gateway's /api/prefect.
@@ -130,7 +130,7 @@ def _parts(text: str) -> tuple[str, str, list[str]]:
 
 
 def _with_scheme(address: str) -> str:
-    """Plain http for what is clearly a machine of one's own, https for a name of the Internet."""
+    """Plain http for a host in a private network, https for a public name."""
     address = address.lstrip("/")
     authority, slash, path = address.partition("/")
     if _is_ipv6(authority):

@@ -1,4 +1,4 @@
-"""The headers that a Prefect Server, and a proxy in front of it, want to see."""
+"""The headers that a Prefect Server and a proxy in front of it require."""
 
 import base64
 import re
@@ -8,14 +8,14 @@ from typing import Any
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\x20-\x7e\x80-\xff]+")
 
-# Of these depends that Prefect reads the body; without it every filter would be ignored.
+# With other values, Prefect would not read the body, and would ignore every filter.
 _OF_THE_BODY = {"content-encoding", "content-length", "content-type", "transfer-encoding"}
 
 
 def server_headers(connection: Mapping[str, Any]) -> dict[str, str]:
     """The custom headers, and Basic credentials where `auth_string` is set.
 
-    Raises ValueError: what is wrong with a header. A value is never told, for it is a secret.
+    Raises ValueError for an invalid header, without its value, which is a secret.
     """
     headers = {}
     for header in connection.get("custom_headers") or []:

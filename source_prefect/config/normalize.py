@@ -11,9 +11,9 @@ from source_prefect.config.settings import normalize
 
 @dataclass
 class NormalizeConfig(ConfigTransformation):
-    """Adds `api_url` and `ui_url`, trims what was pasted, and brings `start_date` into the form of the API.
+    """Adds `api_url` and `ui_url`, strips pasted values, and formats `start_date` for the API.
 
-    An address takes several steps that a template would hide. `SourcePrefect` lets only a right config come here.
+    An address takes several steps that a template would hide. `SourcePrefect` passes only a valid config.
     """
 
     def transform(self, config: MutableMapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The texts that must never be printed: the secrets of a config, in every form in which they may come back."""
+"""The texts that must never be printed: the secrets of a config, in every form that an answer may echo."""
 
 import base64
 import json
@@ -6,21 +6,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-# A shorter part of a secret hides more of a message than it betrays.
+# To mask shorter parts would hide more of a message than it protects.
 SHORTEST_PART = 6
 
 
 def secret_texts(specification: Mapping[str, Any], config: Any) -> list[str]:
     """Every form of every value that the specification calls secret, the longest first.
 
-    Longest first, because masks are put in one after the other: a short secret must not break up a long one.
+    Masks are applied one after the other: a short secret must not break up a long one.
     """
     forms = {form for secret in _secrets(specification, config) for form in _forms(secret)}
     return sorted(forms, key=lambda form: (-len(form), form))
 
 
 def _secrets(specification: Mapping[str, Any], value: Any) -> Iterator[str]:
-    """The secret values, found by the shape of the specification. A value of a wrong shape counts as a whole."""
+    """The secret values, found by the specification. A value of another type is secret as a whole."""
     if specification.get("airbyte_secret"):
         yield from _texts(value)
     for option in specification.get("oneOf", ()):

@@ -1,4 +1,4 @@
-"""What a person typed into the form, checked and made ready for use. No CDK in here."""
+"""The user's settings, validated and normalized. No CDK in here."""
 
 import re
 import unicodedata
@@ -40,20 +40,20 @@ LOG_LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 5
 
 
 class ConfigError(Exception):
-    """One sentence: which field is wrong, and what would be right. It never holds the value of a secret."""
+    """One sentence: which field is invalid, and what is valid. It never contains a secret."""
 
 
 def normalize(config: Mapping[str, Any]) -> dict[str, Any]:
     """What to add to the config, and what to replace in it.
 
-    `api_url` and `ui_url` are added, and what has a default; `connection` loses the blanks around its values, and
-    `start_date` takes the form of the API. Raises ConfigError.
+    Adds `api_url`, `ui_url` and the defaults, strips the values of `connection`, and formats `start_date` for the API.
+    Raises ConfigError.
     """
     connection = _connection(config)
     ready: dict[str, Any] = {"connection": connection}
     if connection["type"] == "cloud":
         ids = connection["account_id"], connection["workspace_id"]
-        # The address of a workspace that the key must tell first, for it is the only one: `http.cloud` completes it.
+        # Without ids, `http.cloud` completes the address with the only workspace of the key.
         known = ids if all(ids) else ()
         ready["api_url"] = _address(lambda text: cloud_api_url(text, *known), connection["api_url"])
         ready["ui_url"] = cloud_ui_url(ready["api_url"], *ids)
@@ -142,7 +142,7 @@ def _cloud(connection: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigError(f"connection.workspace_id names the account {named[0]}, unlike account_id.")
         account, workspace = named
     if pasted and api_url in ("", CLOUD_API):
-        # Its host tells a private endpoint from the public one.
+        # Its host may be a private endpoint.
         api_url = _text(connection, "workspace_id", "connection.")
     return {
         "api_key": api_key,
@@ -223,7 +223,7 @@ def _address(api_url: Any, text: str) -> str:
 
 
 def _text(values: Mapping[str, Any], name: str, prefix: str = "", *, lines: bool = False) -> str:
-    """The text without the blanks around it; the empty text where there is none."""
+    """The text, stripped; empty where there is none."""
     value = values.get(name)
     if value is None:
         return ""

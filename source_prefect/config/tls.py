@@ -1,4 +1,4 @@
-"""TLS from what a person pasted: a private CA, a client certificate, or no verification at all."""
+"""TLS from pasted certificates: a private CA, a client certificate, or no verification at all."""
 
 import re
 import ssl
@@ -10,7 +10,7 @@ _PEM_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re
 
 
 class TlsSettings(NamedTuple):
-    """The TLS part of a server's connection. By default, TLS is as `requests` has it."""
+    """The TLS part of a server's connection. By default, TLS is that of `requests`."""
 
     ca_certificate: str = ""
     client_certificate: str = ""
@@ -19,7 +19,7 @@ class TlsSettings(NamedTuple):
 
     @classmethod
     def of(cls, connection: Any) -> "TlsSettings":
-        """What the config says."""
+        """The settings of a config."""
         return cls(
             connection.get("ca_certificate") or "",
             connection.get("client_certificate") or "",
@@ -35,7 +35,7 @@ class TlsSettings(NamedTuple):
         if self == TlsSettings():
             return None
         context = ssl.create_default_context(cadata=self._authorities())
-        # A private CA seldom has all that RFC 5280 asks for; Python 3.13 would refuse it for that.
+        # Few private CAs meet RFC 5280 in full; Python 3.13 would refuse the others.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         if not self.verify:
             context.check_hostname = False
@@ -57,12 +57,12 @@ class TlsSettings(NamedTuple):
     def _load_client_certificate(self, context: ssl.SSLContext) -> None:
         certificate = _pem("client_certificate", self.client_certificate, "CERTIFICATE")
         key = _pem("client_key", self.client_key, "PRIVATE KEY")
-        # OpenSSL takes them from a file only; this one, readable by this user alone, is gone with the block.
+        # OpenSSL reads them from a file only. Only this user can read this one, and it is deleted after the block.
         with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
             file.write(certificate + key)
             file.flush()
             try:
-                # Without a password at hand, OpenSSL would ask the terminal for that of an encrypted key.
+                # Without a password, OpenSSL would ask the terminal for that of an encrypted key.
                 context.load_cert_chain(file.name, password="")
             except ssl.SSLError:
                 raise ValueError(
@@ -71,7 +71,7 @@ class TlsSettings(NamedTuple):
 
 
 def _pem(field: str, text: str, kind: str) -> str:
-    """The PEM blocks of a pasted text, whatever a form made of their line ends.
+    """The PEM blocks of a pasted text, whatever a form did to its line breaks.
 
     Raises ValueError where there is none of this kind.
     """

@@ -11,7 +11,7 @@ from source_prefect.config.headers import server_headers
 
 @dataclass
 class ServerAuthenticator(DeclarativeAuthenticator):
-    """What a Prefect Server, and a proxy in front of it, want to see in the headers.
+    """The headers that a Prefect Server and a proxy in front of it require.
 
     Basic credentials where `auth_string` is set (the server's `PREFECT_SERVER_API_AUTH_STRING`, since 3.1), and
     the `custom_headers`. The CDK's own authenticators take one header each, with a name known beforehand.
@@ -22,8 +22,8 @@ class ServerAuthenticator(DeclarativeAuthenticator):
     def __post_init__(self) -> None:
         self._headers = server_headers(self.config["connection"])
         for value in self._headers.values():
-            # The CDK finds secrets by their path in the spec, which does not lead into lists; and of `auth_string`
-            # it knows the text, not what Basic makes of it.
+            # The CDK finds secrets by their path in the spec, which does not lead into lists; and it masks the plain
+            # `auth_string`, not its Basic form.
             add_to_secrets(value.removeprefix("Basic "))
 
     @property

@@ -21,7 +21,7 @@ SMALLEST_PAGE = 2
 
 
 class Client:
-    """Asks for pages by POST. `before_request` and `after_answer` are told of each request, from any thread."""
+    """Asks for pages by POST. `before_request` and `after_answer` are called for each request, from any thread."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Client:
             self._shrink_pages(response, limit)
 
     def follow(self, requester: Requester, address: str, size: int) -> Page:
-        """The page of `size` rows at an address that the server made: behind a proxy, only its parameters are right."""
+        """The page of `size` rows at a `next_page` address. Behind a proxy, only its parameters are right."""
         return self._page(self._send(requester, request_params=query_of(address)), size)
 
     def _send(self, requester: Requester, **request: Any) -> requests.Response:
@@ -68,7 +68,7 @@ class Client:
 
     def _page(self, response: requests.Response, limit: int) -> Page:
         page = read_page(response, self._envelope)
-        # Prefect Cloud may name a next page behind one that is not full: there is none.
+        # Prefect Cloud may name a next page after one that is not full, which is the last.
         page = page._replace(full=len(page.rows) >= limit and (page.full or not self._envelope))
         self._after_answer(response, page)
         return page

@@ -1,4 +1,4 @@
-"""What Prefect Cloud tells beside the workspaces: which ones a key reads, and the limits of the plan."""
+"""What Prefect Cloud reports about a key: the workspaces that it can read, and the limits of the plan."""
 
 import logging
 import time
@@ -29,7 +29,7 @@ class _Cloud(NamedTuple):
     patience: Patience
 
     def get(self, path: str) -> requests.Response | None:
-        """The answer, or the refusal; None where none came."""
+        """The answer, even a refusal; None where there was none."""
         session = requests.Session()
         session.mount(self.url, shared_transport(self.url, TlsSettings(), True, self.workers, self.patience))
         headers = {"Authorization": f"Bearer {self.key}"}
@@ -45,7 +45,7 @@ class _Cloud(NamedTuple):
         return None
 
     def workspaces(self) -> Workspaces | str:
-        """Those that the key reads, or why nobody knows."""
+        """The workspaces that the key can read, or why they are unknown."""
         response = self.get("me/workspaces")
         if response is None:
             return f"{self.url} does not answer"
@@ -62,7 +62,7 @@ class _Cloud(NamedTuple):
 
 @cache
 def _known_workspaces(cloud: _Cloud) -> Workspaces | str:
-    """For errors, of which each stream may have one."""
+    """Cached, for every stream may fail with a 404."""
     return cloud.workspaces()
 
 
@@ -72,14 +72,14 @@ def _cloud(config: Mapping[str, Any]) -> _Cloud:
 
 
 def only_workspace(config: Mapping[str, Any]) -> dict[str, str]:
-    """The ids of a config that names no workspace, or not its account: those of the one that the key reads.
+    """The ids that the config leaves out: those of the only workspace that the key can read.
 
     Raises ConfigError where there is none, or more than one.
     """
     connection = config["connection"]
     seen = _cloud(config).workspaces()
     if isinstance(seen, str):
-        raise ConfigError(f"connection.workspace_id is missing, and Prefect Cloud does not tell it: {seen}.")
+        raise ConfigError(f"connection.workspace_id is missing, and Prefect Cloud does not report it: {seen}.")
     ids = [
         {name: workspace[name] for name in ("account_id", "workspace_id")}
         for workspace in seen
@@ -95,7 +95,7 @@ def only_workspace(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def no_such_workspace(config: Mapping[str, Any]) -> str | None:
-    """What a 404 means; None where the workspace is there, and something else is not."""
+    """What a 404 means; None where the workspace exists, and something else is missing."""
     connection = config["connection"]
     if connection["type"] != "cloud":
         return None
@@ -123,8 +123,8 @@ def _listed(workspaces: Sequence[Mapping[str, Any]]) -> str:
 
 
 def plan_limits(config: Mapping[str, Any]) -> dict[str, int]:
-    """What a Cloud account's plan allows, as settings: half of its requests per minute, unless the user has set how
-    many, and the days that it keeps runs and events. Nothing where the key may not read it.
+    """The limits of a Cloud account's plan as settings: half of its requests per minute, unless the user set a number,
+    and the days that it keeps runs and events. Empty where the key may not read them.
     """
     limits = _object(_cloud(config).get(f"accounts/{config['connection']['account_id']}/usage_limits"))
     settings = {}

@@ -1,17 +1,17 @@
-"""What each answer means, and what the user is told.
+"""What each answer means, and what the user reads.
 
 the answer                                          the sync
-|-- 200 with a list of objects                      goes on
+|-- 200 with a list of objects                      continues
 |-- 400, 422: a filter or limit that it refuses      pagination.RequestRefusedError, which the stream may handle
-|-- wrong for good                                  config error, at once
+|-- permanent                                       config error, at once
 |   |-- 401, 403, 404, 405, a redirect
 |   `-- TLS failure, unusable address
-|-- perhaps better next time                        tried again, six times in all, then a transient error
+|-- perhaps temporary                               retried, six times in all, then a transient error
 |   |-- 408, 425, 429, 5xx
 |   |-- time-out, reset, a body cut short
 |   |-- 200 without a list of objects
 |   |-- a page of HTML                              (then a config error: it may be the address of a UI)
-|   `-- nobody listens, unknown host                (then a config error, sooner if nothing ever answered)
+|   `-- nobody listens, unknown host                (then a config error, earlier if the server never answered)
 `-- Retry-After beyond 10 minutes, maintenance      transient error, at once (the transport has waited for its end)
 """
 
@@ -56,7 +56,7 @@ _TLS_HINT = (
 class RetryAfterBackoffStrategy(BackoffStrategy):
     """Waits as long as `Retry-After` asks, in seconds or until a date.
 
-    Without the header the CDK's default applies: 1, 2, 4, 8, 16 s. Its own strategy for headers knows no dates.
+    Without the header the CDK's default applies: 1, 2, 4, 8, 16 s. The CDK's own strategy for headers reads no dates.
     """
 
     def backoff_time(
@@ -69,10 +69,10 @@ class RetryAfterBackoffStrategy(BackoffStrategy):
 
 @dataclass
 class PrefectErrorHandler(DefaultErrorHandler):
-    """Sorts the answers as the tree above says.
+    """Classifies the answers as the tree above shows.
 
-    Statuses could be declared, but a 200 whose body is no JSON list could not: it must be retried, for the CDK would
-    take it for an empty last page and end the stream. Nor can the CDK's filters match a failed connection.
+    The manifest could declare statuses, but not a 200 whose body is no JSON list: it must be retried, for the CDK
+    would take it for an empty last page and end the stream. Nor can the CDK's filters match a failed connection.
     """
 
     envelope: str = ""
@@ -104,11 +104,11 @@ class PrefectErrorHandler(DefaultErrorHandler):
         if isinstance(error, requests.exceptions.SSLError) or "alert" in reason:
             return _config_error(f"TLS to {host} failed: {reason}. {_TLS_HINT}")
         if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
-            # Where Airbyte Cloud runs the connector, the CDK refuses what is not public.
+            # On Airbyte Cloud, the CDK refuses addresses that are not public.
             hint = _PUBLIC_ONLY if is_cloud_environment() else RIGHT_ADDRESS
             return _config_error(f"{host} is no usable address: {reason}. {hint}")
         if _never_connected(error):
-            # A server that restarts comes back; a wrong address does not, and nobody should wait long to hear it.
+            # A server that restarts comes back; a wrong address should be reported soon.
             if self._answered:
                 return _retry(f"Could not connect to {host} any more: {reason}")
             self._unreached += 1
@@ -121,14 +121,14 @@ class PrefectErrorHandler(DefaultErrorHandler):
 
 
 def _redirected(error: requests.TooManyRedirects) -> ErrorResolution:
-    """Not followed: it would carry the credentials to wherever it points, as a GET that Prefect refuses."""
+    """Not followed: it would send the credentials to another address, as a GET that Prefect refuses."""
     source = urlsplit(error.request.url or "") if error.request is not None else urlsplit("")
     location = error.response.headers.get("Location", "") if error.response is not None else ""
-    # What follows the path may be a secret of a login page.
+    # The query may hold a secret of a login page.
     target = urlsplit(urljoin(source.geturl(), location))._replace(query="", fragment="").geturl()
     return _config_error(
         f"{source.netloc} redirects to {target}, which is not followed. Where that is the server's own address, put "
-        "it into api_url; where it is a login page, the proxy in front of the server wants custom headers."
+        "it into api_url; where it is a login page, the proxy in front of the server requires custom headers."
     )
 
 
@@ -149,7 +149,7 @@ def _meaning(response: requests.Response, envelope: str, longest_wait: float) ->
     if status == requests.codes.forbidden:
         return _config_error(
             f"Prefect gave no access (403) to {url}. {_right_ids(url)}Check what the key may read; for Prefect Cloud, "
-            "whether your plan has it; for a Prefect Server, whether a proxy in front of it wants custom headers."
+            "whether your plan has it; for a Prefect Server, whether a proxy in front of it requires custom headers."
         )
     if status in (requests.codes.not_found, requests.codes.method_not_allowed) or 300 <= status < 400:
         return _config_error(f"There is no Prefect API at {url} ({status}). {_right_ids(url) or RIGHT_ADDRESS}".strip())
@@ -162,14 +162,14 @@ def _meaning(response: requests.Response, envelope: str, longest_wait: float) ->
         return ErrorResolution(
             ResponseAction.FAIL,
             FailureType.transient_error,
-            "Prefect Cloud is under maintenance. The next sync goes on from the last state.",
+            "Prefect Cloud is under maintenance. The next sync continues from the last state.",
         )
     if (seconds := retry_after(response)) is not None and seconds > longest_wait:
         return ErrorResolution(
             ResponseAction.FAIL,
             FailureType.transient_error,
             f"Prefect answered {status} at {url} and asked to wait for {seconds:.0f} s; the connector waits for at "
-            f"most {longest_wait:.0f} s. The next sync goes on from the last state.",
+            f"most {longest_wait:.0f} s. The next sync continues from the last state.",
         )
     if status == requests.codes.too_many_requests:
         return ErrorResolution(
@@ -203,7 +203,7 @@ def _unreadable(response: requests.Response, error: ValueError) -> ErrorResoluti
 
 
 def _never_connected(error: requests.RequestException) -> bool:
-    """Whether no connection came about at all: refused, unknown host, no route, time-out while connecting."""
+    """Whether no connection was made at all: refused, unknown host, no route, time-out while connecting."""
     if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
         return True
     text = repr(error)
@@ -213,7 +213,7 @@ def _never_connected(error: requests.RequestException) -> bool:
 
 
 def _innermost(error: BaseException) -> str:
-    """The reason at the bottom of a chain of wrapped exceptions, which alone says what happened."""
+    """The innermost of a chain of wrapped exceptions, the only one that states the cause."""
     seen = set()
     while id(error) not in seen:
         seen.add(id(error))

@@ -1,4 +1,4 @@
-"""One server asks all of its requests to slow down, not only the one that it answered."""
+"""A 429 applies to all requests to a server, not only to the one that it answered."""
 
 import threading
 import time
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 
 class Gate:
-    """Every request passes it. `close` makes all of them wait; then one goes ahead, and the others when it is through.
+    """Every request passes it. `close` makes all of them wait; then one request goes first, and the others follow it.
 
-    Without the one ahead, each of the waiting threads would draw a refusal of its own when the wait was too short.
+    Without the first one, each waiting thread would get its own refusal when the wait was too short.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -20,7 +20,7 @@ class Gate:
         self._one_is_ahead = False
 
     def close(self, seconds: float) -> bool:
-        """Let nobody pass for so long; whether the gate was open before."""
+        """Let no request pass for so long. Returns whether the gate was open."""
         with self._changed:
             was_open = self._closed_until is None
             self._closed_until = max(self._closed_until or 0.0, self._clock() + seconds)
@@ -37,7 +37,7 @@ class Gate:
                 self._come_back(ahead_until)
 
     def _enter(self) -> float | None:
-        """Wait. The one that goes ahead gets the time from which it may."""
+        """Wait. The request that goes first gets the time until which the gate was closed."""
         with self._changed:
             while self._closed_until is not None:
                 left = self._closed_until - self._clock()
@@ -48,7 +48,7 @@ class Gate:
             return None
 
     def _come_back(self, ahead_until: float) -> None:
-        """Open the gate, unless it was closed anew meanwhile."""
+        """Open the gate, unless it was closed again meanwhile."""
         with self._changed:
             self._one_is_ahead = False
             if self._closed_until == ahead_until:

@@ -1,13 +1,13 @@
-"""How long an answer is waited for."""
+"""How long to wait for an answer."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
 class Patience(NamedTuple):
-    """How long a request is tried, and what `Retry-After` may ask for, in seconds. Beyond it, an error says so.
+    """How often a request is retried, and how long `Retry-After` may ask to wait, in seconds. Beyond it, it fails.
 
-    `unreached` is the number of tries to connect to a server that never answered: a wrong address does not mend itself.
+    `unreached` is the number of retries where the server never answered: a wrong address stays wrong.
     """
 
     retries: int
@@ -17,10 +17,10 @@ class Patience(NamedTuple):
 
 
 IN_A_SYNC = Patience(retries=5, unreached=3, longest_wait=600.0, longest_maintenance=1800.0)
-# A person waits in front of a form.
+# A user waits in front of a form.
 IN_A_CHECK = Patience(retries=1, unreached=1, longest_wait=2.0, longest_maintenance=0.0)
 
 
 def patience(config: Mapping[str, Any]) -> Patience:
-    """What `SourcePrefect.check` has put into the config, or else a sync's."""
+    """That of a check where `SourcePrefect.check` has marked the config, or else that of a sync."""
     return IN_A_CHECK if config.get("is_check") else IN_A_SYNC

@@ -15,7 +15,7 @@ class PrefectRequester(HttpRequester):
     """The CDK's requester on a connection that all streams share, and that follows no redirect.
 
     The CDK gives each stream a connection pool of its own, knows no TLS settings, and would follow a redirect with
-    the API key and the custom headers - as a GET, which no list of Prefect answers.
+    the API key and the custom headers - as a GET, which Prefect's lists refuse.
     """
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
@@ -31,5 +31,5 @@ class PrefectRequester(HttpRequester):
         session = session_of(self)
         for scheme in ("https://", "http://"):
             session.mount(scheme, transport)
-        # With `TooManyRedirects`, which the error handler turns into a sentence.
+        # A redirect raises `TooManyRedirects`, which the error handler explains.
         session.max_redirects = 0

@@ -1,4 +1,4 @@
-"""What is in an answer of Prefect."""
+"""The content of one of Prefect's answers."""
 
 import json
 import re
@@ -14,8 +14,8 @@ from source_prefect.pagination import Page, Row
 
 _PAGE = "_source_prefect_page"
 
-# More digits than a 64-bit integer has: orjson reads such a number as a float and loses its end. To look for zeros in
-# a body whose digits are all zeros takes a tenth of the time of a regular expression.
+# orjson reads an integer over 64 bits as a float and loses digits. To find one, every digit is replaced by a zero, and
+# a run of zeros is searched for: a tenth of the time of a regular expression.
 _LONG_NUMBER = b"0" * 19
 _ZEROS_FOR_DIGITS = bytes.maketrans(b"123456789", b"000000000")
 
@@ -24,9 +24,9 @@ def read_page(response: requests.Response, envelope: str = "") -> Page:
     """The page that an answer holds; `full` where it names a next page.
 
     Most answers are a bare list. One with an `envelope` is an object that holds the list under that name, and the
-    address of the next page, or null, as `next_page`. A body is parsed once, though the error handler asks first.
+    address of the next page, or null, as `next_page`. A body is parsed once, for the error handler and the client.
 
-    Raises ValueError where the body is not that.
+    Raises ValueError for any other body.
     """
     page: Page | None = getattr(response, _PAGE, None)
     if page is None:
@@ -54,19 +54,19 @@ def _parse(body: bytes) -> Any:
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError:
-            # A lone surrogate, say, is JSON to the standard library, which then has the last word.
+            # The standard library accepts more, such as a lone surrogate, and decides.
             pass
     return json.loads(body)
 
 
 def query_of(address: str) -> dict[str, str]:
-    """The parameters of an address, whose values are base64: a plus sign stays one."""
+    """The parameters of an address. Their values are base64: a plus sign is not a blank."""
     pairs = (pair.partition("=") for pair in urlsplit(address).query.split("&"))
     return {unquote(name): unquote(value) for name, _, value in pairs}
 
 
 def refusal(response: requests.Response) -> str:
-    """What Prefect says is wrong with a refused request: one sentence, or a list that names the paths of the keys."""
+    """Why Prefect refused a request: one sentence, or a list with the paths of the invalid keys."""
     try:
         body = response.json()
         detail = body.get("detail") or body["exception_detail"]
@@ -89,12 +89,12 @@ def retry_after(response: requests.Response) -> float | None:
 
 
 def is_maintenance(response: requests.Response) -> bool:
-    """Whether Prefect Cloud says that it will be back."""
+    """Whether Prefect Cloud reports a maintenance."""
     return response.status_code == requests.codes.unavailable and "Prefect-Maintenance" in response.headers
 
 
 def server_date(response: requests.Response) -> datetime | None:
-    """The server's clock when it answered, to the second below."""
+    """The server's clock when it answered, rounded down to the second."""
     return _http_date(response.headers.get("Date", ""))
 
 

@@ -1,4 +1,4 @@
-"""The connections to one Prefect, which all streams and threads share."""
+"""The connections to one Prefect API, which all streams and threads share."""
 
 import logging
 import threading
@@ -23,17 +23,17 @@ from source_prefect.http.responses import is_maintenance, retry_after
 
 LOGGER = logging.getLogger("airbyte")
 
-# In seconds, for a whole body. A read time-out alone never ends where a byte comes now and then.
+# In seconds, for a whole body. A read time-out alone never fires while single bytes trickle in.
 LONGEST_BODY = 300.0
 _CHUNK = 1 << 20
 
-# In seconds: how often it is asked whether a maintenance of Prefect Cloud is over.
+# In seconds: how often to poll during a maintenance of Prefect Cloud.
 _MAINTENANCE_POLL = 15.0
 
 
 @cache
 def shared_transport(api_url: str, tls: TlsSettings, has_secret: bool, workers: int, patience: Patience) -> "Transport":
-    """The transport to this server: one for all streams of the process. What is unsafe about it is logged once."""
+    """The transport to this server: one for all streams of the process. Logs once what is unsafe about it."""
     parts = urlsplit(api_url)
     if parts.scheme == "http" and has_secret and not is_local(parts.hostname or ""):
         LOGGER.warning(f"The credentials for {parts.netloc} travel unencrypted: its address begins with http://.")
@@ -41,19 +41,19 @@ def shared_transport(api_url: str, tls: TlsSettings, has_secret: bool, workers: 
         # Logged here once; urllib3 would print it for every request.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         LOGGER.warning(
-            f"TLS verification is OFF (verify_tls): whoever stands between this machine and {parts.netloc} can read "
-            "and change everything, credentials included. Better paste the CA's certificate into ca_certificate."
+            f"TLS verification is OFF (verify_tls): anyone between this machine and {parts.netloc} can read and "
+            "change everything, credentials included. Better paste the CA's certificate into ca_certificate."
         )
     return Transport(api_url, tls, workers, patience)
 
 
 class Transport(TcpKeepaliveHTTPAdapter):
-    """Sends the requests to one Prefect.
+    """Sends the requests to one Prefect API.
 
-    - TLS as the config has it.
-    - No more than `workers` requests at the same time, whatever threads there are.
+    - TLS as configured.
+    - No more than `workers` requests at the same time, however many threads there are.
     - A 429 makes all requests wait, not only the one that got it. So does a maintenance of Prefect Cloud.
-    - CSRF protection is noticed where a server has it. The token is shared, for a second one kills the first.
+    - CSRF protection is detected. All requests share one token, for a second one invalidates the first.
     - A body must be complete after LONGEST_BODY seconds.
     """
 
@@ -63,7 +63,7 @@ class Transport(TcpKeepaliveHTTPAdapter):
         self._gate = Gate()
         self._slots = threading.BoundedSemaphore(workers)
         self._csrf = CsrfToken(f"{api_url}/csrf-token")
-        # Until when the maintenance that is going on is waited for.
+        # How long to wait for the end of the current maintenance.
         self._patient_until: float | None = None
         super().__init__(pool_connections=MAX_CONNECTION_POOL_SIZE, pool_maxsize=MAX_CONNECTION_POOL_SIZE)
 
@@ -106,7 +106,7 @@ class Transport(TcpKeepaliveHTTPAdapter):
         if self._patient_until is None:
             longest = self._patience.longest_maintenance
             self._patient_until = time.monotonic() + longest
-            LOGGER.info(f"Prefect Cloud is under maintenance, which is waited for: {longest / 60:.0f} minutes at most.")
+            LOGGER.info(f"Prefect Cloud is under maintenance. The sync waits for at most {longest / 60:.0f} minutes.")
 
     # The two places where requests lets an adapter bring its own SSLContext.
 
@@ -141,12 +141,12 @@ def _read_body(response: requests.Response) -> None:
         raise requests.exceptions.ConnectionError(error, request=response.request) from error
     except urllib3.exceptions.SSLError as error:
         raise requests.exceptions.SSLError(error, request=response.request) from error
-    # Where `requests` keeps a body that has been read.
+    # Where `requests` keeps a body after reading it.
     response._content, response._content_consumed = b"".join(chunks), True  # type: ignore[attr-defined]
 
 
 class CsrfToken:
-    """The token of this process, which a server with CSRF protection wants to see on every POST."""
+    """The token of this process, which a server with CSRF protection requires on every POST."""
 
     def __init__(self, url: str) -> None:
         self.lock = threading.Lock()
@@ -155,7 +155,7 @@ class CsrfToken:
         self._client = str(uuid.uuid4())
 
     def is_used_by(self, request: requests.PreparedRequest) -> bool:
-        """Whether the request has the newest token, or none where there is none yet."""
+        """Whether the request carries the newest token, or none where there is none yet."""
         return request.headers.get("Prefect-Csrf-Token") == self.headers.get("Prefect-Csrf-Token")
 
     def request(self, refused: requests.PreparedRequest) -> requests.PreparedRequest:

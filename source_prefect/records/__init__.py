@@ -1,1 +1,1 @@
-"""What becomes of a row."""
+"""Turns the rows of the API into records."""

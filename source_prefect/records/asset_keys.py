@@ -4,19 +4,19 @@ from typing import NamedTuple
 
 
 class AssetKey(NamedTuple):
-    """An asset key taken apart: `postgres`, and `prod`, `warehouse`, `mart`, `customers`."""
+    """The parts of an asset key: `postgres`, and `prod`, `warehouse`, `mart`, `customers`."""
 
     scheme: str | None
     parts: list[str]
 
     @property
     def name(self) -> str:
-        """The parts joined with dots, as tables are named in the tags that declare lineage."""
+        """The parts joined with dots, like the table names in lineage tags."""
         return ".".join(self.parts)
 
 
 def split_key(key: str) -> AssetKey:
-    """Take a key apart. What Prefect would not take for a key has no scheme."""
+    """Split a key into its parts. A key that is not valid in Prefect has no scheme."""
     scheme, separator, path = key.partition("://")
     if not separator:
         scheme, path = "", key

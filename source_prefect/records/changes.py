@@ -6,23 +6,23 @@ from collections.abc import Iterator
 from source_prefect.pagination import Row
 from source_prefect.records.event_labels import ID, NAME, bare_id, labels, related
 
-# On a server, the other events of an object tell of its health (`ready`, `not-ready`) or work (`triggered`).
+# On a server, the other events of an object report its health (`ready`, `not-ready`) or work (`triggered`).
 _SERVER_ACTIONS = frozenset({"created", "updated", "deleted", "paused"})
 
-# Prefect Cloud also sends events of its own work in this way: they are no changes, and there may be many.
+# Prefect Cloud also sends events of its own work under these names: no changes, and possibly many.
 _NO_CHANGES = ("prefect-cloud.automation.action.", "prefect-cloud.webhook.received", "prefect-cloud.webhook.failed",
                "prefect-cloud.managed-execution.", "prefect-cloud.request.")  # fmt: skip
 _NO_CHANGE_ACTIONS = frozenset({"triggered", "resolved", "executed", "logged-in", "logged-out"})
 
-# The ids of the rows of changed fields rest on it: with another one each would be a new row.
+# The namespace of the ids of changed fields: another one would give every row a new id.
 _CHANGES = uuid.UUID("c1d5b0a3-6c2f-4c0b-8a55-1f5f6f3f9c77")
 
 
 def changes(event: Row) -> Iterator[Row]:
-    """The changes that an event tells of: one row for each changed field, or one for the whole object.
+    """The changes that an event reports: one row for each changed field, or one for the whole object.
 
-    Deployments, work pools and work queues tell each field's value before and after. The others tell how the object
-    is after its creation or change, or was before its deletion.
+    Events of deployments, work pools and work queues hold each field before and after. The others hold the object
+    after its creation or change, or before its deletion.
     """
     split = _object_and_action(str(event.get("event") or ""))
     if split is None:
@@ -56,7 +56,7 @@ def changes(event: Row) -> Iterator[Row]:
 
 
 def _object_and_action(name: str) -> tuple[str, str] | None:
-    """`deployment`, `updated` of `prefect.deployment.updated`; None where the event tells of no change."""
+    """`deployment`, `updated` of `prefect.deployment.updated`; None where the event reports no change."""
     family, _, rest = name.partition(".")
     object_type, _, action = rest.partition(".")
     if family == "prefect":
@@ -67,7 +67,7 @@ def _object_and_action(name: str) -> tuple[str, str] | None:
 
 
 def _actor(event: Row) -> Row:
-    """Whom the event names as the one who did it, as Prefect Cloud does; nobody on a server."""
+    """The actor of the event. Only Prefect Cloud names one."""
     return next(iter(related(event, "actor") + related(event, "creator")), {})
 
 

@@ -1,4 +1,4 @@
-"""What Prefect's events hold: a resource and related ones, each an object of labels."""
+"""The content of Prefect's events: a resource and related ones, each an object of labels."""
 
 from typing import Any
 

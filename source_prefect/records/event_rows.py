@@ -11,18 +11,18 @@ from source_prefect.records.event_labels import ID, NAME, bare_id, labels, relat
 
 MATERIALIZATION = "prefect.asset.materialization."
 
-# The ids of all observed edges rest on it: with another one every row would be a new one.
+# The namespace of the ids of observed edges: another one would give every row a new id.
 _EDGES = uuid.UUID("0d3f5a52-2f0c-4c58-9a44-5b8e1f6f7c21")
 
 
 def events(event: Row) -> Iterator[Row]:
-    """An event as it is, with the id and the name of its resource as columns."""
+    """An unchanged event, with the id and the name of its resource as columns."""
     resource = labels(event.get("resource"))
     yield {**event, "resource_id": resource.get(ID), "resource_name": resource.get(NAME)}
 
 
 def state_transitions(event: Row) -> Iterator[Row]:
-    """The change of a flow run's state, where the event tells of one: heartbeats and others do not."""
+    """The change of a flow run's state, where the event reports one: heartbeats and others do not."""
     payload = labels(event.get("payload"))
     after, before = payload.get("validated_state"), payload.get("initial_state")
     if not isinstance(after, dict):
@@ -60,7 +60,7 @@ def materializations(event: Row) -> Iterator[Row]:
 
 
 def asset_edges(event: Row) -> Iterator[Row]:
-    """One row for each asset that an asset was made from. An asset made from nothing has none."""
+    """One row for each asset that an asset was made from. An asset without upstream assets has none."""
     destination = str(labels(event.get("resource")).get(ID) or "")
     for source in _upstream(event):
         yield {
@@ -72,7 +72,7 @@ def asset_edges(event: Row) -> Iterator[Row]:
         }
 
 
-# What the manifest may ask for: the rows that an event becomes.
+# By the names in the manifest: the rows that an event becomes.
 SHAPES: dict[str, Callable[[Row], Iterator[Row]]] = {
     "events": events,
     "materializations": materializations,

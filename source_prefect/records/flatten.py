@@ -1,4 +1,4 @@
-"""Prefect's nested records as flat rows whose columns never depend on what people put into them."""
+"""Prefect's nested records as flat rows, whose columns never depend on users' data."""
 
 import json
 from collections.abc import Iterable
@@ -8,11 +8,11 @@ import orjson
 
 
 def json_text(value: Any) -> str:
-    """The value as JSON text, whatever it holds."""
+    """The value as JSON text."""
     try:
         return orjson.dumps(value).decode()
     except TypeError:
-        # Integers over 64 bits and lone surrogates are beyond orjson; escaped, they stay what they are.
+        # orjson cannot write integers over 64 bits and lone surrogates; the standard library can.
         return json.dumps(value, separators=(",", ":"))
 
 
@@ -29,8 +29,8 @@ class Flattener:
 
     `objects` names the columns whose objects have a fixed shape, an outer one before those inside it: their fields
     become columns of their own, joined with `_`. Every other object or array becomes JSON text, so that keys that
-    people choose never become columns. `text_columns` names the columns that may hold any JSON value: there a string
-    stays itself, and a number or a boolean becomes JSON text too.
+    users choose never become columns. `text_columns` names the columns that may hold any JSON value: there a string
+    is unchanged, and a number or a boolean becomes JSON text too.
     """
 
     def __init__(self, objects: Iterable[str] = (), text_columns: Iterable[str] = ()) -> None:
@@ -45,10 +45,10 @@ class Flattener:
                 for key, value in fields.items():
                     record[columns[key]] = value
             elif fields is None:
-                # An object that is missing has no column of its own.
+                # A missing object gets no column.
                 record.pop(name, None)
         for column, value in record.items():
-            # A run has 60 columns, nearly all of them plain: this is the quickest way past those.
+            # Nearly all of the 60 columns of a run are plain: this is the fastest way to skip them.
             if type(value) in _NESTED:
                 record[column] = json_text(value)
         for column in self._text_columns:
@@ -57,7 +57,7 @@ class Flattener:
 
 
 class _ColumnNames(dict[str, str]):
-    """Each field's column. The names are made once: there are 70 of them in a run, and a million runs."""
+    """Each field's column. The names are built once: a run has 70 of them, and there may be a million runs."""
 
     def __init__(self, prefix: str) -> None:
         super().__init__()

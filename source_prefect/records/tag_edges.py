@@ -11,7 +11,7 @@ OM = "om"
 LEGACY = "legacy"
 MIXED = "mixed"
 
-# The ids of all edges rest on it: with another one every row would be a new one.
+# The namespace of the ids of edges: another one would give every row a new id.
 _NAMESPACE = uuid.UUID("5b0f7c2e-8a43-4d5e-9d0a-6f1e3c27b914")
 
 # One part of a name; OpenMetadata quotes a part that holds a dot, and doubles a quote inside.
@@ -20,7 +20,7 @@ _NAME = re.compile(rf"(?:{_PART}\.)?{_PART}\.{_PART}\.{_PART}")
 
 
 class Table(NamedTuple):
-    """A table's name in its parts, as they are written."""
+    """The parts of a table's name, as written."""
 
     service: str | None = None
     database: str | None = None
@@ -29,7 +29,7 @@ class Table(NamedTuple):
 
 
 class Edge(NamedTuple):
-    """From a table that is read to one that is written; None on the side of which no tag speaks."""
+    """From a table that is read to one that is written; None on a side that no tag declares."""
 
     source: str | None
     destination: str | None
@@ -47,7 +47,7 @@ class Declared:
 def declared(tags: Iterable[Any]) -> Declared:
     """The tables in `om-source:<table>` and `om-destination:<table>`, and in the older forms without `om-`.
 
-    Other tags, and what is no text, say nothing.
+    Other tags, and values that are no text, are ignored.
     """
     found = Declared()
     sides = {
@@ -67,7 +67,7 @@ def declared(tags: Iterable[Any]) -> Declared:
 
 
 def edges(tags: Iterable[Any]) -> Iterator[Edge]:
-    """Every source with every destination; a side without the other stands alone."""
+    """Every source with every destination; a table without a counterpart has an edge with one side."""
     found = declared(tags)
     if not (found.sources or found.destinations):
         return
@@ -80,12 +80,12 @@ def edges(tags: Iterable[Any]) -> Iterator[Edge]:
 
 def edge_id(flow_id: str | None, deployment_id: str | None, edge: Edge) -> str:
     """The id of what a flow or a deployment declares: the same in every sync, on every machine."""
-    # As JSON, for it is different for different edges, whatever is in their names.
+    # JSON, so that different edges never have the same text, whatever their names contain.
     content = json.dumps([flow_id, deployment_id, edge.source, edge.destination])
     return str(uuid.uuid5(_NAMESPACE, content))
 
 
 def split_name(name: str | None) -> Table:
-    """The parts of `[service.]database.schema.table`; no part of a name of another shape."""
+    """The parts of `[service.]database.schema.table`; no parts for a name of another shape."""
     match = _NAME.fullmatch(name or "")
     return Table(*match.groups()) if match else Table()

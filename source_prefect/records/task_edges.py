@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 from source_prefect.pagination import Row
 
-# The ids of all edges rest on it: with another one every row would be a new one.
+# The namespace of the ids of edges: another one would give every row a new id.
 _EDGES = uuid.UUID("8f0f0b1e-52a4-4f0e-9a0c-3f7b5d0c6e11")
 
 
 def task_edges(task_run: Row) -> Iterator[Row]:
-    """One row for each thing that an input of the task run comes from.
+    """One row for each origin of each input of the task run.
 
-    That is another task run, a flow run, a parameter of the flow or a constant. An input whose origin Prefect did not
-    track has no row.
+    An origin is another task run, a flow run, a parameter of the flow or a constant. An input whose origin Prefect did
+    not track has no row.
     """
     inputs = task_run.get("task_inputs")
     for input_name, origins in inputs.items() if isinstance(inputs, dict) else ():
@@ -22,7 +22,7 @@ def task_edges(task_run: Row) -> Iterator[Row]:
             if not isinstance(origin, dict):
                 continue
             kind, upstream = origin.get("input_type"), origin.get("id")
-            # Prefect keeps the origins of an input as a set: what they are tells them apart, not their order.
+            # Prefect keeps the origins of an input as a set: the id depends on their content, not on their order.
             content = json.dumps([task_run.get("id"), input_name, origin], sort_keys=True)
             yield {
                 "id": str(uuid.uuid5(_EDGES, content)),

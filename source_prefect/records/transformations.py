@@ -10,7 +10,7 @@ from source_prefect.records.flatten import Flattener, objects_in
 
 
 class RowTransformation(RecordTransformation):
-    """A change of the record alone. The CDK hands over the sync's circumstances as well."""
+    """A transformation that needs only the record. The CDK passes the config, state and slice as well."""
 
     def transform(
         self,
@@ -30,7 +30,7 @@ class RowTransformation(RecordTransformation):
 class FlattenRecord(RowTransformation):
     """Nested objects as columns, arrays and free maps as JSON text.
 
-    The CDK's `FlattenFields` would make a column of every key that a person chose, and leaves arrays as they are.
+    The CDK's `FlattenFields` would make a column of every key that a user chose, and leaves arrays unchanged.
     """
 
     objects: Sequence[str] = ()
@@ -72,7 +72,7 @@ class DescribeSchedule(RowTransformation):
 
 
 def is_off(deployment: Mapping[str, Any]) -> bool:
-    """Whether no schedule makes runs, be it on or not. Only Prefect Cloud disables deployments."""
+    """Whether no schedule creates runs, active or not. Only Prefect Cloud disables deployments."""
     return bool(deployment.get("paused") or deployment.get("disabled"))
 
 

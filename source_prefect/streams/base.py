@@ -27,7 +27,7 @@ LOGGER = logging.getLogger("airbyte")
 
 
 class Checkpoint(NamedTuple):
-    """What a sync yields among its rows: all that this state stands for has been yielded."""
+    """A sync yields it among its rows: all rows that the state covers have been yielded."""
 
     state: StreamState
 
@@ -36,10 +36,10 @@ Step = Rows | Checkpoint
 
 
 class _ClockMovedError(Exception):
-    """The first answer says that the cursor is not what it was when it was saved."""
+    """The first answer shows that the server's clock was set back since the cursor was saved."""
 
     def __init__(self, saved: datetime, trusted: datetime | None, server: datetime) -> None:
-        super().__init__(f"The last sync came to {format_time(saved)}; the server's clock says {format_time(server)}.")
+        super().__init__(f"The last sync reached {format_time(saved)}; the server's clock says {format_time(server)}.")
         self.trusted = trusted
 
 
@@ -47,9 +47,9 @@ class _ClockMovedError(Exception):
 class PrefectRetriever(Retriever):
     """A stream of Prefect: its requests, its state, and the records that its rows become.
 
-    Stands in for `SimpleRetriever`, whose loop knows one order, one page after the other, and a cursor that is
-    the largest value seen - which can lie past rows that changed, unseen, during the scan. A subclass says in `sync`
-    what is asked and what is sent, in the order in which it happens.
+    Replaces `SimpleRetriever`, which reads one page after the other in one order, and whose cursor is the largest
+    value seen - which can lie past rows that changed, unseen, during the scan. A subclass implements `sync`: the
+    requests and the rows to send, in their order.
     """
 
     name: str
@@ -57,7 +57,7 @@ class PrefectRetriever(Retriever):
     requester: Requester
     transformations: Sequence[RecordTransformation]
     parameters: InitVar[Mapping[str, Any]]
-    # The CDK hands its own cursor over; `source_prefect.cdk.resumable` puts ours in its place.
+    # The CDK passes its own cursor; `source_prefect.cdk.resumable` replaces it by ours.
     cursor: Any = None
     envelope: str = ""
     # The column that the server's clock writes.
@@ -81,7 +81,7 @@ class PrefectRetriever(Retriever):
 
     @property
     def server_now(self) -> datetime:
-        """The server's clock, as far as an answer has told of it."""
+        """The server's clock; the connector's own until an answer has a `Date`."""
         return datetime.now(timezone.utc) + (self._offset or timedelta(0))
 
     @abstractmethod
@@ -101,7 +101,7 @@ class PrefectRetriever(Retriever):
                 else:
                     yield from self._records(step, declared)
                     if self.config.get("is_check"):
-                        # A page says that the stream can be read, even if its rows make no record.
+                        # A page shows that the stream can be read, even if its rows make no record.
                         return
         except PaginationError as error:
             raise self._failed(f"The stream {self.name} stopped, for rows could be missing. {error}") from error
@@ -111,11 +111,11 @@ class PrefectRetriever(Retriever):
             raise self._failed(str(error), FailureType.config_error) from None
 
     def rows_of(self, rows: Rows) -> Iterable[Row]:
-        """What the rows of a page become before they are transformed: by default what they are."""
+        """The records of a page before they are transformed: by default its rows."""
         return rows
 
     def reached(self, cursor: datetime | None, **more: Any) -> Checkpoint:
-        """A checkpoint with this cursor, or with the one before if that is later."""
+        """A checkpoint with this cursor, or with the previous one if that is later."""
         cursor = max(filter(None, (cursor, self._state.cursor)), default=None)
         self._state = StreamState(cursor, start_date=self.start_date, clock_offset=self._offset, **more)
         return Checkpoint(self._state)
@@ -147,11 +147,11 @@ class PrefectRetriever(Retriever):
             self.cursor.checkpoint(state.dump(self.cursor.cursor_field))
 
     def _take_in(self, response: requests.Response, page: Page) -> None:
-        """Learn from an answer what the server's clock says."""
+        """Learn from an answer: the server's clock, and the ingestion times of its rows."""
         if date := server_date(response):
             now = datetime.now(timezone.utc)
             is_first = self.watermark.limit(date)
-            # Replicas of the server may have clocks that differ: the one behind counts.
+            # The clocks of replicas of the server may differ: the one that is behind counts.
             self._offset = min(date - now, self._offset or date - now)
             saved = self._state.cursor
             if is_first and saved and (trusted := self._state.trusted_cursor(date, now)) != saved:
@@ -170,7 +170,7 @@ class PrefectRetriever(Retriever):
         if unknown := columns - self._reported:
             self._reported |= unknown
             LOGGER.warning(
-                f"{self.name}: Prefect sent fields that this version does not know, passed on as they are: "
+                f"{self.name}: Prefect sent fields that this version does not know, passed on unchanged: "
                 f"{', '.join(sorted(unknown))}"
             )
 

@@ -13,13 +13,13 @@ from source_prefect.sync.retention import MARGIN, KeptEvents
 from source_prefect.sync.windows import Window, windows_by_time
 from source_prefect.times import format_time
 
-# The most that Prefect puts on a page of events.
+# Prefect's largest page of events.
 PAGE_SIZE = 50
 
-# How far back a first sync looks: as far as Prefect itself does where no time is named.
+# How far back a first sync reads: as far as Prefect itself does without a time filter.
 HISTORY = timedelta(days=180)
 
-# Prefect Cloud takes at most 14 days in one request.
+# Prefect Cloud accepts at most 14 days in one request.
 LONGEST_WINDOW = timedelta(days=7)
 
 _PAGES_A_WINDOW = 10
@@ -29,21 +29,21 @@ _NOTHING = Page([], full=False)
 
 
 @cache
-def _shared_kept_events(api_url: str, days: int) -> KeptEvents:  # noqa: ARG001  (what is kept there)
-    """What one workspace keeps, which its streams need to find out only once."""
+def _shared_kept_events(api_url: str, days: int) -> KeptEvents:  # noqa: ARG001  (the key of the cache)
+    """What one workspace keeps, found out once for all of its streams."""
     return KeptEvents(days)
 
 
 @dataclass
 class EventRetriever(FeedRetriever):
-    """Events whose names begin with one of `prefixes` and are none of `exclude`, as rows of a `shape`.
+    """Events whose names begin with one of `prefixes` and are not in `exclude`, as rows of a `shape`.
 
-    Every page is asked for by time, like the first one. The token that Prefect offers for the next page stands for
-    an offset: where retention deletes old events meanwhile, the rest moves up, and some would be skipped. It serves
-    for the events that tie, where there is more than a page of them.
+    Every page is requested by time, like the first one. Prefect's token for the next page is an offset: where
+    retention deletes old events meanwhile, the rest shifts, and some would be skipped. The token serves for a tie of
+    more than a page.
     """
 
-    # Fetches what a token stands for. Without a default it would have to come before those of the base class.
+    # Fetches the page of a token. Without a default it would have to precede the fields of the base class.
     next_page_requester: Requester | None = None
     shape: str = "events"
     prefixes: Sequence[str] = ()
@@ -64,7 +64,7 @@ class EventRetriever(FeedRetriever):
         page = self.events(Window(at, at), limit=PAGE_SIZE - number)
         yield page
         size = count = len(page.rows)
-        # Prefect Cloud names a next page even after the last one, and answers 500 to whoever asks for it.
+        # Prefect Cloud names a next page even after the last one, and answers 500 to a request for it.
         while page.full and count != page.total:
             page = self._next(page, size)
             yield page
@@ -83,7 +83,7 @@ class EventRetriever(FeedRetriever):
         return self.client.follow(self.next_page_requester, page.next_page, size)
 
     def _kept_events(self, window: Window, **more: Any) -> Page:
-        """The first page of what Prefect Cloud still keeps of a window. It refuses to look for what it does not."""
+        """The first page of the part of a window that Prefect Cloud keeps. It refuses requests for older events."""
         kept = _shared_kept_events(self.config["api_url"], self.config.get("retention_days") or HISTORY.days)
         while True:
             start = max(window.start, kept.since(self.server_now))
@@ -93,7 +93,7 @@ class EventRetriever(FeedRetriever):
                 return self.events(Window(start, window.end), **more)
             except RequestRefusedError:
                 kept.find(self._is_kept)
-                # Where it has not come too late, it was refused for something else.
+                # If the time is still kept, the refusal has another reason.
                 if kept.since(self.server_now) < start + MARGIN / 2:
                     raise
 

@@ -16,10 +16,10 @@ from source_prefect.sync.state import StreamState
 from source_prefect.sync.windows import Window, windows_by_rows, windows_by_time
 from source_prefect.times import format_time, parse_time
 
-# What a server has taken in it may write into its tables later: events wait in a queue until they are persisted.
+# A server may write rows into its tables after their ingestion time: events wait in a queue until they are persisted.
 PERSISTING = timedelta(minutes=15)
 
-# So short a time is read as one window. The connector's clock is good enough to tell.
+# A shorter time is read as one window. The connector's clock is accurate enough for that.
 SHORT_TIME = timedelta(days=1)
 
 _BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
@@ -27,11 +27,11 @@ _BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 
 @dataclass
 class FeedRetriever(PrefectRetriever):
-    """Rows that never change, in the order of the time of the event: logs and events.
+    """Rows that never change, in the order of their event time: logs and events.
 
-    The event time comes from the clock of the machine where it happened. The row reaches the server later, at its
+    The event time comes from the clock of the machine that made the row. The row reaches the server later, at its
     ingestion time, which the server's clock writes. So the cursor is the watermark of the server's clock. A sync reads
-    from the cursor less `lookback` on, and sends what was ingested since the last one.
+    from the cursor less `lookback` on, and sends the rows ingested since the last one.
 
     A long time is read in windows, several at once.
     """
@@ -49,15 +49,15 @@ class FeedRetriever(PrefectRetriever):
 
     @abstractmethod
     def pages_of_tie(self, at: datetime, number: int) -> Iterable[Page]:
-        """All pages of what happened at this time, with so many rows less than a full page each."""
+        """All pages of the rows with this event time, each `number` rows smaller than a full page."""
 
     @abstractmethod
     def windows(self, start: datetime, first_page: Page) -> Iterator[Window]:
-        """The windows of a long time whose first page is not all; the last one has no end."""
+        """The windows of a time that has more than `first_page`; the last one has no end."""
 
     @property
     def longest_window(self) -> timedelta | None:
-        """The longest time that the API takes in one request; None where it takes any."""
+        """The longest time that the API accepts in one request; None without a limit."""
         return None
 
     @property
@@ -87,8 +87,8 @@ class FeedRetriever(PrefectRetriever):
             if not isinstance(step, ReadTo):
                 self.progress.add(step, self.event_time)
                 yield self._new(step, state.cursor)
-            # A window is complete to its end, even if nothing happened there for a while - unless it reaches past
-            # the present, where more may happen.
+            # A window is complete to its end, even without any row - unless it reaches past the present, where rows
+            # may follow.
             elif (scan_start := self.watermark.scan_start) and step.time <= scan_start:
                 yield self.reached(step.time)
 

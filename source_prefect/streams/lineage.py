@@ -9,7 +9,7 @@ from source_prefect.streams.tables import TableRetriever
 from source_prefect.sync.state import StreamState
 from source_prefect.times import latest
 
-# What is kept of each flow until the deployments have been read.
+# The fields of each flow that are kept until the deployments have been read.
 _FLOW_FIELDS = ("id", "name", "updated", "tags")
 
 
@@ -17,8 +17,8 @@ _FLOW_FIELDS = ("id", "name", "updated", "tags")
 class LineageRetriever(TableRetriever):
     """The edges between tables that the tags of flows and deployments declare.
 
-    A deployment does not hold its flow's name and tags, and the CDK could only ask for each flow by itself. So the
-    flows are read first and kept, and the deployments go by page by page. In this order a flow that gets its first
+    A deployment does not hold its flow's name and tags, and the CDK could only request each flow separately. So the
+    flows are read first and kept, and then the deployments page by page. In this order a flow that gets its first
     deployment between the two reads is not taken for one without.
     """
 
@@ -31,14 +31,14 @@ class LineageRetriever(TableRetriever):
             deployed |= flow_ids
             for deployment in deployments:
                 flow_id = deployment.get("flow_id")
-                # A flow that was deleted meanwhile is known by its id only.
+                # Of a flow that was deleted meanwhile, only the id is known.
                 yield list(self._edges(flows.get(flow_id) or {"id": flow_id}, deployment))
         for flow in flows.values():
             if flow["id"] not in deployed:
                 yield list(self._edges(flow, {}))
 
     def _created_meanwhile(self, flow_ids: Collection[Any]) -> dict[Any, Row]:
-        """The flows of a page of deployments that were not there when the flows were read, so no more than a page."""
+        """The flows of a page of deployments that were created after the flows were read: at most a page."""
         if not flow_ids:
             return {}
         page = self.client.fetch("flows/filter", flows={"id": {"any_": sorted(flow_ids)}})

@@ -1,15 +1,14 @@
-"""In what order a sync reads runs, and which it sends. No CDK and no HTTP in here: `Runs.fetch` gets a page.
+"""The order in which a sync reads runs, and which it sends. No CDK and no HTTP in here: `Runs.fetch` gets a page.
 
-The API can neither order nor filter runs by `updated`. So there are two ways, and four plans made of them:
+The API can neither order nor filter runs by `updated`. So there are two ways to read, and four plans made of them:
 
     first sync                every run, by the time it is due (`read_all`)
     first sync resumed        the runs read so far, by `read_changes`; then the others, by `read_all`
     later sync                what changed (`read_changes`): the runs without an end, then those that ended since
     ... without the filter    the same rows, where the API cannot filter by `end_time`: those that ended by offset
 
-No change of a run moves the time it is due, so `read_all` meets each run exactly once
-whatever becomes of it meanwhile.
-`read_changes` asks for the unfinished first: a run that ends in between is then met in the second part.
+A run's due time never changes, so `read_all` reads each run exactly once, whatever happens to it meanwhile.
+`read_changes` reads the unfinished runs first: a run that ends in between is then read in the second part.
 """
 
 import logging
@@ -43,7 +42,7 @@ TERMINAL_STATES = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
 # Named one by one: the filter of task runs knows no `not_any_`.
 UNFINISHED_STATES = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"]
 
-# A bound that every time meets, but no row without a time.
+# A bound that every time satisfies, but no row without a time.
 _BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 
 Filters = Mapping[str, Any]
@@ -57,7 +56,7 @@ class Fetch(Protocol):
 
 @dataclass(frozen=True)
 class Runs:
-    """A table of runs as the API shows it. `page_size` is the number of rows on a full page."""
+    """A table of runs in the API. `page_size` is the number of rows on a full page."""
 
     name: str
     fetch: Fetch
@@ -86,7 +85,7 @@ class Runs:
             yield rows
 
     def undated(self, order: str, filters: Filters) -> Iterator[Rows]:
-        """The runs without a due time, which come first in this order: task runs that some events made."""
+        """The runs without a due time, which come first in this order: task runs made from some events."""
 
         def read(number: int) -> Iterator[Page]:
             limit = max(2, self.page_size() - number)
@@ -104,7 +103,7 @@ class Runs:
         return parse_time(page.rows[0].get(DUE)) if page.rows else None
 
     def filters_by_end(self) -> bool:
-        """Ask with a filter that no run can meet: a refusal says that it is unknown, a row that it is ignored.
+        """Send a filter that matches no run: a refusal shows that it is unknown, a row that it is ignored.
 
         Flow runs have it since Prefect 3.0.4, task runs since 3.6.22.
         """
@@ -122,7 +121,7 @@ class Runs:
 
 
 class _Rest(NamedTuple):
-    """What the newest page leaves to read: up to the time of its last row, without the rows in it."""
+    """What remains after the newest page: the runs up to the time of its last row, without the page's rows."""
 
     before: datetime
     seen: frozenset[Any]
@@ -131,7 +130,7 @@ class _Rest(NamedTuple):
 def sync_runs(
     runs: Runs, state: StreamState, lookback: timedelta, start_date: datetime | None
 ) -> Iterator[Rows | ReadTo]:
-    """The runs that a sync sends, from the state of the last one, and up to which due time a first sync has come."""
+    """The runs to send since the last state, and the due time up to which a first sync has read."""
     changed_since = state.changed_since
     if changed_since is None:
         yield from read_all(runs, start_date)
@@ -142,7 +141,7 @@ def sync_runs(
 
 
 def read_all(runs: Runs, due_since: datetime | None) -> Iterator[Rows | ReadTo]:
-    """Every run that is due since then, and every run without a due time, each once."""
+    """Every run due at or after this time, and every run without a due time, each once."""
     rest = yield from _newest(runs, {}, due_since)
     if rest is None:
         return
@@ -162,7 +161,7 @@ def read_changes(
     due_since: datetime | None,
     due_until: datetime | None = None,
 ) -> Iterator[Rows]:
-    """The runs that changed since then, each once, of those that have not ended, or have ended since `ended_since`.
+    """The runs that changed since `changed_since`, each once, and have not ended, or ended since `ended_since`.
 
     Only those due between `due_since` and `due_until`, both included, and those without a due time.
     """
@@ -188,14 +187,14 @@ def read_changes(
 
 
 def _newest(runs: Runs, filters: Filters, due_since: datetime | None) -> Generator[Rows, None, _Rest | None]:
-    """The newest page and the runs without a due time; returns what is left to read, if anything."""
+    """The newest page and the runs without a due time. Returns what remains to read, if anything."""
     descending, ascending = f"{DUE.upper()}_DESC", f"{DUE.upper()}_ASC"
     newest = runs.fetch(descending, filters)
     runs.progress(newest.rows, DUE)
     if not newest.full:
         yield _due(newest.rows, due_since)
         return None
-    # Where databases put what has no time: PostgreSQL in front of the newest, SQLite in front of the oldest.
+    # Rows without a time: PostgreSQL sorts them before the newest, SQLite before the oldest.
     if parse_time(newest.rows[0].get(DUE)) is None:
         yield from runs.undated(descending, filters)
         newest = runs.fetch(descending, _between(filters, DUE, _BEGINNING, None))

@@ -31,7 +31,7 @@ class RunRetriever(PrefectRetriever):
         for step in sync_runs(self._runs, state, self._lookback, self.start_date):
             if not isinstance(step, ReadTo):
                 yield step
-            # Without a cursor, the next sync could not tell what changed among the runs that were read.
+            # Without a cursor, the next sync could not find what changed among the runs that were read.
             elif cursor := self.watermark.value:
                 yield self.reached(cursor, read_to=step.time)
         yield self.reached(self.watermark.value)
@@ -47,7 +47,7 @@ class RunRetriever(PrefectRetriever):
 
 @dataclass
 class TaskDependencyRetriever(RunRetriever):
-    """One row for each origin of every input of a task run. The API has no list of them; task runs hold theirs."""
+    """One row for each origin of every input of a task run. The API has no list of them; the task runs hold them."""
 
     def rows_of(self, rows: Rows) -> Iterable[Row]:
         return (edge for task_run in rows for edge in task_edges(task_run))

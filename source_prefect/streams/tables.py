@@ -18,7 +18,7 @@ from source_prefect.sync.digests import Digests
 from source_prefect.sync.state import StreamState
 from source_prefect.times import format_time, latest, parse_time
 
-# What Prefect Cloud tells of a schedule that moves with each run: that it does is no change of the deployment.
+# Fields of a schedule in Prefect Cloud that change with each run, and are no change of the deployment.
 _MOVING = {"last_scheduled_at", "soonest_scheduled_run", "latest_scheduled_run"}
 
 
@@ -26,8 +26,8 @@ _MOVING = {"last_scheduled_at", "soonest_scheduled_run", "latest_scheduled_run"}
 class TableRetriever(PrefectRetriever):
     """Flows, variables, artifacts, automations: tables that the API can order but not filter by time.
 
-    A first sync reads them in the order of their creation, which no later change disturbs. A later one reads the newest
-    changes first and stops behind the cursor, so it costs what changed.
+    A first sync reads them in the order of their creation, which never changes. A later one reads the newest changes
+    first and stops at the cursor, so its cost depends on what changed.
 
     `since_start_date` leaves out what was created before the config's `start_date`.
     """
@@ -53,15 +53,15 @@ class TableRetriever(PrefectRetriever):
 
 @dataclass
 class DeploymentRetriever(TableRetriever):
-    """Deployments, of which changes move no time of theirs: those of a schedule, a limit, a work queue.
+    """Deployments. A change of a schedule, a limit or a work queue does not move their `updated`.
 
-    Every sync reads them all and sends those that changed, told by the digests in the state. `updated` becomes the
-    latest of the deployment's and its schedules' own, or, where only the digest tells of a change, the time of the
-    sync: a destination keeps the row that was updated last.
+    Every sync reads them all and sends those whose digests differ from those in the state. `updated` becomes the
+    latest of the deployment and its schedules, or, where only the digest shows a change, the time of the sync:
+    a destination keeps the row with the latest `updated`.
     """
 
     def sync(self, state: StreamState) -> Iterator[Step]:
-        # When a worker last polled says nothing about the deployment.
+        # The time of a worker's last poll is no change of the deployment.
         digests = Digests(volatile={"last_polled"})
         newest = None
         for rows in self.ordered_by("created"):
@@ -86,7 +86,7 @@ class DeploymentRetriever(TableRetriever):
             yield page.rows
 
     def _date_silent_change(self, row: Row, state: StreamState) -> None:
-        """Where no time tells of a change, date it now: a destination keeps the row that was updated last."""
+        """Where no time shows the change, date it now: a destination keeps the row with the latest `updated`."""
         updated, now = parse_time(row.get("updated")), self.watermark.scan_start
         if updated and state.newest and updated <= state.newest and now and updated < now:
             row["updated"] = format_time(now)
@@ -94,7 +94,7 @@ class DeploymentRetriever(TableRetriever):
 
 @dataclass
 class UnorderedTableRetriever(PrefectRetriever):
-    """Work pools, work queues, concurrency limits: small tables that the API orders by name, whatever is asked.
+    """Work pools, work queues, concurrency limits: small tables that the API always orders by name.
 
     Every sync reads them whole and sends what changed.
     """
@@ -111,7 +111,7 @@ class UnorderedTableRetriever(PrefectRetriever):
 
 @dataclass
 class ScheduleRetriever(TableRetriever):
-    """One row for each schedule of every deployment. The API has no list of schedules; deployments hold theirs."""
+    """One row for each schedule of every deployment. The API has no list of schedules; the deployments hold them."""
 
     def rows_of(self, rows: Rows) -> Iterable[Row]:
         for deployment in rows:
@@ -126,7 +126,7 @@ class ScheduleRetriever(TableRetriever):
 
 
 def _at_or_after(row: Row, created_since: datetime | None, changed_since: datetime | None) -> bool:
-    """Whether the row is to be sent; one without a time is."""
+    """Whether to send the row. A row without a time is sent."""
     created = parse_time(row.get("created")) if created_since else None
     updated = parse_time(row.get("updated")) if changed_since else None
     return not (

@@ -9,7 +9,7 @@ from source_prefect.streams.events import EventRetriever
 from source_prefect.sync.windows import Window
 from source_prefect.times import parse_time
 
-# How far back the transition before one is looked for.
+# How far back to look for the previous transition.
 LONGEST_SPELL = timedelta(days=13)
 
 _BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
@@ -17,10 +17,10 @@ _BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 
 @dataclass
 class StateTransitionRetriever(EventRetriever):
-    """The changes of flow runs' states, each with the time since when the run had been in the former state.
+    """The changes of flow runs' states, each with the time when the run entered the former state.
 
-    An event does not tell that time. It is the time of the transition before, which may have been read long ago; so
-    those before the transitions of a page are asked for, of all their runs at once.
+    An event does not hold that time. It is the time of the previous transition, which may have been read long ago. So
+    the transitions before those of a page are requested, for all of its runs at once.
     """
 
     def rows_of(self, rows: Rows) -> Iterable[Row]:
@@ -32,7 +32,7 @@ class StateTransitionRetriever(EventRetriever):
             yield {**row, "from_state_since": _since(row, known[row["flow_run_id"]])}
 
     def _before(self, rows: Rows) -> Iterator[Row]:
-        """Transitions of these runs, newest first, until each has one that was before its first one here."""
+        """Transitions of these runs, newest first, until each run has one before its first in `rows`."""
         first: dict[str, Row] = {}
         for row in rows:
             first.setdefault(row["flow_run_id"], row)
@@ -55,7 +55,7 @@ class StateTransitionRetriever(EventRetriever):
 
 
 def _since(row: Row, of_the_run: Rows) -> str | None:
-    """When the run went over into the state that this transition leads from, where that is known."""
+    """When the run entered the state that this transition leads from, where that is known."""
     earlier = [other for other in of_the_run if _time(other) < _time(row)]
     former = max(earlier, key=_time, default=None)
     if former is None or former["to_state_name"] != row["from_state_name"]:

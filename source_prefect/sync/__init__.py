@@ -1,1 +1,1 @@
-"""How far a stream has come: state, watermark, windows. No CDK in here."""
+"""How far a stream has been read: state, watermark, windows. No CDK in here."""

@@ -1,7 +1,7 @@
-"""Which rows of a table have changed, told by their content: for changes that move no time.
+"""Finds the rows of a table that have changed by their content: for changes that do not move a time.
 
-A state has room for a few bytes a row, so rows share buckets, and a bucket has one digest: where one row changes, the
-others of its bucket are sent too. The digests of any number of rows take at most 24 kB.
+A state has room for a few bytes a row. So rows share buckets with one digest each: where one row changes, the others
+of its bucket are sent too. The digests of any number of rows take at most 24 kB.
 """
 
 import json
@@ -13,20 +13,20 @@ from typing import Any
 import orjson
 
 _MOST_BUCKETS = 4096
-# Letters a digest has, each worth 6 bits: a change goes unnoticed once in 7e10 times.
+# Letters of a digest, 6 bits each: one change in 7e10 goes unnoticed.
 _LETTERS = 6
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 class Digests:
-    """The digests of the rows of one scan. `volatile` names the columns that change without meaning anything."""
+    """The digests of the rows of one scan. `volatile` names the columns whose changes do not count."""
 
     def __init__(self, volatile: Collection[str] = ()) -> None:
         self._volatile = frozenset(volatile)
         self._rows: dict[str, tuple[int, int]] = {}
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Take in a row as the API sent it."""
+        """Add a row as the API sent it."""
         identifier = str(row.get("id"))
         content = {column: value for column, value in row.items() if column not in self._volatile}
         self._rows[identifier] = _hash(identifier.encode()), _hash(_canonical(content))
@@ -34,13 +34,13 @@ class Digests:
     def dump(self) -> str:
         """The digests of all buckets, one after the other."""
         buckets = 1
-        # A few more than rows, so that few rows share one.
+        # More buckets than rows, so that few rows share one.
         while buckets < min(4 * len(self._rows), _MOST_BUCKETS):
             buckets *= 2
         return "".join(self._of_buckets(buckets)) if self._rows else ""
 
     def changed_since(self, saved: str) -> list[str]:
-        """The ids of the rows whose bucket has another digest than it had; of all rows where none were saved."""
+        """The ids of the rows whose bucket has a new digest; of all rows where no digests were saved."""
         buckets = len(saved) // _LETTERS
         if not saved or buckets * _LETTERS != len(saved):
             return list(self._rows)

@@ -1,4 +1,4 @@
-"""Several parts of a table read at the same time, by threads that hand over what they have read."""
+"""Reads several parts of a table at the same time, in threads that pass on their pages."""
 
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -12,7 +12,7 @@ from source_prefect.sync.windows import ContiguousProgress, Window
 
 Part = TypeVar("Part")
 
-# How soon a thread notices that nobody wants its rows any more, in seconds.
+# How soon a thread notices that its rows are no longer wanted, in seconds.
 _POLL = 0.1
 
 
@@ -27,10 +27,10 @@ class Piece(NamedTuple, Generic[Part]):
 def read_in_parallel(
     parts: Iterable[Part], read: Callable[[Part], Iterable[Rows]], workers: int
 ) -> Generator[Piece[Part], None, None]:
-    """Every page of every part, in the order in which they arrive; the pages of one part stay in order.
+    """Every page of every part, as they arrive; the pages of one part stay in order.
 
-    `parts` is consumed part by part, as threads become free. The first error ends it all: it is raised here, no thread
-    begins another page, and the other threads' errors are dropped.
+    `parts` is consumed part by part, as threads become free. The first error ends the read: it is raised here, no
+    thread passes on another page, and the other threads' errors are dropped.
     """
     reader = _Reader(parts, read, workers)
     try:
@@ -48,7 +48,7 @@ class ReadTo(NamedTuple):
 def read_windows(
     windows: Iterable[Window], read: Callable[[Window], Iterable[Rows]], workers: int, page_size: int
 ) -> Iterator[Rows | ReadTo]:
-    """Every page of every window, and how far those that are completed leave no gap, no more often than a page."""
+    """Every page of every window, and how far the completed windows leave no gap, at most once a page."""
     progress, since_checkpoint = ContiguousProgress(), 0
     read_to = None
     for piece in read_in_parallel(windows, read, workers):
@@ -112,7 +112,7 @@ class _Reader(Generic[Part]):
             return None if self._stopped.is_set() else next(self._parts, None)
 
     def _put(self, result: Piece[Part] | BaseException | None) -> bool:
-        """Hand over a result; whether somebody still wants more."""
+        """Pass on a result. Returns whether more are wanted."""
         while not self._stopped.is_set():
             try:
                 self._results.put(result, timeout=_POLL)

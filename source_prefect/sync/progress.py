@@ -1,4 +1,4 @@
-"""A line in the log now and then, so that a person who watches a long sync sees that it moves."""
+"""Regular log lines that show the progress of a long sync."""
 
 import logging
 import threading
@@ -13,7 +13,7 @@ EVERY_SECONDS = 30.0
 
 
 class Progress:
-    """Counts the rows that a stream has read. Nothing is said of a short read."""
+    """Counts the rows that a stream has read. A short read logs nothing."""
 
     def __init__(self, stream: str, direction: str = "back to") -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""What Prefect deletes before a sync comes to read it."""
+"""What Prefect deletes before a sync can read it."""
 
 import logging
 import threading
@@ -7,17 +7,17 @@ from datetime import datetime, timedelta, timezone
 
 LOGGER = logging.getLogger("airbyte")
 
-# A Prefect Server keeps events so long unless it is told otherwise, and Prefect Cloud's smallest plan runs.
+# The default of a Prefect Server for events, and of Prefect Cloud's smallest plan for runs.
 SHORTEST_RETENTION = timedelta(days=7)
 
-# A request takes its time: what is deleted within the next minute is not asked for any more.
+# A request takes time: rows that are deleted within the next minute are not requested.
 MARGIN = timedelta(minutes=1)
 
 
 def warn_of_gap(stream: str, since: datetime | None, plan_days: int | None) -> None:
-    """Say that rows may be lost where the cursor of the last sync is older than what Prefect keeps for certain.
+    """Warn that rows may be lost where the last cursor is older than the shortest retention.
 
-    `plan_days` is how long a plan of Prefect Cloud keeps them, where that is known.
+    `plan_days` is the retention of the plan of Prefect Cloud, where that is known.
     """
     age = datetime.now(timezone.utc) - since if since else timedelta(0)
     if age > (timedelta(days=plan_days) if plan_days else SHORTEST_RETENTION):
@@ -33,10 +33,10 @@ def warn_of_gap(stream: str, since: datetime | None, plan_days: int | None) -> N
 
 
 class KeptEvents:
-    """How far back Prefect Cloud lets anybody ask for events, in whole days.
+    """How far back Prefect Cloud accepts requests for events, in whole days.
 
-    `days` is the most that it can be, until a request is refused. Then `find` tries which age is the oldest that is
-    not: a refused request alone says nothing about the newer part of the time that it asked for.
+    `days` is an upper limit until a request is refused. Then `find` searches for the oldest age that is not: a
+    refusal does not show which part of the requested time is still kept.
     """
 
     def __init__(self, days: int) -> None:
@@ -45,11 +45,11 @@ class KeptEvents:
         self._lock = threading.Lock()
 
     def since(self, now: datetime) -> datetime:
-        """The oldest time to ask for."""
+        """The oldest time to request."""
         return now - timedelta(days=self.days) + MARGIN
 
     def find(self, is_kept: Callable[[int], bool]) -> None:
-        """Learn `days` by asking whether events of an age are kept, once for all threads; as it was if none are."""
+        """Find `days` by asking which ages are kept, once for all threads. Unchanged if none are."""
         with self._lock:
             if self._is_found:
                 return

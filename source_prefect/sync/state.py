@@ -1,4 +1,4 @@
-"""What a sync leaves for the next one. No CDK in here: a state is a JSON object."""
+"""What a sync saves for the next one. No CDK in here: a state is a JSON object."""
 
 import re
 from collections.abc import Mapping
@@ -8,16 +8,16 @@ from typing import Any
 
 from source_prefect.times import format_time, parse_time
 
-# Written into each state. A state without it is from before there was a version.
+# Written into each state. A state without it is from version 0.1.0.
 VERSION = 2
 
-# A transaction that was under way during a scan commits with an `updated` from before: how long one may last.
+# How long a transaction may last: one that is open during a scan commits later, with an earlier `updated`.
 IN_FLIGHT = timedelta(minutes=5)
 
-# Differences between two clocks that are not worth a word: the `Date` of an answer is in whole seconds.
+# A smaller difference between two clocks is ignored: the `Date` of an answer is in whole seconds.
 _SAME_CLOCK = timedelta(minutes=1)
 
-# No server's clock was ever before or after, and within them no arithmetic on times overflows.
+# Limits that no server's clock exceeds, and within which no arithmetic on times overflows.
 _EARLIEST_CURSOR = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _BEGINNING, _END = datetime(1, 1, 1, tzinfo=timezone.utc), datetime(9999, 12, 31, tzinfo=timezone.utc)
 _LONGEST_OFFSET = 1_000_000_000  # seconds
@@ -31,13 +31,13 @@ class StateError(Exception):
 
 @dataclass(frozen=True)
 class StreamState:
-    """How far a stream has come.
+    """How far a stream has been read.
 
-    `cursor`: all that changed up to then on the server's clock has been delivered; None before the first checkpoint.
-    `read_to`: only where a first sync of runs was cut short: the runs due up to then have been delivered.
-    `start_date`: the setting that the cursor was reached with.
+    `cursor`: all changes up to this time of the server's clock have been delivered; None before the first checkpoint.
+    `read_to`: only where a first sync of runs was interrupted: the runs due up to this time have been delivered.
+    `start_date`: the setting of the syncs that reached the cursor.
     `clock_offset`: by how much the server's clock was ahead of the connector's.
-    `digests`: of the rows that are compared by their content (`sync.digests`); `newest`: the latest `updated` of them.
+    `digests`: of the rows that are compared by their content (`sync.digests`); `newest`: their latest `updated`.
     """
 
     cursor: datetime | None = None
@@ -49,14 +49,14 @@ class StreamState:
 
     @property
     def changed_since(self) -> datetime | None:
-        """Rows that changed from then on are sent; None in a first sync, which sends all."""
+        """Rows that changed at or after this time are sent; None in a first sync, which sends all."""
         return self.cursor - IN_FLIGHT if self.cursor else None
 
     def trusted_cursor(self, server: datetime, connector: datetime) -> datetime | None:
-        """The cursor as it reads on the server's clock of today; None where it cannot be trusted at all.
+        """The cursor on the server's present clock; None where it cannot be trusted.
 
-        `server` and `connector` are readings of the two clocks at the same time. A server's clock that was ahead and
-        has been set back writes times again that the cursor has passed.
+        `server` and `connector` are readings of the two clocks at the same time. A server's clock that was set back
+        repeats times that the cursor has passed.
         """
         cursor = self.cursor
         if cursor and self.clock_offset is not None:
@@ -116,10 +116,10 @@ def load_state(stream: str, cursor_field: str, saved: Mapping[str, Any], start_d
         )
     first_sync = saved.get("first_sync")
     if version == 1:
-        # A first sync that failed at once left the setting where it began.
+        # The cursor of a first sync that failed at once was the setting.
         if cursor and start_date and cursor <= start_date:
             return StreamState()
-        # The first version marked a first sync that was cut short by the microsecond of its cursor.
+        # Version 0.1.0 marked an interrupted first sync by the microsecond of its cursor.
         read_to = cursor if cursor and cursor.microsecond == 999_999 else None
         return StreamState(cursor, read_to, start_date)
     if first_sync is not None and not isinstance(first_sync, Mapping):

@@ -1,4 +1,4 @@
-"""How far a stream's cursor may go."""
+"""How far a stream's cursor may move."""
 
 import threading
 import time
@@ -10,15 +10,15 @@ from source_prefect.times import parse_time
 
 
 class Watermark:
-    """The latest time of the *server's* clock that lies, for certain, before the scan began.
+    """The latest time of the *server's* clock that is certainly before the scan began.
 
-    Whatever changes during a scan may be missed by it, and is then `updated` after the scan's start. So the cursor may
-    come as far as that start, measured on the clock that wrote `updated`; the connector's own clock says nothing about
-    it. A row's `updated` is a reading of that clock, taken no later than the row's page. Less the time since the scan
-    began (a duration, on which clocks agree) it lies before the start. `limit` takes the `Date` of each answer, so that
-    a row dated in the future, written while a server's clock was wrong, cannot carry the cursor with it; and where
-    replicas of the server answer whose clocks differ, the one behind decides. Without any `Date` the connector's clock
-    is the limit: where it is behind, rows are sent again, and none is lost.
+    A scan may miss a change that happens while it runs; the row is then `updated` after the scan's start. So the cursor
+    may move up to that start, on the clock that wrote `updated`; the connector's clock may differ. A row's `updated`
+    is a reading of the server's clock, no later than the row's page. Less the time since the scan began (a duration, on
+    which clocks agree) it lies before the start. `limit` takes the `Date` of each answer, so that a row dated in the
+    future, written while a server's clock was wrong, cannot move the cursor. Where the clocks of the server's replicas
+    differ, the one that is behind decides. Without any `Date` the connector's clock is the limit: where it is behind,
+    rows are sent again, and none is lost.
 
     `column` is the one that the server's clock writes.
     """
@@ -37,7 +37,7 @@ class Watermark:
                 self._began = time.monotonic(), time.time()
 
     def limit(self, server_time: datetime) -> bool:
-        """Never pass the scan's start on the clock that reads this now; whether this was the first call."""
+        """Limit the value to the scan's start on a clock that shows this now. Returns whether it was the first call."""
         start = server_time - self._elapsed()
         with self._lock:
             first = self._limit is None
@@ -46,12 +46,12 @@ class Watermark:
 
     @property
     def scan_start(self) -> datetime | None:
-        """The server's clock when the scan began, to the second below; None where no answer had a `Date`."""
+        """The server's clock when the scan began, rounded down to the second; None where no answer had a `Date`."""
         with self._lock:
             return self._limit
 
     def observe(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Take in the rows of a page that has just arrived."""
+        """Read the times of a page that was just received."""
         updated = [at for row in rows if (at := parse_time(row.get(self._column)))]
         if updated:
             before_start = max(updated) - self._elapsed()
@@ -61,7 +61,7 @@ class Watermark:
 
     @property
     def value(self) -> datetime | None:
-        """The time, or None as long as no row was seen."""
+        """The time, or None until a row was read."""
         with self._lock:
             if self._latest is None or self._began is None:
                 return None
@@ -71,5 +71,5 @@ class Watermark:
         if self._began is None:
             raise RuntimeError("rows came before the scan began")
         monotonic, wall = self._began
-        # A machine that slept stops its monotonic clock; too long a time is safe, too short is not.
+        # A machine that sleeps stops its monotonic clock; too long a time is safe, too short is not.
         return timedelta(seconds=max(time.monotonic() - monotonic, time.time() - wall))

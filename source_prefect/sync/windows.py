@@ -1,4 +1,4 @@
-"""Parts of a long history, each of which is read by itself."""
+"""Parts of a long history, each read separately."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from source_prefect.times import ONE_MICROSECOND
 
-# The windows that are read at the same time hold together about this part of the rows before them: so much a sync that
-# is killed at any moment has to read again.
+# Together, the windows under way hold about a fifth of the rows before them. After a sync is killed, the next one reads
+# them again.
 _UNDER_WAY = 5
 
 
@@ -39,7 +39,7 @@ def windows_by_rows(
         if boundary is None or (end is not None and boundary > end):
             yield Window(start, end)
             return
-        # Rows that tie stay together, even where they are more than the window was meant to hold.
+        # Rows that tie stay together, even if they are more than planned for the window.
         last = max(start, boundary - ONE_MICROSECOND)
         yield Window(start, last)
         start = last + ONE_MICROSECOND
@@ -47,7 +47,7 @@ def windows_by_rows(
 
 
 def windows_by_time(start: datetime, end: datetime, count: int, longest: timedelta) -> Iterator[Window]:
-    """At least `count` windows of equal length from `start` on, none over `longest`; the last one has no end."""
+    """At least `count` windows of equal length from `start` on, none longer than `longest`; the last one has no end."""
     span = max(end - start, timedelta(0))
     count = max(1, count, -(-span // longest))
     step = span / count
@@ -57,7 +57,7 @@ def windows_by_time(start: datetime, end: datetime, count: int, longest: timedel
 
 
 class ContiguousProgress:
-    """Windows are completed in any order; a state may only stand for those that leave no gap."""
+    """Windows are completed in any order; a state may only cover those that leave no gap."""
 
     def __init__(self) -> None:
         self._next = 0
