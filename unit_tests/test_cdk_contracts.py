@@ -81,11 +81,7 @@ def test_every_stream_with_a_cursor_has_ours_and_its_retriever_has_the_same(stre
     assert streams["events"].cursor_field == "occurred"
 
 
-def test_the_retriever_of_a_stream_is_found_and_has_its_transformations(source: SourcePrefect) -> None:
-    [built] = source._create_streams(
-        *[[c for c in source._stream_configs(source.resolved_manifest) if c["name"] == "flows"]] * 2
-    )
-    assert isinstance(built, DefaultStream)
+def test_the_retriever_of_a_stream_is_found_and_has_its_transformations(built: DefaultStream) -> None:
     retriever = retriever_of(built)
     assert isinstance(retriever, PrefectRetriever)
     assert [type(each).__name__ for each in retriever.transformations] == ["FlattenRecord", "LinkToUi"]
@@ -100,11 +96,7 @@ def test_a_retriever_that_is_kept_elsewhere_is_a_sentence() -> None:
         retriever_of(SimpleNamespace())  # type: ignore[arg-type]  # what a changed CDK would hand over
 
 
-def test_requests_go_through_our_transport(source: SourcePrefect) -> None:
-    [built] = source._create_streams(
-        *[[c for c in source._stream_configs(source.resolved_manifest) if c["name"] == "flows"]] * 2
-    )
-    assert isinstance(built, DefaultStream)
+def test_requests_go_through_our_transport(built: DefaultStream) -> None:
     retriever = retriever_of(built)
     assert isinstance(retriever, PrefectRetriever)
     session = session_of(retriever.requester)  # type: ignore[arg-type]  # a PrefectRequester

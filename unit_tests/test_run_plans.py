@@ -253,6 +253,17 @@ def test_runs_without_a_due_time_come_wherever_the_database_sorts_them(
     assert destination.got == Counter(server.rows.keys())
 
 
+@pytest.mark.parametrize("nulls_first", [True, False])
+def test_a_page_of_undated_runs_alone_does_not_show_how_the_database_sorts_them(nulls_first: bool) -> None:
+    server = Server(2, nulls_first=nulls_first)
+    server.insert(0)
+    server.insert(0)
+    undated = set(server.rows)
+    destination = Destination()
+    destination.sync(server, [("insert", 1)])
+    assert undated <= destination.got.keys()
+
+
 def test_a_first_sync_of_one_page_is_one_request() -> None:
     server = Server(200, nulls_first=False)
     for number in range(50):

@@ -37,6 +37,7 @@ LOGGER = logging.getLogger("airbyte")
 
 DUE = "expected_start_time"
 ENDED = "end_time"
+_NEWEST_FIRST, _OLDEST_FIRST = "EXPECTED_START_TIME_DESC", "EXPECTED_START_TIME_ASC"
 
 TERMINAL_STATES = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
 # Named one by one: the filter of task runs knows no `not_any_`.
@@ -84,22 +85,29 @@ class Runs:
             self.progress(rows, column)
             yield rows
 
-    def undated(self, order: str, filters: Filters) -> Iterator[Rows]:
-        """The runs without a due time, which come first in this order: task runs made from some events."""
+    def undated(self, filters: Filters) -> Iterator[Rows]:
+        """The runs without a due time, each once: task runs made from some events.
 
-        def read(number: int) -> Iterator[Page]:
-            limit = max(2, self.page_size() - number)
-            for page in consecutive_pages(lambda offset: self.fetch(order, filters, offset=offset, limit=limit)):
-                rows = [row for row in page.rows if parse_time(row.get(DUE)) is None]
-                yield page._replace(rows=rows)
-                if len(rows) < len(page.rows):
-                    return
+        They come first in one of the two orders: PostgreSQL sorts them as the latest, SQLite as the earliest. Both
+        orders are read, for a page of nothing else does not show which one it is.
+        """
+        seen: set[Any] = set()
+        for order in (_NEWEST_FIRST, _OLDEST_FIRST):
+            for rows in pages_unordered(lambda number, order=order: self._leading_undated(order, filters, number)):  # type: ignore[misc]
+                yield [row for row in rows if row.get("id") not in seen]
+                seen.update(row["id"] for row in rows if "id" in row)
 
-        return pages_unordered(read)
+    def _leading_undated(self, order: str, filters: Filters, number: int) -> Iterator[Page]:
+        limit = max(2, self.page_size() - number)
+        for page in consecutive_pages(lambda offset: self.fetch(order, filters, offset=offset, limit=limit)):
+            rows = [row for row in page.rows if parse_time(row.get(DUE)) is None]
+            yield page._replace(rows=rows)
+            if len(rows) < len(page.rows):
+                return
 
     def due_at(self, after: datetime, position: int) -> datetime | None:
         """When the run at this position is due, among those due from `after` on in ascending order."""
-        page = self.fetch(f"{DUE.upper()}_ASC", _between({}, DUE, after, None), offset=position, limit=1)
+        page = self.fetch(_OLDEST_FIRST, _between({}, DUE, after, None), offset=position, limit=1)
         return parse_time(page.rows[0].get(DUE)) if page.rows else None
 
     def filters_by_end(self) -> bool:
@@ -188,26 +196,27 @@ def read_changes(
 
 def _newest(runs: Runs, filters: Filters, due_since: datetime | None) -> Generator[Rows, None, _Rest | None]:
     """The newest page and the runs without a due time. Returns what remains to read, if anything."""
-    descending, ascending = f"{DUE.upper()}_DESC", f"{DUE.upper()}_ASC"
-    newest = runs.fetch(descending, filters)
+    newest = runs.fetch(_NEWEST_FIRST, filters)
     runs.progress(newest.rows, DUE)
     if not newest.full:
         yield _due(newest.rows, due_since)
         return None
-    # Rows without a time: PostgreSQL sorts them before the newest, SQLite before the oldest.
-    if parse_time(newest.rows[0].get(DUE)) is None:
-        yield from runs.undated(descending, filters)
-        newest = runs.fetch(descending, _between(filters, DUE, _BEGINNING, None))
-    else:
-        oldest = runs.fetch(ascending, filters, limit=1)
-        if oldest.rows and parse_time(oldest.rows[0].get(DUE)) is None:
-            yield from runs.undated(ascending, filters)
+    if _is_undated(newest):
+        yield from runs.undated(filters)
+        newest = runs.fetch(_NEWEST_FIRST, _between(filters, DUE, _BEGINNING, None))
+    elif _is_undated(runs.fetch(_OLDEST_FIRST, filters, limit=1)):
+        yield from runs.undated(filters)
     rows = [row for row in newest.rows if parse_time(row.get(DUE)) is not None]
     yield _due(rows, due_since)
     before = parse_time(rows[-1].get(DUE)) if rows else None
     if before is None or not newest.full or (due_since and before < due_since):
         return None
     return _Rest(before, frozenset(row.get("id") for row in rows) - {None})
+
+
+def _is_undated(page: Page) -> bool:
+    """Whether runs without a due time come first on the page."""
+    return bool(page.rows) and parse_time(page.rows[0].get(DUE)) is None
 
 
 def _newest_and_rest(runs: Runs, filters: Filters, due_since: datetime | None) -> Iterator[Rows]:
