@@ -19,6 +19,8 @@ from uuid import uuid4
 import requests
 
 START_TIMEOUT = 120.0
+# Longer than the server waits for a lock of SQLite, a minute: it then answers 503, and is asked again.
+PATIENCE = 90
 
 # Nothing happens on the server but what a test does: no runs are created for schedules, none is marked as late, and
 # no task runs are cancelled some time after their flow run was. Events are stored soon after their changes.
@@ -28,7 +30,7 @@ QUIET = {
     "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.1",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.2",
 }
 
 
@@ -114,12 +116,12 @@ class PrefectServer:
             connection.execute("COMMIT")
 
     def _call(self, method: str, path: str, body: Any) -> Any:
-        deadline = time.monotonic() + 30
-        response = requests.request(method, f"{self.url}/{path}", json=body, headers=self.headers, timeout=60)
+        deadline = time.monotonic() + 2 * PATIENCE
+        response = requests.request(method, f"{self.url}/{path}", json=body, headers=self.headers, timeout=PATIENCE)
         # SQLite was locked by the server's own services: Prefect's client asks again, too.
         while response.status_code == requests.codes.service_unavailable and time.monotonic() < deadline:
             time.sleep(0.1)
-            response = requests.request(method, f"{self.url}/{path}", json=body, headers=self.headers, timeout=60)
+            response = requests.request(method, f"{self.url}/{path}", json=body, headers=self.headers, timeout=PATIENCE)
         if not response.ok:
             raise AssertionError(f"{method} {path}: {response.status_code} {response.text}")
         return response.json() if response.content else None
