@@ -14,15 +14,13 @@ from source_prefect.sync.progress import Progress
 from source_prefect.sync.retention import warn_of_gap
 from source_prefect.sync.state import StreamState
 from source_prefect.sync.windows import Window, windows_by_rows, windows_by_time
-from source_prefect.times import format_time, parse_time
+from source_prefect.times import BEGINNING, format_time, parse_time
 
 # A server may write rows into its tables after their ingestion time: events wait in a queue until they are persisted.
 PERSISTING = timedelta(minutes=15)
 
 # A shorter time is read as one window. The connector's clock is accurate enough for that.
 SHORT_TIME = timedelta(days=1)
-
-_BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 
 
 @dataclass
@@ -63,7 +61,7 @@ class FeedRetriever(PrefectRetriever):
     @property
     def beginning(self) -> datetime:
         """Where a first sync begins."""
-        return self.start_date or _BEGINNING
+        return self.start_date or BEGINNING
 
     def sync(self, state: StreamState) -> Iterator[Step]:
         warn_of_gap(self.name, state.cursor, self.config.get("retention_days"))

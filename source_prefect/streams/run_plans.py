@@ -14,7 +14,7 @@ A run's due time never changes, so `read_all` reads each run exactly once, whate
 import logging
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
 from source_prefect.pagination import (
@@ -31,7 +31,7 @@ from source_prefect.pagination import (
 from source_prefect.sync.parallel import ReadTo, read_windows
 from source_prefect.sync.state import StreamState
 from source_prefect.sync.windows import Window, windows_by_rows
-from source_prefect.times import ONE_MICROSECOND, format_time, parse_time
+from source_prefect.times import BEGINNING, ONE_MICROSECOND, format_time, parse_time
 
 LOGGER = logging.getLogger("airbyte")
 
@@ -42,9 +42,6 @@ _NEWEST_FIRST, _OLDEST_FIRST = "EXPECTED_START_TIME_DESC", "EXPECTED_START_TIME_
 TERMINAL_STATES = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
 # Named one by one: the filter of task runs knows no `not_any_`.
 UNFINISHED_STATES = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"]
-
-# A bound that every time satisfies, but no row without a time.
-_BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 
 Filters = Mapping[str, Any]
 
@@ -153,7 +150,7 @@ def read_all(runs: Runs, due_since: datetime | None) -> Iterator[Rows | ReadTo]:
     rest = yield from _newest(runs, {}, due_since)
     if rest is None:
         return
-    windows = windows_by_rows(runs.due_at, due_since or _BEGINNING, rest.before, runs.page_size(), runs.workers)
+    windows = windows_by_rows(runs.due_at, due_since or BEGINNING, rest.before, runs.page_size(), runs.workers)
 
     def read(window: Window) -> Iterable[Rows]:
         seen = rest.seen if window.end == rest.before else ()
@@ -203,7 +200,7 @@ def _newest(runs: Runs, filters: Filters, due_since: datetime | None) -> Generat
         return None
     if _is_undated(newest):
         yield from runs.undated(filters)
-        newest = runs.fetch(_NEWEST_FIRST, _between(filters, DUE, _BEGINNING, None))
+        newest = runs.fetch(_NEWEST_FIRST, _between(filters, DUE, BEGINNING, None))
     elif _is_undated(runs.fetch(_OLDEST_FIRST, filters, limit=1)):
         yield from runs.undated(filters)
     rows = [row for row in newest.rows if parse_time(row.get(DUE)) is not None]
@@ -222,7 +219,7 @@ def _is_undated(page: Page) -> bool:
 def _newest_and_rest(runs: Runs, filters: Filters, due_since: datetime | None) -> Iterator[Rows]:
     rest = yield from _newest(runs, filters, due_since)
     if rest:
-        yield from runs.by_time(DUE, filters, due_since or _BEGINNING, rest.before, rest.seen)
+        yield from runs.by_time(DUE, filters, due_since or BEGINNING, rest.before, rest.seen)
 
 
 def _ended_by_offset(runs: Runs, ended_since: datetime) -> Iterator[Rows]:

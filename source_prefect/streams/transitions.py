@@ -1,18 +1,16 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
 from source_prefect.pagination import Row, Rows
 from source_prefect.records.event_rows import state_transitions
 from source_prefect.streams.events import EventRetriever
 from source_prefect.sync.windows import Window
-from source_prefect.times import parse_time
+from source_prefect.times import BEGINNING, parse_time
 
 # How far back to look for the previous transition.
 LONGEST_SPELL = timedelta(days=13)
-
-_BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 
 
 @dataclass
@@ -46,7 +44,7 @@ class StateTransitionRetriever(EventRetriever):
             page = self.page(Window(since, until), order="DESC", resource=runs)
             for row in (row for event in page.rows for row in state_transitions(event)):
                 yield row
-                if _time(row) < missing.get(row["flow_run_id"], _BEGINNING):
+                if _time(row) < missing.get(row["flow_run_id"], BEGINNING):
                     del missing[row["flow_run_id"]]
             last = _time(page.rows[-1]) if page.full else since
             if last in (until, oldest):
@@ -65,4 +63,4 @@ def _since(row: Row, of_the_run: Rows) -> str | None:
 
 
 def _time(row: Row) -> datetime:
-    return parse_time(row.get("occurred")) or _BEGINNING
+    return parse_time(row.get("occurred")) or BEGINNING

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from source_prefect.times import format_time, parse_time
+from source_prefect.times import BEGINNING, format_time, parse_time
 
 # Written into each state. A state without it is from version 0.1.0.
 VERSION = 2
@@ -19,7 +19,7 @@ _SAME_CLOCK = timedelta(minutes=1)
 
 # Limits that no server's clock exceeds, and within which no arithmetic on times overflows.
 _EARLIEST_CURSOR = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_BEGINNING, _END = datetime(1, 1, 1, tzinfo=timezone.utc), datetime(9999, 12, 31, tzinfo=timezone.utc)
+_END = datetime(9999, 12, 31, tzinfo=timezone.utc)
 _LONGEST_OFFSET = 1_000_000_000  # seconds
 
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:?\d{2})")
@@ -100,7 +100,7 @@ def load_state(stream: str, cursor_field: str, saved: Mapping[str, Any], start_d
             "read it from the beginning."
         )
 
-    def time(name: str, value: Any, earliest: datetime = _BEGINNING) -> datetime | None:
+    def time(name: str, value: Any, earliest: datetime = BEGINNING) -> datetime | None:
         if value is None:
             return None
         parsed = parse_time(value) if _TIME.fullmatch(str(value)) else None
