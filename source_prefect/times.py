@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 ONE_MICROSECOND = timedelta(microseconds=1)
 
-# A bound that every time meets, but no row without a time.
+# A bound that every time satisfies, but no row without a time.
 BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 
 _parse = TypeAdapter(datetime).validate_python
