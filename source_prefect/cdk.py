@@ -1,8 +1,8 @@
 """What the connector relies on in the CDK beyond its documentation, each with a test in test_cdk_contracts.py.
 
-    a stream is one partition    the retriever reads it in one thread, from its first row to its last
-    a state is a message         put into the queue of the records, it stays behind those before it
-    one error for one failure    what a partition raises becomes one trace, and does not affect the other streams
+    one partition for each workspace    a retriever reads it in one thread, from its first row to its last
+    a state is a message                put into the queue of the records, it stays behind those before it
+    one error for one failure           what a partition raises becomes one trace, and does not affect the others
 
 The CDK's own cursor slices time by the calendar and derives its state from the config, so streams have a cursor of
 ours. The functions at the end access private attributes of the CDK.
@@ -10,7 +10,8 @@ ours. The functions at the end access private attributes of the CDK.
 
 import ast
 import logging
-from collections.abc import Iterable, Mapping, MutableMapping
+import threading
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol, cast
 
 import requests
@@ -26,6 +27,7 @@ from airbyte_cdk.models import (
 from airbyte_cdk.sources.declarative.requesters import HttpRequester
 from airbyte_cdk.sources.message import MessageRepository
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
+from airbyte_cdk.sources.streams.concurrent.availability_strategy import StreamAvailability
 from airbyte_cdk.sources.streams.concurrent.cursor import Cursor, CursorField
 from airbyte_cdk.sources.streams.concurrent.default_stream import DefaultStream
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
@@ -34,32 +36,45 @@ from airbyte_cdk.sources.streams.http.exceptions import BaseBackoffException
 from airbyte_cdk.sources.types import Record
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_prefect.check import unavailable
+from source_prefect.sync.state import names_workspaces, part_of_state, with_part
+
 
 class StreamCursor(Cursor):
     """The state of one stream: what the last sync saved, and the checkpoints of this one.
 
-    The retriever reports what has been delivered. Records alone do not move the cursor.
+    The retrievers report what has been delivered. Records alone do not move the cursor.
     """
+
+    # One for all streams: the CDK's message repository may let a thread put another one's message into the queue.
+    _lock = threading.Lock()
 
     def __init__(self, stream: str, cursor_field: str, saved: Mapping[str, Any], messages: MessageRepository) -> None:
         self.cursor_field = cursor_field
         self.saved = saved
-        self._stream = stream
+        self.name = stream
         self._messages = messages
         self._state: Mapping[str, Any] = saved
         self._is_sent = False
 
     def checkpoint(self, state: Mapping[str, Any]) -> None:
         """The next sync may start from this state: all rows that it covers have been yielded."""
-        self._is_sent = self._is_sent and state == self._state
-        self._state = state
-        self._send()
+        self.change(lambda _: state)
+
+    def change(self, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> None:
+        """Change the state and send it, in one step: no older state may follow, of a partition or of another."""
+        with self._lock:
+            state = change(self._state)
+            self._is_sent = self._is_sent and state == self._state
+            self._state = state
+            self._send()
 
     @property
     def state(self) -> MutableMapping[str, Any]:
         return dict(self._state)
 
     def ensure_at_least_one_state_emitted(self) -> None:
+        # All partitions have ended. A lock here would stop the only thread that empties the queue.
         self._send()
 
     def observe(self, record: Record) -> None:
@@ -75,41 +90,91 @@ class StreamCursor(Cursor):
         if self._is_sent:
             return
         self._is_sent = True
-        descriptor = StreamDescriptor(name=self._stream)
+        descriptor = StreamDescriptor(name=self.name)
         stream = AirbyteStreamState(stream_descriptor=descriptor, stream_state=AirbyteStateBlob(self.state))
         state = AirbyteStateMessage(type=AirbyteStateType.STREAM, stream=stream)
         self._messages.emit_message(AirbyteMessage(type=Type.STATE, state=state))
 
 
+class WorkspaceCursor:
+    """The part of a stream's state that belongs to one workspace of Prefect Cloud.
+
+    `is_only`: no other workspace is read, so a state without parts belongs to this one.
+    """
+
+    def __init__(self, stream: StreamCursor, workspace_id: str, is_only: bool) -> None:
+        self.cursor_field = stream.cursor_field
+        self._stream = stream
+        self._workspace_id = workspace_id
+        self._is_only = is_only
+
+    @property
+    def saved(self) -> Mapping[str, Any]:
+        """What the last sync saved. Raises StateError."""
+        whole = self._stream.saved
+        if names_workspaces(whole):
+            return part_of_state(self._stream.name, whole, self._workspace_id)
+        return whole if self._is_only else {}
+
+    def checkpoint(self, state: Mapping[str, Any]) -> None:
+        """See `StreamCursor.checkpoint`."""
+        self._stream.change(lambda whole: with_part(whole, self._workspace_id, state))
+
+
 class Resumable(Protocol):
-    """A retriever that continues from a state."""
+    """A retriever that continues from a state. `label`: its stream and its workspace, for messages."""
 
-    cursor: StreamCursor | None
+    label: str
+    cursor: StreamCursor | WorkspaceCursor | None
 
 
-def resumable(stream: AbstractStream, saved: Mapping[str, Any], messages: MessageRepository) -> AbstractStream:
-    """The stream with a `StreamCursor`, which its retriever shares. A stream without a cursor is returned unchanged."""
-    if not isinstance(stream, DefaultStream) or stream.cursor_field is None:
-        return stream
-    cursor = StreamCursor(stream.name, stream.cursor_field, saved, messages)
-    retriever_of(stream).cursor = cursor
-    return DefaultStream(
-        partition_generator=_Partitions(stream),
-        name=stream.name,
-        json_schema=stream.get_json_schema,
-        primary_key=[column for [column] in stream.as_airbyte_stream().source_defined_primary_key or []],
-        cursor_field=CursorField(stream.cursor_field),
-        logger=logging.getLogger(f"airbyte.{stream.name}"),
+def joined(
+    streams: Mapping[str, AbstractStream], saved: Mapping[str, Any], messages: MessageRepository
+) -> AbstractStream:
+    """The streams of one name as one stream, with one partition for each workspace, by its id.
+
+    A `StreamCursor` holds their states, and their retrievers share it. A server's only stream has an empty id.
+    """
+    [first, *others] = streams.values()
+    if not isinstance(first, DefaultStream) or not (first.cursor_field or others):
+        return first
+    cursor = first.cursor
+    if first.cursor_field:
+        cursor = StreamCursor(first.name, first.cursor_field, saved, messages)
+        for workspace_id, stream in streams.items():
+            part = WorkspaceCursor(cursor, workspace_id, is_only=not others) if workspace_id else cursor
+            retriever_of(stream).cursor = part
+    return _JoinedStream(
+        list(streams.values()),
+        name=first.name,
+        json_schema=first.get_json_schema,
+        primary_key=[column for [column] in first.as_airbyte_stream().source_defined_primary_key or []],
+        cursor_field=CursorField(first.cursor_field) if first.cursor_field else None,
+        logger=logging.getLogger(f"airbyte.{first.name}"),
         cursor=cursor,
     )
 
 
+class _JoinedStream(DefaultStream):
+    def __init__(self, streams: Sequence[AbstractStream], **settings: Any) -> None:
+        super().__init__(partition_generator=_Partitions(streams), **settings)
+        self._streams = streams
+
+    def check_availability(self) -> StreamAvailability:
+        """Whether all workspaces can be read. The CDK tries the first partition only."""
+        if len(self._streams) == 1:
+            return super().check_availability()
+        reasons = unavailable({retriever_of(stream).label: stream for stream in self._streams})
+        return StreamAvailability.unavailable("; ".join(reasons)) if reasons else StreamAvailability.available()
+
+
 class _Partitions(PartitionGenerator):
-    def __init__(self, stream: DefaultStream) -> None:
-        self._stream = stream
+    def __init__(self, streams: Sequence[AbstractStream]) -> None:
+        self._streams = streams
 
     def generate(self) -> Iterable[Partition]:
-        return self._stream.generate_partitions()
+        for stream in self._streams:
+            yield from stream.generate_partitions()
 
 
 def stream_states(messages: Iterable[AirbyteStateMessage]) -> dict[str, Mapping[str, Any]]:
@@ -123,7 +188,7 @@ def stream_states(messages: Iterable[AirbyteStateMessage]) -> dict[str, Mapping[
     return states
 
 
-def retriever_of(stream: DefaultStream) -> Resumable:
+def retriever_of(stream: AbstractStream) -> Resumable:
     """The retriever that the CDK built for a stream. Raises RuntimeError where the CDK keeps it elsewhere."""
     try:
         return cast(Resumable, stream._stream_partition_generator._partition_factory._retriever)  # type: ignore[attr-defined]

@@ -16,6 +16,7 @@ from source_prefect.streams.tables import (
     UnorderedTableRetriever,
 )
 from source_prefect.streams.transitions import StateTransitionRetriever
+from source_prefect.streams.workspaces import WorkspaceRetriever
 
 __all__ = [
     "DeploymentRetriever",
@@ -37,4 +38,5 @@ __all__ = [
     "TableRetriever",
     "TaskDependencyRetriever",
     "UnorderedTableRetriever",
+    "WorkspaceRetriever",
 ]

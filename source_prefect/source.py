@@ -18,10 +18,14 @@ from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStrea
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_prefect.cdk import resumable, stream_states, unquoted
+from source_prefect.cdk import joined, stream_states, unquoted
 from source_prefect.check import CONNECTION_SECONDS, STREAMS_SECONDS, unreadable, within
 from source_prefect.config.settings import ConfigError, normalize
-from source_prefect.http.cloud import only_workspace, plan_limits
+from source_prefect.http.cloud import with_plans
+from source_prefect.http.workspaces import each_workspace
+from source_prefect.sync.state import names_workspaces
+
+LOGGER = logging.getLogger("airbyte")
 
 
 def manifest_path() -> Path:
@@ -38,9 +42,10 @@ class SourcePrefect(YamlDeclarativeSource):
     """The connector, which `manifest.yaml` declares.
 
     Python adds three things. An invalid config gets a sentence that names the field (`config.settings`); of a `oneOf`,
-    the CDK says only that it does not match. What only Prefect Cloud knows - the workspace of a key, the limits of
-    the plan - becomes settings (`http.cloud`). And each stream keeps its own state (`cdk.StreamCursor`): the CDK never
-    gets the saved states, so an invalid one fails only its own stream.
+    the CDK says only that it does not match. What only Prefect Cloud knows - the workspaces of a key, the limits of
+    the plan - becomes settings (`http.workspaces`, `http.cloud`); the streams of several workspaces are joined. And
+    each stream keeps its own state (`cdk.StreamCursor`): the CDK never gets the saved states, so an invalid one fails
+    only its own stream.
     """
 
     check_config_against_spec = False
@@ -62,17 +67,22 @@ class SourcePrefect(YamlDeclarativeSource):
             config=None if self._problem else config,
             config_path=config_path,
         )
+        self._workspaces = [self._config]
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         if self._problem:
             return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(self._problem))
         # For `http.patience`: a user waits in front of a form.
         self._config = {**self._config, "is_check": True}
+
+        def connect() -> AirbyteConnectionStatus:
+            self._workspaces = each_workspace(self._config)
+            return super(SourcePrefect, self).check(logger, config)
+
         try:
-            self._find_workspace()
+            status = within(CONNECTION_SECONDS, connect)
         except ConfigError as error:
             return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(str(error)))
-        status = within(CONNECTION_SECONDS, lambda: super(SourcePrefect, self).check(logger, config))
         if status is None:
             status = AirbyteConnectionStatus(
                 status=Status.FAILED,
@@ -101,28 +111,30 @@ class SourcePrefect(YamlDeclarativeSource):
         self._raise_problem()
         incremental = {entry.stream.name for entry in catalog.streams if entry.sync_mode == SyncMode.incremental}
         try:
-            self._find_workspace()
+            self._workspaces = with_plans(each_workspace(self._config))
         except ConfigError as error:
             raise config_error(str(error)) from None
-        if self._config["connection"]["type"] == "cloud":
-            self._config = {**self._config, **plan_limits(self._config)}
         # A full refresh reads everything, even if a state is passed.
         self._saved = {name: saved for name, saved in stream_states(state or []).items() if name in incremental}
+        if len(self._workspaces) > 1 and not all(map(names_workspaces, filter(None, self._saved.values()))):
+            LOGGER.info("A saved state that does not name its workspace is not used: all are read from the beginning.")
         yield from super().read(logger, config, catalog)
         self._raise_if_unknown(catalog)
 
-    def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
+    def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:  # noqa: ARG002  (the CDK's signature)
+        ids = [each["connection"].get("workspace_id", "") for each in self._workspaces]
         return [
-            resumable(stream, self._saved.get(stream.name, {}), self._message_repository)
-            for stream in super().streams(config)
+            joined(dict(zip(ids, streams, strict=True)), self._saved.get(streams[0].name, {}), self._message_repository)
+            for streams in zip(*map(self._streams, self._workspaces), strict=True)
         ]
 
-    def _find_workspace(self) -> None:
-        """Ask Prefect Cloud for the ids that the config leaves out. Raises ConfigError."""
-        connection = self._config["connection"]
-        if connection["type"] == "cloud" and not (connection["account_id"] and connection["workspace_id"]):
-            named = {**self._config, "connection": {**connection, **only_workspace(self._config)}}
-            self._config = {**named, **normalize(named)}
+    def _streams(self, workspace: Mapping[str, Any]) -> list[AbstractStream]:
+        """The streams of one workspace. The CDK takes the config from the source, not from the argument."""
+        config, self._config = self._config, workspace
+        try:
+            return super().streams(workspace)
+        finally:
+            self._config = config
 
     def _raise_problem(self) -> None:
         if self._problem:

@@ -27,7 +27,7 @@ from source_prefect import SourcePrefect
 from source_prefect.cdk import (
     StreamCursor,
     given_up,
-    resumable,
+    joined,
     retriever_of,
     session_of,
     stream_states,
@@ -85,7 +85,7 @@ def test_the_retriever_of_a_stream_is_found_and_has_its_transformations(built: D
     retriever = retriever_of(built)
     assert isinstance(retriever, PrefectRetriever)
     assert [type(each).__name__ for each in retriever.transformations] == ["FlattenRecord", "LinkToUi"]
-    stream = resumable(built, {"updated": "then"}, InMemoryMessageRepository())
+    stream = joined({"": built}, {"updated": "then"}, InMemoryMessageRepository())
     assert isinstance(stream.cursor, StreamCursor)
     assert stream.cursor.saved == {"updated": "then"}
     assert retriever.cursor is stream.cursor

@@ -18,6 +18,8 @@ def me(key: Key) -> Answer:
 
 
 def my_workspaces(workspaces: Sequence[Workspace], key: Key) -> Answer:
+    if not key.lists_workspaces:
+        return forbidden()
     return Answer.of([_listed(workspace) for workspace in workspaces if key.reads(workspace)])
 
 

@@ -63,6 +63,8 @@ class Key:
     workspace_ids: Sequence[str] | None = None
     # Whether its owner may read the account and its limits. Who may on Prefect Cloud is not documented.
     reads_account: bool = True
+    # Whether it may list its workspaces. Whether a service account may is not documented.
+    lists_workspaces: bool = True
 
     @property
     def is_of_service_account(self) -> bool:

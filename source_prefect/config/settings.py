@@ -31,6 +31,8 @@ _API_KEY = re.compile(r"[!-~]+")
 # How the keys of users and of service accounts begin.
 _CLOUD_KEY = re.compile(r"[^\w]*pn[ub]_\w")
 _QUOTES = "\"'`“”„<>"
+# In place of the workspaces' names: those that the key can read.
+ALL = "all"
 _CERTIFICATES = ("ca_certificate", "client_certificate", "client_key")
 _DURATION = re.compile(r"P(?!$)(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(T.+)?")
@@ -46,19 +48,20 @@ class ConfigError(Exception):
 def normalize(config: Mapping[str, Any]) -> dict[str, Any]:
     """What to add to the config, and what to replace in it.
 
-    Adds `api_url`, `ui_url` and the defaults, strips the values of `connection`, and formats `start_date` for the API.
-    Raises ConfigError.
+    Adds `api_url`, `root_url` (the part of it that all workspaces share), `ui_url` and the defaults, strips the values
+    of `connection`, and formats `start_date` for the API. Raises ConfigError.
     """
     connection = _connection(config)
     ready: dict[str, Any] = {"connection": connection}
     if connection["type"] == "cloud":
         ids = connection["account_id"], connection["workspace_id"]
-        # Without ids, `http.cloud` completes the address with the only workspace of the key.
+        # Without ids, `http.cloud` finds the workspaces.
         known = ids if all(ids) else ()
         ready["api_url"] = _address(lambda text: cloud_api_url(text, *known), connection["api_url"])
+        ready["root_url"] = _address(cloud_api_url, connection["api_url"])
         ready["ui_url"] = cloud_ui_url(ready["api_url"], *ids)
     else:
-        ready["api_url"] = _address(server_api_url, connection["api_url"])
+        ready["api_url"] = ready["root_url"] = _address(server_api_url, connection["api_url"])
         ready["ui_url"] = server_ui_url(ready["api_url"])
     if start := _start_date(config):
         ready["start_date"] = format_time(start)
@@ -144,12 +147,36 @@ def _cloud(connection: Mapping[str, Any]) -> dict[str, Any]:
     if pasted and api_url in ("", CLOUD_API):
         # Its host may be a private endpoint.
         api_url = _text(connection, "workspace_id", "connection.")
+    workspaces = _workspaces(connection.get("workspaces"))
+    if workspaces and (account or workspace):
+        raise ConfigError(
+            "connection.workspaces names the workspaces already: leave account_id and workspace_id empty, and name no "
+            "workspace in api_url."
+        )
     return {
         "api_key": api_key,
+        "workspaces": workspaces,
         "account_id": _uuid("account_id", account, "/account/"),
         "workspace_id": _uuid("workspace_id", workspace, "/workspace/"),
         "api_url": api_url or CLOUD_API,
     }
+
+
+def _workspaces(values: Any) -> list[str]:
+    if values is None:
+        return []
+    if not isinstance(values, list):
+        raise ConfigError(f"connection.workspaces must be a list of texts, not {_kind(values)}.")
+    texts = [_no_api_key({f"workspaces[{n}]": value}, f"workspaces[{n}]") for n, value in enumerate(values)]
+    if texts == [ALL]:
+        return texts
+    for n, text in enumerate(texts):
+        if not (workspace_in(text) or _UUID.fullmatch(text)):
+            raise ConfigError(
+                f"connection.workspaces[{n}] is {_shown(text)}; it must be the address of a workspace as the browser "
+                f"shows it, the UUID after /workspace/ in it, or {ALL}, which stands alone."
+            )
+    return texts
 
 
 def _no_api_key(connection: Mapping[str, Any], name: str) -> str:
@@ -166,7 +193,7 @@ def _uuid(name: str, value: str, before: str) -> str:
             f"connection.{name} is no UUID: copy what follows {before} in the address of your workspace in the Prefect "
             "Cloud UI, such as 01234567-89ab-cdef-0123-456789abcdef."
         )
-    return value
+    return value.lower()
 
 
 def _server(connection: Mapping[str, Any]) -> dict[str, Any]:

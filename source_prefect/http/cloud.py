@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import requests
 
-from source_prefect.config.settings import ConfigError
 from source_prefect.config.tls import TlsSettings
 from source_prefect.http.patience import Patience, patience
 from source_prefect.http.transport import shared_transport
@@ -17,7 +16,16 @@ LOGGER = logging.getLogger("airbyte")
 
 _TIMEOUT = (10, 60)
 
-Workspaces = Sequence[Mapping[str, str]]
+Config = Mapping[str, Any]
+Workspace = Mapping[str, str]
+Workspaces = Sequence[Workspace]
+
+
+class NotListed(NamedTuple):
+    """Why Prefect Cloud did not list the workspaces of a key, and whether it refused to."""
+
+    reason: str
+    is_refused: bool = False
 
 
 class _Cloud(NamedTuple):
@@ -44,57 +52,54 @@ class _Cloud(NamedTuple):
                 return response
         return None
 
-    def workspaces(self) -> Workspaces | str:
-        """The workspaces that the key can read, or why they are unknown."""
+    def workspaces(self) -> Workspaces | NotListed:
+        """The workspaces that the key can read."""
         response = self.get("me/workspaces")
         if response is None:
-            return f"{self.url} does not answer"
+            return NotListed(f"{self.url} does not answer")
         if response.status_code == requests.codes.unauthorized:
-            return "it rejected the API key (401)"
+            return NotListed("it rejected the API key (401)")
         try:
             found = response.json() if response.ok else None
         except ValueError:
             found = None
         if not isinstance(found, list):
-            return f"it answered {response.status_code}, so fill in account_id and workspace_id"
+            refused = response.status_code in (requests.codes.forbidden, requests.codes.not_found)
+            return NotListed(f"it answered {response.status_code}, so paste the address of the workspace", refused)
         return found
 
 
 @cache
-def _known_workspaces(cloud: _Cloud) -> Workspaces | str:
+def _known_workspaces(cloud: _Cloud) -> Workspaces | NotListed:
     """Cached, for every stream may fail with a 404."""
     return cloud.workspaces()
 
 
-def _cloud(config: Mapping[str, Any]) -> _Cloud:
-    url = config["api_url"].partition("/accounts/")[0]
-    return _Cloud(url, config["connection"]["api_key"], config["num_workers"], patience(config))
+def _cloud(config: Config) -> _Cloud:
+    return _Cloud(config["root_url"], config["connection"]["api_key"], config["num_workers"], patience(config))
 
 
-def only_workspace(config: Mapping[str, Any]) -> dict[str, str]:
-    """The ids that the config leaves out: those of the only workspace that the key can read.
+def workspaces_of_key(config: Config) -> Workspaces | NotListed:
+    """The workspaces that the config's key can read."""
+    return _cloud(config).workspaces()
 
-    Raises ConfigError where there is none, or more than one.
-    """
-    connection = config["connection"]
-    seen = _cloud(config).workspaces()
-    if isinstance(seen, str):
-        raise ConfigError(f"connection.workspace_id is missing, and Prefect Cloud does not report it: {seen}.")
-    ids = [
-        {name: workspace[name] for name in ("account_id", "workspace_id")}
-        for workspace in seen
-        if all(connection[name].lower() in ("", workspace[name]) for name in ("account_id", "workspace_id"))
-    ]
-    if len(ids) != 1:
-        raise ConfigError(
-            f"connection.workspace_id must say which workspace to read: the API key reads {_listed(seen)}."
-            if ids
-            else f"There is no such workspace, or the key's owner is not a member of it: the key reads {_listed(seen)}."
+
+def name_of(workspace: Workspace) -> str:
+    """The account and the workspace, by name."""
+    return f"{workspace['account_name']} / {workspace['workspace_name']}"
+
+
+def listed(workspaces: Workspaces) -> str:
+    """The workspaces as a user recognizes them."""
+    return (
+        "; ".join(
+            f"{name_of(it)} (account_id {it['account_id']}, workspace_id {it['workspace_id']})" for it in workspaces
         )
-    return ids[0]
+        or "no workspace"
+    )
 
 
-def no_such_workspace(config: Mapping[str, Any]) -> str | None:
+def no_such_workspace(config: Config) -> str | None:
     """What a 404 means; None where the workspace exists, and something else is missing."""
     connection = config["connection"]
     if connection["type"] != "cloud":
@@ -104,37 +109,38 @@ def no_such_workspace(config: Mapping[str, Any]) -> str | None:
         f"Prefect Cloud knows no workspace {connection['workspace_id']} in the account {connection['account_id']}, or "
         "the key's owner is not a member of it (404)."
     )
-    if isinstance(seen, str):
+    if isinstance(seen, NotListed):
         return f"{sentence} Are the two ids swapped, or is one mistyped?"
-    if any(workspace["workspace_id"] == connection["workspace_id"].lower() for workspace in seen):
+    if any(workspace["workspace_id"] == connection["workspace_id"] for workspace in seen):
         return None
-    return f"{sentence} The key reads {_listed(seen)}."
+    return f"{sentence} The key reads {listed(seen)}."
 
 
-def _listed(workspaces: Sequence[Mapping[str, Any]]) -> str:
-    return (
-        "; ".join(
-            f"{it['account_name']} / {it['workspace_name']} (account_id {it['account_id']}, workspace_id "
-            f"{it['workspace_id']})"
-            for it in workspaces
-        )
-        or "no workspace"
-    )
+def with_plans(workspaces: Sequence[Config]) -> list[Config]:
+    """The configs of workspaces with the limits of their plans. An account is asked for them once."""
+    plans: dict[str, Mapping[str, Any]] = {}
+    for config in workspaces:
+        account = config["connection"].get("account_id")
+        if account and account not in plans and "problem" not in config:
+            plans[account] = _plan_limits(config)
+    return [{**config, **plans.get(config["connection"].get("account_id", ""), {})} for config in workspaces]
 
 
-def plan_limits(config: Mapping[str, Any]) -> dict[str, int]:
+def _plan_limits(config: Config) -> dict[str, Any]:
     """The limits of a Cloud account's plan as settings: half of its requests per minute, unless the user set a number,
     and the days that it keeps runs and events. Empty where the key may not read them.
     """
-    limits = _object(_cloud(config).get(f"accounts/{config['connection']['account_id']}/usage_limits"))
-    settings = {}
+    account = config["connection"]["account_id"]
+    limits = _object(_cloud(config).get(f"accounts/{account}/usage_limits"))
+    settings: dict[str, Any] = {}
     if days := _positive(limits.get("run_retention_days")):
         settings["retention_days"] = days
     if (rate := _positive(limits.get("orchestration_rate_limit"))) and not config.get("max_requests_per_minute"):
         settings["max_requests_per_minute"] = share = max(1, rate // 2)
+        settings["limited_account"] = account
         LOGGER.info(
-            f"Prefect Cloud takes {rate:,} requests a minute from this account. A sync sends at most {share:,}, so "
-            "that flows keep the rest; max_requests_per_minute sets another number."
+            f"Prefect Cloud takes {rate:,} requests a minute from the account {account}. A sync sends at most "
+            f"{share:,}, so that flows keep the rest; max_requests_per_minute sets another number."
         )
     return settings
 

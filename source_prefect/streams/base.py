@@ -14,7 +14,8 @@ from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.types import Config, Record, StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_prefect.cdk import StreamCursor
+from source_prefect.cdk import StreamCursor, WorkspaceCursor
+from source_prefect.config.settings import ConfigError
 from source_prefect.http.client import Client
 from source_prefect.http.responses import server_date
 from source_prefect.pagination import Page, PaginationError, RequestRefusedError, Row, Rows
@@ -57,7 +58,7 @@ class PrefectRetriever(Retriever):
     requester: Requester
     transformations: Sequence[RecordTransformation]
     parameters: InitVar[Mapping[str, Any]]
-    # The CDK passes its own cursor; `source_prefect.cdk.resumable` replaces it by ours.
+    # The CDK passes its own cursor; `source_prefect.cdk.joined` replaces it by ours.
     cursor: Any = None
     envelope: str = ""
     # The column that the server's clock writes.
@@ -66,6 +67,14 @@ class PrefectRetriever(Retriever):
     _offset: timedelta | None = field(init=False, default=None)
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        workspace = self.config.get("label")
+        # In log lines.
+        self.label = f"{self.name} ({workspace})" if workspace else self.name
+        self._prefix = f"{workspace}: " if workspace else ""
+        connection = self.config["connection"]
+        self._ids = (
+            {name: connection[name] for name in ("account_id", "workspace_id")} if connection["type"] == "cloud" else {}
+        )
         self.watermark = Watermark(self.ingestion_time)
         self.client = Client(
             self.name,
@@ -75,7 +84,7 @@ class PrefectRetriever(Retriever):
             self.watermark.begin,
             self._take_in,
         )
-        self.progress = Progress(self.name)
+        self.progress = Progress(self.label)
         self.start_date = parse_time(self.config.get("start_date"))
         self._reported: set[str] = set()
 
@@ -95,6 +104,8 @@ class PrefectRetriever(Retriever):
     ) -> Iterable[StreamData]:
         declared = frozenset(records_schema.get("properties", {}))
         try:
+            if problem := self.config.get("problem"):
+                raise ConfigError(problem)
             for step in self._steps():
                 if isinstance(step, Checkpoint):
                     self._save(step.state)
@@ -107,8 +118,12 @@ class PrefectRetriever(Retriever):
             raise self._failed(f"The stream {self.name} stopped, for rows could be missing. {error}") from error
         except RequestRefusedError as error:
             raise self._failed(str(error)) from error
-        except StateError as error:
+        except (ConfigError, StateError) as error:
             raise self._failed(str(error), FailureType.config_error) from None
+        except AirbyteTracedException as error:
+            # Of a request.
+            error.message = f"{self._prefix}{error.message}"
+            raise
 
     def rows_of(self, rows: Rows) -> Iterable[Row]:
         """The records of a page before they are transformed: by default its rows."""
@@ -127,23 +142,23 @@ class PrefectRetriever(Retriever):
             yield from self.sync(state)
         except _ClockMovedError as moved:
             LOGGER.warning(
-                f"{self.name}: {moved} It was set back, or the state is from another server. Rows are read again "
+                f"{self.label}: {moved} It was set back, or the state is from another server. Rows are read again "
                 + (f"from {format_time(moved.trusted)} on." if moved.trusted else "from the beginning.")
             )
             self._state = replace(state, cursor=moved.trusted) if moved.trusted else StreamState()
             yield from self.sync(self._state)
 
     def _saved_state(self) -> StreamState:
-        if not isinstance(self.cursor, StreamCursor):
+        if not isinstance(self.cursor, StreamCursor | WorkspaceCursor):
             return StreamState()
         state = load_state(self.name, self.cursor.cursor_field, self.cursor.saved, self.start_date)
         if state.start_date and (self.start_date is None or self.start_date < state.start_date):
-            LOGGER.info(f"{self.name}: start_date was moved to an earlier time, so the stream is read from there on.")
+            LOGGER.info(f"{self.label}: start_date was moved to an earlier time, so the stream is read from there on.")
             return StreamState()
         return state
 
     def _save(self, state: StreamState) -> None:
-        if isinstance(self.cursor, StreamCursor):
+        if isinstance(self.cursor, StreamCursor | WorkspaceCursor):
             self.cursor.checkpoint(state.dump(self.cursor.cursor_field))
 
     def _take_in(self, response: requests.Response, page: Page) -> None:
@@ -164,15 +179,17 @@ class PrefectRetriever(Retriever):
                 transformation.transform(row)
             if not row.keys() <= declared:
                 self._report_unknown(row.keys() - declared)
+            row |= self._ids
             yield Record(data=row, stream_name=self.name)
 
     def _report_unknown(self, columns: set[str]) -> None:
         if unknown := columns - self._reported:
             self._reported |= unknown
             LOGGER.warning(
-                f"{self.name}: Prefect sent fields that this version does not know, passed on unchanged: "
+                f"{self.label}: Prefect sent fields that this version does not know, passed on unchanged: "
                 f"{', '.join(sorted(unknown))}"
             )
 
     def _failed(self, message: str, failure_type: FailureType = FailureType.system_error) -> AirbyteTracedException:
+        message = f"{self._prefix}{message}"
         return AirbyteTracedException(message=message, internal_message=message, failure_type=failure_type)

@@ -39,7 +39,7 @@ class FeedRetriever(PrefectRetriever):
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
-        self.progress = Progress(self.name, "up to")
+        self.progress = Progress(self.label, "up to")
 
     @abstractmethod
     def page(self, window: Window) -> Page:
@@ -64,7 +64,7 @@ class FeedRetriever(PrefectRetriever):
         return self.start_date or BEGINNING
 
     def sync(self, state: StreamState) -> Iterator[Step]:
-        warn_of_gap(self.name, state.cursor, self.config.get("retention_days"))
+        warn_of_gap(self.label, state.cursor, self.config.get("retention_days"))
         start = state.cursor - isodate.parse_duration(self.lookback) if state.cursor else self.beginning
         present = datetime.now(timezone.utc)
         if self.longest_window:

@@ -23,11 +23,11 @@ class RunRetriever(PrefectRetriever):
         super().__post_init__(parameters)
         self._lookback = lookback_window(self.config)
         self._runs = Runs(
-            self.name, self._fetch, lambda: self.client.page_size, self.config["num_workers"], self.progress.add
+            self.label, self._fetch, lambda: self.client.page_size, self.config["num_workers"], self.progress.add
         )
 
     def sync(self, state: StreamState) -> Iterator[Step]:
-        warn_of_gap(self.name, state.cursor, self.config.get("retention_days"))
+        warn_of_gap(self.label, state.cursor, self.config.get("retention_days"))
         for step in sync_runs(self._runs, state, self._lookback, self.start_date):
             if not isinstance(step, ReadTo):
                 yield step

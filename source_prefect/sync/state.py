@@ -11,6 +11,9 @@ from source_prefect.times import BEGINNING, format_time, parse_time
 # Written into each state. A state without it is from version 0.1.0.
 VERSION = 2
 
+# The parts of a stream's state, by workspace of Prefect Cloud.
+_PARTS = "workspaces"
+
 # How long a transaction may last: one that is open during a scan commits later, with an earlier `updated`.
 IN_FLIGHT = timedelta(minutes=5)
 
@@ -87,18 +90,10 @@ def load_state(stream: str, cursor_field: str, saved: Mapping[str, Any], start_d
     """The state that was saved by this or by an earlier version. Raises StateError."""
     if not saved:
         return StreamState()
-    version = saved.get("version", 1)
-    if type(version) is not int or not 1 <= version <= VERSION:
-        raise StateError(
-            f"The state of the stream {stream} has the version {version!r}; this version of the connector reads up to "
-            f"{VERSION}. Update the connector, or reset the stream."
-        )
+    version = _version(stream, saved)
 
     def wrong(name: str, value: Any, right: str) -> StateError:
-        return StateError(
-            f"The state of the stream {stream} has {value!r} as `{name}`, which is not {right}. Reset the stream to "
-            "read it from the beginning."
-        )
+        return _wrong(stream, name, value, right)
 
     def time(name: str, value: Any, earliest: datetime = BEGINNING) -> datetime | None:
         if value is None:
@@ -134,4 +129,43 @@ def load_state(stream: str, cursor_field: str, saved: Mapping[str, Any], start_d
         timedelta(seconds=offset) if offset is not None else None,
         digests if isinstance(digests, str) else "",
         time("newest", saved.get("newest")),
+    )
+
+
+def names_workspaces(whole: Mapping[str, Any]) -> bool:
+    """Whether a stream's state has one part for each workspace. That of a server has none."""
+    return _PARTS in whole
+
+
+def part_of_state(stream: str, whole: Mapping[str, Any], workspace_id: str) -> Mapping[str, Any]:
+    """The part of a stream's state that belongs to a workspace; empty where it has none. Raises StateError."""
+    _version(stream, whole)
+    parts = whole[_PARTS]
+    if not isinstance(parts, Mapping):
+        raise _wrong(stream, _PARTS, parts, "an object")
+    part = parts.get(workspace_id, {})
+    if not isinstance(part, Mapping):
+        raise _wrong(stream, f"{_PARTS}.{workspace_id}", part, "an object")
+    return part
+
+
+def with_part(whole: Mapping[str, Any], workspace_id: str, part: Mapping[str, Any]) -> dict[str, Any]:
+    """A stream's state with another part of a workspace. A state without parts is replaced."""
+    return {"version": VERSION, _PARTS: {**whole.get(_PARTS, {}), workspace_id: part}}
+
+
+def _version(stream: str, saved: Mapping[str, Any]) -> int:
+    version = saved.get("version", 1)
+    if type(version) is not int or not 1 <= version <= VERSION:
+        raise StateError(
+            f"The state of the stream {stream} has the version {version!r}; this version of the connector reads up to "
+            f"{VERSION}. Update the connector, or reset the stream."
+        )
+    return version
+
+
+def _wrong(stream: str, name: str, value: Any, right: str) -> StateError:
+    return StateError(
+        f"The state of the stream {stream} has {value!r} as `{name}`, which is not {right}. Reset the stream to "
+        "read it from the beginning."
     )
