@@ -18,6 +18,7 @@ CONNECTION = st.fixed_dictionaries(
         "api_key": st.just(API_KEY) | ANYTHING,
         "account_id": st.just(UUID) | ANYTHING,
         "workspace_id": st.just(UUID) | ANYTHING,
+        "workspaces": st.sampled_from([["all"], [UUID]]) | ANYTHING,
         "api_url": st.just(NOBODY_LISTENS) | ANYTHING,
         "auth_string": ANYTHING,
         "custom_headers": ANYTHING,

@@ -75,7 +75,7 @@ def test_every_stream_is_one_partition(streams: dict[str, DefaultStream]) -> Non
 
 def test_every_stream_with_a_cursor_has_ours_and_its_retriever_has_the_same(streams: dict[str, DefaultStream]) -> None:
     ours = {name for name, stream in streams.items() if isinstance(stream.cursor, StreamCursor)}
-    assert set(streams) - ours == {"lineage", "deployment_schedules"}
+    assert set(streams) - ours == {"lineage", "deployment_schedules", "workspaces"}
     assert streams["flows"].cursor_field == "updated"
     assert streams["logs"].cursor_field == "timestamp"
     assert streams["events"].cursor_field == "occurred"

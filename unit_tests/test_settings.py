@@ -23,6 +23,23 @@ HOW_AN_ACCOUNT = (
 )
 
 
+HOW_A_WORKSPACE = (
+    "it must be the address of a workspace as the browser shows it, the UUID after /workspace/ in it, or all, which "
+    "stands alone."
+)
+NAMED_TWICE = (
+    "connection.workspaces names the workspaces already: leave account_id and workspace_id empty, and name no "
+    "workspace in api_url."
+)
+PATH = f"api.prefect.cloud/api/accounts/{ACCOUNT}/workspaces/{WORKSPACE}"
+
+
+def several(*workspaces: Any, named: bool = False) -> dict[str, Any]:
+    """A connection to these workspaces, which may name one in the fields for a single one as well."""
+    ids = {name: CLOUD[name] for name in ("account_id", "workspace_id") if named}
+    return {"connection": {"type": "cloud", "api_key": "pnu_1", "workspaces": list(workspaces), **ids}}
+
+
 def cloud(**changes: Any) -> dict[str, Any]:
     return {"connection": {**CLOUD, **changes}}
 
@@ -60,6 +77,18 @@ def without(config: dict[str, Any], field: str) -> dict[str, Any]:
             cloud(workspace_id=f"{WORKSPACE}/dashboard"),
             "connection.workspace_id is no UUID: copy what follows /workspace/ in the address of your workspace in "
             "the Prefect Cloud UI, such as 01234567-89ab-cdef-0123-456789abcdef.",
+        ),
+        (several("all", named=True), NAMED_TWICE),
+        (several(WORKSPACE, named=True), NAMED_TWICE),
+        ({"connection": {**several("all")["connection"], "api_url": f"https://{PATH}"}}, NAMED_TWICE),
+        (cloud(workspaces="all"), "connection.workspaces must be a list of texts, not text."),
+        (several(WORKSPACE, 7), "connection.workspaces[1] must be text, not a number."),
+        (several("all", WORKSPACE), f"connection.workspaces[0] is 'all'; {HOW_A_WORKSPACE}"),
+        (several(WORKSPACE, "staging"), f"connection.workspaces[1] is 'staging'; {HOW_A_WORKSPACE}"),
+        (several(""), f"connection.workspaces[0] is ''; {HOW_A_WORKSPACE}"),
+        (
+            several("pnu_0123456789abcdef"),
+            "connection.workspaces[0] holds an API key of Prefect Cloud: it belongs into api_key.",
         ),
         (
             cloud(api_url="ftp://api.prefect.cloud/api"),
@@ -203,8 +232,9 @@ def test_blanks_around_what_was_pasted_are_dropped() -> None:
     }
     api_url = f"https://api.prefect.cloud/api/accounts/{ACCOUNT}/workspaces/{WORKSPACE}"
     assert normalize({"connection": pasted, "start_date": " 2026-01-02 "}) == {
-        "connection": {**CLOUD, "api_url": "https://api.prefect.cloud/api"},
+        "connection": {**CLOUD, "workspaces": [], "api_url": "https://api.prefect.cloud/api"},
         "api_url": api_url,
+        "root_url": "https://api.prefect.cloud/api",
         "ui_url": f"https://app.prefect.cloud/account/{ACCOUNT}/workspace/{WORKSPACE}",
         "start_date": "2026-01-02T00:00:00.000000Z",
         "page_size": 200,

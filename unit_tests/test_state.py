@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from source_prefect.sync.state import StateError, StreamState, load_state
+from source_prefect.sync.state import StateError, StreamState, load_state, names_workspaces, part_of_state, with_part
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -102,3 +102,34 @@ def test_a_cursor_is_taken_back_by_as_much_as_the_servers_clock(
 def test_a_cursor_that_is_ahead_of_the_servers_clock_is_not_trusted() -> None:
     assert StreamState(NOON).trusted_cursor(NOON - HOUR, NOON - HOUR) is None
     assert StreamState(NOON).trusted_cursor(NOON - timedelta(minutes=2), NOON) == NOON
+
+
+# The states of several workspaces
+
+
+def test_each_workspace_has_a_part_of_its_own() -> None:
+    first = with_part({}, "a", {"updated": TEXT})
+    both = with_part(first, "b", {"updated": "later"})
+    assert both == {"version": 2, "workspaces": {"a": {"updated": TEXT}, "b": {"updated": "later"}}}
+    assert first == {"version": 2, "workspaces": {"a": {"updated": TEXT}}}
+    assert part_of_state("flows", both, "a") == {"updated": TEXT}
+    assert part_of_state("flows", both, "new") == {}
+
+
+def test_a_state_without_parts_is_replaced_by_one_with_parts() -> None:
+    flat = StreamState(NOON).dump("updated")
+    assert (names_workspaces(flat), names_workspaces({})) == (False, False)
+    assert with_part(flat, "a", {}) == {"version": 2, "workspaces": {"a": {}}}
+
+
+@pytest.mark.parametrize(
+    ("whole", "sentence"),
+    [
+        ({"version": 2, "workspaces": 5}, "has 5 as `workspaces`, which is not an object"),
+        ({"version": 2, "workspaces": {"a": [1]}}, r"has \[1\] as `workspaces.a`, which is not an object"),
+        ({"version": 3, "workspaces": {}}, "has the version 3"),
+    ],
+)
+def test_a_damaged_state_of_several_workspaces_is_a_sentence(whole: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(StateError, match=f"The state of the stream flows {sentence}"):
+        part_of_state("flows", whole, "a")
