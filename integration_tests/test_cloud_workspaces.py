@@ -13,12 +13,12 @@ from uuid import uuid4
 
 import pytest
 
-from devtools.bulk import insert_logs
+from devtools.bulk import history, insert_flow_runs, insert_logs
 from devtools.cloud import Cloud, Key, Workspace, cloud
 from devtools.connector import State, Sync, run_here
 from devtools.connector import read_here as read
 from devtools.faults import impatient
-from devtools.proxy import Answer, Forward, Request
+from devtools.proxy import Answer, Forward, Request, pass_on
 from devtools.server import QUIET, PrefectServer, free_port, prefect_server
 from devtools.versions import chosen_python
 from integration_tests.connecting import check
@@ -29,6 +29,7 @@ WITH_CURSOR = ["flows", "flow_runs", "logs"]
 
 NOW = datetime.now(timezone.utc)
 HOUR = timedelta(hours=1)
+RUNS = 30
 WEEK = {"start_date": f"{NOW - timedelta(days=7):%Y-%m-%d}"}
 
 OTHER_ACCOUNT = "66915a23-275f-4bda-9b8b-f0f84196982a"
@@ -59,6 +60,7 @@ def _fill(server: PrefectServer, newest: timedelta) -> None:
         "related": [upstream],
     }
     server.post("events", [materialized])
+    insert_flow_runs(server.database, make_flow(server), history(RUNS, until=NOW, every=HOUR))
     age(server, timedelta(days=1))
     make_run(server, make_flow(server, "newest"), "COMPLETED")
     insert_logs(server.database, [NOW - timedelta(days=1), NOW])
@@ -212,7 +214,7 @@ def test_a_state_never_follows_a_newer_one(front: Cloud) -> None:
     sync = read(connection(front, page_size=2, num_workers=8), ["flow_runs", "logs"]).ok()
     for stream in ("flow_runs", "logs"):
         states = parts(sync, stream)
-        assert len(states) >= 3
+        assert len(states) >= (12 if stream == "flow_runs" else 3)
         for older, newer in pairwise(states):
             assert older.keys() <= newer.keys()
             assert sum(older[workspace] != newer[workspace] for workspace in older) + len(newer) - len(older) == 1
@@ -277,6 +279,27 @@ def test_a_damaged_state_fails_its_stream_alone_and_is_kept(front: Cloud, damage
     assert (
         sync.states["flows"][-1]["stream"]["stream_state"].items() >= flows["stream_state"].items() or damage == "part"
     )
+
+
+@pytest.mark.parametrize("answers", [15, 40, 70])
+def test_a_sync_that_breaks_off_anywhere_loses_nothing(front: Cloud, apart: list[Sync], answers: int) -> None:
+    left = iter(range(answers))
+
+    def until_then(request: Request, forward: Forward) -> Answer:
+        return Answer(401) if next(left, None) is None else forward(request)
+
+    front.spoil = until_then
+    config = connection(front, page_size=2)
+    broken = read(config, WITH_CURSOR)
+    assert broken.exit_code != 0
+    front.spoil = pass_on
+    whole = read(config, WITH_CURSOR, broken.state).ok()
+    # A destination may drop the rows after the last state.
+    kept = {stream: broken.ids(stream)[: broken.committed[stream]] for stream in WITH_CURSOR}
+    assert any(kept.values())
+    assert {stream: set(kept[stream]) | set(whole.ids(stream)) for stream in WITH_CURSOR} == {
+        stream: set(expected) for stream, expected in ids(*apart).items()
+    }
 
 
 # One that fails
