@@ -168,8 +168,9 @@ def test_a_cloud_workspace_is_read(server: PrefectServer, cloud: Proxy) -> None:
     assert run_here("check", config)[0]["connectionStatus"]["status"] == "SUCCEEDED"
     sync = read_here(config).ok()
     ui = f"https://app.prefect.cloud/account/{ACCOUNT}/workspace/{WORKSPACE}"
+    ids = {"account_id": ACCOUNT, "workspace_id": WORKSPACE}
     for stream in STREAMS:
-        expected = [comparable(expected_row(stream, row, ui)) for row in server.rows(stream)]
+        expected = [comparable(expected_row(stream, row, ui) | ids) for row in server.rows(stream)]
         assert expected
         assert [comparable(row) for row in sync.records[stream]] == expected
     assert all(request.headers["Content-Type"] == "application/json" for request in cloud.log)
