@@ -26,8 +26,8 @@ help: ## Lists the targets
 
 install: .venv/.synced .venv/dbt/.synced ## Creates the environments
 
-demo: install ## Prefect into DuckDB, and what it tells
-	@$(BIN)/python -m examples.demo
+demo: install ## Prefect into DuckDB, and what it tells; with CLOUD=1 through a stand-in for Prefect Cloud
+	@$(BIN)/python -m examples.demo $(if $(CLOUD),--cloud)
 
 report: install ## Builds the models of dbt/ into DATABASE, the DuckDB file of a sync, and writes PAGE from them
 	$(BIN)/python -m examples.pipeline_health.report $(DATABASE) $(PAGE)

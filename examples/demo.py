@@ -1,5 +1,9 @@
-"""`make demo`: from Prefect into a DuckDB file and back to what changed, on this machine alone."""
+"""`make demo`: from Prefect into a DuckDB file and back to what changed, on this machine alone.
 
+With --cloud, the server is a workspace of the stand-in for Prefect Cloud.
+"""
+
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +20,7 @@ from examples.connect import copy  # isort: skip - it quietens what PyAirbyte sa
 
 import airbyte as ab
 
+from devtools.cloud import Workspace, cloud
 from devtools.past import give_past
 from devtools.proxy import Proxy, proxy
 from devtools.server import PrefectServer, prefect_server
@@ -31,6 +36,9 @@ FOLDER = Path("demo")
 DATABASE = FOLDER / "prefect.duckdb"
 LOG = FOLDER / "demo.log"
 EVENTS = FOLDER / "openlineage.jsonl"
+
+# In front of a table, in an address of Prefect Cloud's API.
+WORKSPACE = re.compile(r"^accounts/[^/]+/workspaces/[^/]+/")
 
 QUERIES = {
     "How often does each flow succeed, and how long does it take?": """
@@ -78,11 +86,11 @@ def main() -> None:
     with ExitStack() as running:
         with progress("Starting a throw-away Prefect server"):
             server = running.enter_context(prefect_server(SETTINGS))
-            counter = running.enter_context(proxy(server.url))
+            counter, connection = running.enter_context(served(server, by_cloud="--cloud" in sys.argv))
         with progress("Running a data team's flows on it, and adding a month of earlier runs"):
             run_flows(server)
             give_past(server)
-        source, cache = connect(counter), ab.DuckDBCache(db_path=DATABASE, cache_dir=FOLDER / "cache")
+        source, cache = connect(connection), ab.DuckDBCache(db_path=DATABASE, cache_dir=FOLDER / "cache")
         with progress("First sync: all streams, by PyAirbyte, into DuckDB"):
             first = sync(source, cache, counter)
         show(*per_stream(first))
@@ -107,6 +115,17 @@ def main() -> None:
 # The server
 
 
+@contextmanager
+def served(server: PrefectServer, *, by_cloud: bool) -> Iterator[tuple[Proxy, dict[str, Any]]]:
+    """A proxy that counts requests, and how to connect to it."""
+    if by_cloud:
+        with cloud([Workspace(server.url)]) as front:
+            yield front.proxy, front.connection()
+    else:
+        with proxy(server.url) as counter:
+            yield counter, {"type": "server", "api_url": counter.url}
+
+
 def run_flows(server: PrefectServer, *names: str) -> None:
     with LOG.open("a") as log:
         subprocess.run(
@@ -124,12 +143,12 @@ def change(server: PrefectServer) -> None:
 # The sync
 
 
-def connect(counter: Proxy) -> ab.Source:
+def connect(connection: dict[str, Any]) -> ab.Source:
     """The connector of this environment, and all its streams."""
     with quiet():
         return ab.get_source(
             "source-prefect",
-            config={"connection": {"type": "server", "api_url": counter.url}},
+            config={"connection": connection},
             streams="*",
             local_executable=Path(sys.executable).with_name("source-prefect"),
         )
@@ -140,7 +159,7 @@ def sync(source: ab.Source, cache: ab.DuckDBCache, counter: Proxy) -> Sync:
     began = datetime.now(timezone.utc)
     with quiet():
         copy(source, cache)
-    requests = Counter(request.path.split("/")[0] for request in counter.log[before:])
+    requests = Counter(WORKSPACE.sub("", request.path).split("/")[0] for request in counter.log[before:])
     rows = {stream: rows_since(cache, stream, began) for stream in sorted(source.get_available_streams())}
     return Sync(requests, rows)
 

@@ -1,6 +1,7 @@
 """A sync stays within the limits and the retention of a plan of Prefect Cloud, in every case left open by its docs."""
 
 import re
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -18,6 +19,7 @@ from devtools.server import PrefectServer
 from integration_tests.connecting import assert_config_error
 from integration_tests.month import NOW, OF_EVENTS, transition
 from integration_tests.seeding import make_deployment, make_flow, state_at
+from source_prefect.http.patience import IN_A_SYNC
 
 YESTERDAY = f"{NOW - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
 ROBOT = Key("pnb_0123456789", reads_account=False)
@@ -258,6 +260,29 @@ def test_a_long_maintenance_is_waited_for_and_said_so_once(workspace: Workspace,
         assert front.maintenance == 0
     assert set(sync.ids("flows")) >= set(of_server.ids("flows"))
     assert 1 <= len(_lines(sync, "maintenance")) <= 2
+
+
+@pytest.mark.parametrize("workspaces", [[], ["all"]], ids=["one workspace", "all workspaces"])
+def test_a_maintenance_without_an_end_ends_the_sync_with_one_sentence(
+    workspace: Workspace, workspaces: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("source_prefect.http.patience.IN_A_SYNC", IN_A_SYNC._replace(longest_maintenance=0.5))
+    with cloud([workspace]) as front:
+        front.maintenance = 1_000_000
+        all_of_them: dict[str, Any] = {"account_id": "", "workspace_id": "", "workspaces": workspaces}
+        began = time.monotonic()
+        sync = read_here(
+            {"connection": front.connection(**(all_of_them if workspaces else {}))}, ["flows", "variables"]
+        )
+        seconds = time.monotonic() - began
+    assert sync.exit_code != 0
+    assert 0.5 <= seconds < 5
+    assert len(_lines(sync, "The sync waits for at most")) == 1
+    failed = [error for error in sync.errors if error["internal_message"] != "Concurrent read failure"]
+    assert {error["failure_type"] for error in failed} == {"transient_error"}
+    # Of each stream, or of the sync where it is not known yet which workspaces there are.
+    assert len(failed) == (1 if workspaces else 2)
+    assert all("under maintenance" in error["message"] for error in failed)
 
 
 def test_a_feature_that_the_plan_has_not_is_named(workspace: Workspace) -> None:

@@ -164,7 +164,7 @@ class _JoinedStream(DefaultStream):
         """Whether all workspaces can be read. The CDK tries the first partition only."""
         if len(self._streams) == 1:
             return super().check_availability()
-        reasons = unavailable({retriever_of(stream).label: stream for stream in self._streams})
+        reasons = unavailable([(retriever_of(stream).label, stream) for stream in self._streams])
         return StreamAvailability.unavailable("; ".join(reasons)) if reasons else StreamAvailability.available()
 
 

@@ -1,6 +1,6 @@
 """The check of a connection: it answers quickly, and reports which streams cannot be read."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from threading import Thread
 from typing import TypeVar
@@ -18,6 +18,7 @@ STREAMS_SECONDS = 3.0
 WORKSPACE_SECONDS = 7.0
 
 T = TypeVar("T")
+Try = tuple[str, Callable[[], StreamAvailability]]
 
 
 def unreadable(streams: Iterable[AbstractStream], workers: int) -> str | None:
@@ -25,33 +26,33 @@ def unreadable(streams: Iterable[AbstractStream], workers: int) -> str | None:
 
     Streams without a cursor are left out: they read all flows or deployments before their first row.
     """
-    tried = {stream.name: stream.check_availability for stream in streams if stream.cursor_field}
-    reasons = _reasons(tried, workers)
-    if not reasons:
-        return None
-    return f"Connected, but these streams cannot be read: {'; '.join(f'{name} ({reasons[name]})' for name in reasons)}"
+    tried = [(stream.name, stream.check_availability) for stream in streams if stream.cursor_field]
+    reasons = [f"{name} ({reason})" for name, reason in _reasons(tried, workers)]
+    return f"Connected, but these streams cannot be read: {'; '.join(reasons)}" if reasons else None
 
 
-def unavailable(streams: Mapping[str, AbstractStream]) -> list[str]:
-    """Why a stream cannot be read in some workspaces, all tried at the same time. The keys name them."""
+def unavailable(streams: Sequence[tuple[str, AbstractStream]]) -> list[str]:
+    """Why a stream cannot be read in some workspaces, all tried at the same time, each with a label for messages."""
 
-    def availability(name: str) -> StreamAvailability:
-        found = within(WORKSPACE_SECONDS, streams[name].check_availability)
-        return found or StreamAvailability.unavailable(f"{name} did not answer within {WORKSPACE_SECONDS:.0f} s")
+    def availability(label: str, stream: AbstractStream) -> StreamAvailability:
+        found = within(WORKSPACE_SECONDS, stream.check_availability)
+        return found or StreamAvailability.unavailable(f"{label} did not answer within {WORKSPACE_SECONDS:.0f} s")
 
-    return list(_reasons({name: partial(availability, name) for name in streams}, len(streams)).values())
+    tried = [(label, partial(availability, label, stream)) for label, stream in streams]
+    return [reason for _, reason in _reasons(tried, len(tried))]
 
 
-def _reasons(tries: Mapping[str, Callable[[], StreamAvailability]], workers: int) -> dict[str, str]:
-    """Why something is not available, by name in alphabetical order; nothing about what is."""
+def _reasons(tried: Sequence[Try], workers: int) -> list[tuple[str, str]]:
+    """Why something is not available, each with its name, in alphabetical order; nothing about what is."""
 
-    def reason(name: str) -> Iterator[Rows]:
-        availability = tries[name]()
+    def reason(one: Try) -> Iterator[Rows]:
+        name, check = one
+        availability = check()
         if not availability.is_available:
             yield [{"name": name, "reason": availability.reason}]
 
-    rows = [row for piece in read_in_parallel(tries, reason, workers) for row in piece.rows or ()]
-    return {row["name"]: row["reason"] for row in sorted(rows, key=lambda row: str(row["name"]))}
+    rows = [row for piece in read_in_parallel(tried, reason, workers) for row in piece.rows or ()]
+    return sorted((row["name"], row["reason"]) for row in rows)
 
 
 def within(seconds: float, work: Callable[[], T]) -> T | None:

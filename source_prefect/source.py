@@ -22,7 +22,7 @@ from source_prefect.cdk import joined, stream_states, unquoted
 from source_prefect.check import CONNECTION_SECONDS, STREAMS_SECONDS, unreadable, within
 from source_prefect.config.settings import ConfigError, normalize
 from source_prefect.http.cloud import with_plans
-from source_prefect.http.workspaces import each_workspace
+from source_prefect.http.workspaces import TemporaryError, each_workspace
 from source_prefect.sync.state import names_workspaces
 
 LOGGER = logging.getLogger("airbyte")
@@ -113,7 +113,10 @@ class SourcePrefect(YamlDeclarativeSource):
         try:
             self._workspaces = with_plans(each_workspace(self._config))
         except ConfigError as error:
-            raise config_error(str(error)) from None
+            raised = config_error(str(error))
+            if isinstance(error, TemporaryError):
+                raised.failure_type = FailureType.transient_error
+            raise raised from None
         # A full refresh reads everything, even if a state is passed.
         self._saved = {name: saved for name, saved in stream_states(state or []).items() if name in incremental}
         if len(self._workspaces) > 1 and not all(map(names_workspaces, filter(None, self._saved.values()))):

@@ -15,7 +15,7 @@ from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStrea
 from source_prefect import SourcePrefect
 from source_prefect.cdk import StreamCursor, WorkspaceCursor, retriever_of
 from source_prefect.http.cloud import Config, with_plans
-from source_prefect.http.workspaces import each_workspace
+from source_prefect.http.workspaces import TemporaryError, each_workspace
 from source_prefect.streams.base import PrefectRetriever
 
 ROOT = "https://api.prefect.cloud/api"
@@ -78,6 +78,28 @@ def test_without_it_each_account_has_a_budget_by_its_plan(api: requests_mock.Moc
     assert budgets(workspaces) == [0, 0, 1]
     asked = [request.path for request in api.request_history]
     assert len(asked) == len(set(asked)) == 3
+
+
+def test_the_addresses_of_a_private_ui_lead_to_the_private_api(api: requests_mock.Mocker) -> None:
+    root = "https://api.private.prefect.cloud/api"
+    api.get(f"{root}/me/workspaces", json=WORKSPACES)
+    texts = [
+        f"https://app.private.prefect.cloud/account/{w['account_id']}/workspace/{w['workspace_id']}" for w in WORKSPACES
+    ]
+    source = SourcePrefect(config={"connection": {**KEY, "workspaces": texts}})
+    found = each_workspace(source._config)
+    assert [each["api_url"] for each in found] == [
+        f"{root}/accounts/{w['account_id']}/workspaces/{w['workspace_id']}" for w in WORKSPACES
+    ]
+    assert [request.path for request in api.request_history] == ["/api/me/workspaces"]
+
+
+@pytest.mark.parametrize("texts", [["all"], [WORKSPACES[0]["workspace_id"]]], ids=["all", "an id alone"])
+def test_what_cloud_does_not_report_now_may_be_reported_later(texts: list[str], api: requests_mock.Mocker) -> None:
+    api.get(f"{ROOT}/me/workspaces", status_code=503, headers={"Prefect-Maintenance": "true"})
+    source = SourcePrefect(config={"connection": {**KEY, "workspaces": texts}})
+    with pytest.raises(TemporaryError, match="under maintenance"):
+        each_workspace(source._config)
 
 
 class Slow(InMemoryMessageRepository):

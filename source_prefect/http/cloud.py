@@ -10,6 +10,7 @@ import requests
 
 from source_prefect.config.tls import TlsSettings
 from source_prefect.http.patience import Patience, patience
+from source_prefect.http.responses import is_maintenance
 from source_prefect.http.transport import shared_transport
 
 LOGGER = logging.getLogger("airbyte")
@@ -22,10 +23,11 @@ Workspaces = Sequence[Workspace]
 
 
 class NotListed(NamedTuple):
-    """Why Prefect Cloud did not list the workspaces of a key, and whether it refused to."""
+    """Why Prefect Cloud did not list the workspaces of a key: it refused to, may do so later, or rejected the key."""
 
     reason: str
     is_refused: bool = False
+    is_temporary: bool = False
 
 
 class _Cloud(NamedTuple):
@@ -48,7 +50,9 @@ class _Cloud(NamedTuple):
                 response = session.get(f"{self.url}/{path}", headers=headers, timeout=_TIMEOUT, allow_redirects=False)
             except requests.RequestException:
                 continue
-            if response.status_code < requests.codes.server_error and response.status_code != requests.codes.too_many:
+            failed = response.status_code >= requests.codes.server_error
+            # The transport has waited for the end of a maintenance.
+            if is_maintenance(response) or not (failed or response.status_code == requests.codes.too_many):
                 return response
         return None
 
@@ -56,7 +60,9 @@ class _Cloud(NamedTuple):
         """The workspaces that the key can read."""
         response = self.get("me/workspaces")
         if response is None:
-            return NotListed(f"{self.url} does not answer")
+            return NotListed(f"{self.url} does not answer", is_temporary=True)
+        if is_maintenance(response):
+            return NotListed("it is under maintenance", is_temporary=True)
         if response.status_code == requests.codes.unauthorized:
             return NotListed("it rejected the API key (401)")
         try:

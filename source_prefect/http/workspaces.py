@@ -6,13 +6,17 @@ from source_prefect.http.cloud import Config, NotListed, Workspace, Workspaces, 
 _IDS = ("account_id", "workspace_id")
 
 
+class TemporaryError(ConfigError):
+    """The config may be right: Prefect Cloud did not answer."""
+
+
 def each_workspace(config: Config) -> list[Config]:
     """The config of each workspace, once; a server counts as one.
 
     Where Prefect Cloud was asked, a config has its answer as `workspace`. Where there are several workspaces, it has a
     `label` for messages. One that the key does not read has a `problem`: a sentence.
 
-    Raises ConfigError where Prefect Cloud does not report what the config leaves out.
+    Raises ConfigError where Prefect Cloud does not report what the config leaves out; TemporaryError if it may later.
     """
     connection = config["connection"]
     if connection["type"] == "server" or all(connection[name] for name in _IDS):
@@ -58,7 +62,8 @@ def _left_out(config: Config) -> Workspaces:
     seen = workspaces_of_key(config)
     if isinstance(seen, NotListed):
         field = "connection.workspaces is all" if is_all else "connection.workspace_id is missing"
-        raise ConfigError(f"{field}, and Prefect Cloud does not report it: {seen.reason}.")
+        error = TemporaryError if seen.is_temporary else ConfigError
+        raise error(f"{field}, and Prefect Cloud does not report it: {seen.reason}.")
     if is_all and not seen:
         raise ConfigError("connection.workspaces is all, and the API key reads no workspace.")
     return seen if is_all else [_only(config, seen)]
@@ -73,7 +78,9 @@ def _found(named: Config, seen: Workspaces | NotListed) -> Config:
             return {**named, "problem": str(error)}
     if connection["account_id"]:
         return named
-    problem = f"Prefect Cloud does not report the account of this workspace: {seen.reason}."
+    problem = f"Prefect Cloud does not report the account of a workspace that is named by its id: {seen.reason}."
+    if seen.is_temporary:
+        raise TemporaryError(problem)
     return {**named, "problem": problem}
 
 
