@@ -13,6 +13,7 @@ import pytest
 
 from devtools.cloud import Workspace
 from devtools.connector import Sync, read_here
+from devtools.proxy import Proxy, proxy
 from devtools.pythons import ROOT, find_python, make_environment
 from devtools.server import QUIET, PrefectServer, prefect_server
 from devtools.versions import chosen_python
@@ -31,6 +32,20 @@ def server(shared_server: PrefectServer) -> PrefectServer:
     """A Prefect server that is empty when the tests of a module begin."""
     shared_server.clear()
     return shared_server
+
+
+@pytest.fixture
+def empty(shared_server: PrefectServer) -> PrefectServer:
+    """A Prefect server that is empty when a test begins."""
+    shared_server.clear()
+    return shared_server
+
+
+@pytest.fixture
+def gate(empty: PrefectServer) -> Iterator[Proxy]:
+    """A proxy in front of the empty server."""
+    with proxy(empty.url) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
