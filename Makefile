@@ -26,7 +26,7 @@ help: ## Lists the targets
 
 install: .venv/.synced .venv/dbt/.synced ## Creates the environments
 
-demo: install ## Prefect into DuckDB, and what it tells
+demo: .venv/.synced ## Prefect into DuckDB, and what it tells
 	@$(BIN)/python -m examples.demo
 
 report: install ## Builds the models of dbt/ into DATABASE, the DuckDB file of a sync, and writes PAGE from them
@@ -45,7 +45,7 @@ unit: install ## Tests without a server
 	$(BIN)/python -m pytest unit_tests
 
 integration: install browser ## Tests against real Prefect servers
-	$(BIN)/python -m pytest integration_tests -n $(WORKERS) --dist loadfile -m "not serial and not slow and not image_tests and not airbyte_checks"
+	$(BIN)/python -m pytest integration_tests -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not serial and not slow and not image_tests and not airbyte_checks"
 	$(BIN)/python -m pytest integration_tests -m "serial and not slow and not airbyte_checks"
 
 browser: install ## Installs Chromium, which looks at the report in a test, where there is none

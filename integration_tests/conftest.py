@@ -21,6 +21,14 @@ from integration_tests.month import make_month
 from integration_tests.torture.effort import PROPERTY
 
 
+# Files of few but long tests. They start first, so that no worker is left with one at the end.
+LONG = ["test_examples.py", "test_clocks.py", "test_faults.py", "test_crashes.py", "test_airbyte_standards.py"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
 @pytest.fixture(scope="session")
 def shared_server() -> Iterator[PrefectServer]:
     with prefect_server(QUIET, python=chosen_python()) as running:
