@@ -1,7 +1,7 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from airbyte_cdk.sources.declarative.requesters.requester import Requester
@@ -56,12 +56,14 @@ class ChangeLogRetriever(EventRetriever):
             yield row
 
     def _deletions(self) -> Iterator[Row]:
+        # Not before the tables are read: the server's clock is known from whole seconds.
+        now = format_time(self.server_now + timedelta(seconds=1))
         for object_type, table in self.compared.items():
             page = self._tables.fetch(f"{table}/filter")
             if page.full:
-                LOGGER.info(f"{self.name}: {table} has more than a page, so only events report what is deleted there.")
+                LOGGER.info(f"{self.name}: {table} fills a page, so only events report what is deleted there.")
                 self._seen.forget(object_type)
                 continue
             names = {row["id"]: row.get("name") for row in page.rows}
-            for object_id, seen in self._seen.compare(object_type, names, format_time(self.server_now)):
+            for object_id, seen in self._seen.compare(object_type, names, now):
                 yield deletion(object_type, object_id, *seen)
