@@ -231,7 +231,7 @@ def _delete_with_events(server: PrefectServer, ids: dict[str, str]) -> None:
 
 
 def _delete_without_events(server: PrefectServer, ids: dict[str, str]) -> None:
-    """The deployment by deleting its flow, as people do; the others as a server before 3.7.3, which sends no event."""
+    """The deployment by deleting its flow, as people do; the others as a server up to 3.7.2, which sends no event."""
     server.delete(f"flows/{server.get('deployments/' + ids['deployment'])['flow_id']}")
     execute(server, "DELETE FROM work_queue WHERE work_pool_id = ?", ids["work-pool"])
     execute(server, "DELETE FROM work_pool WHERE id = ?", ids["work-pool"])

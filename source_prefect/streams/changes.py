@@ -22,7 +22,7 @@ LOGGER = logging.getLogger("airbyte")
 class ChangeLogRetriever(EventRetriever):
     """Changes by their events, and the deletions that have none: of objects that are gone from their table.
 
-    A server before 3.7.3 sends no event for most deletions, and none sends one for the deployments that go with their
+    A server up to 3.7.2 sends no event for most deletions, and none sends one for the deployments that go with their
     flow. A table of more than a page is not compared, for the state would have no room for it.
     """
 
