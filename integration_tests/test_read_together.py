@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from devtools.bulk import history, insert_task_runs
-from devtools.connector import State, Sync
+from devtools.connector import State, Sync, catalog
 from devtools.connector import read as read_as_process
 from devtools.connector import read_here as read
 from devtools.faults import impatient
@@ -115,6 +115,17 @@ def test_neither_the_order_of_the_catalog_nor_the_threads_matter(
     assert_whole(sync)
     assert [sync.statuses[stream] for stream in TOGETHER] == [RAN, RAN]
     assert all(statuses[-1] == "COMPLETE" for statuses in sync.statuses.values())
+
+
+@pytest.mark.parametrize("in_full", TOGETHER)
+def test_sync_modes_may_differ_in_a_first_sync(
+    config: dict[str, Any], gate: Proxy, monkeypatch: pytest.MonkeyPatch, in_full: str
+) -> None:
+    mixed = catalog(TOGETHER, "incremental")
+    mixed["streams"][TOGETHER.index(in_full)]["sync_mode"] = "full_refresh"
+    monkeypatch.setattr("devtools.connector.catalog", lambda *_: mixed)
+    assert_whole(read({**config, "page_size": 200}, TOGETHER).ok())
+    assert len(gate.log) < 7, "which one of them takes"
 
 
 def test_what_changed_comes_in_both(first: Sync, config: dict[str, Any], gate: Proxy, rows: PrefectServer) -> None:
