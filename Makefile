@@ -29,8 +29,8 @@ install: .venv/.synced .venv/dbt/.synced ## Creates the environments
 demo: .venv/.synced ## Prefect into DuckDB, and what it tells
 	@$(BIN)/python -m examples.demo
 
-report: install ## Builds the models of dbt/ into DATABASE, the DuckDB file of a sync, and writes PAGE from them
-	$(BIN)/python -m examples.pipeline_health.report $(DATABASE) $(PAGE)
+report: install ## Builds the models of dbt/ into DATABASE, the DuckDB file of a sync, and writes PAGE from them (CATALOG=address of a job)
+	$(BIN)/python -m examples.pipeline_health.report $(DATABASE) $(PAGE) $(if $(CATALOG),--catalog '$(CATALOG)')
 
 test: install ## Runs everything that CI runs
 	@$(MAKE) --no-print-directory -j 3 lint unit browser

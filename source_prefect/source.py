@@ -1,5 +1,5 @@
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from source_prefect.cdk import resumable, stream_states, unquoted
 from source_prefect.check import CONNECTION_SECONDS, STREAMS_SECONDS, unreadable, within
 from source_prefect.config.settings import ConfigError, normalize
 from source_prefect.http.cloud import only_workspace, plan_limits
+from source_prefect.streams.shared import share_pages
 
 
 def manifest_path() -> Path:
@@ -55,6 +56,7 @@ class SourcePrefect(YamlDeclarativeSource):
     ) -> None:
         self._problem = _problem(config or {})
         self._saved: Mapping[str, Mapping[str, Any]] = {}
+        self._selected: Collection[str] = ()
         super().__init__(
             path_to_yaml=str(manifest_path()),
             catalog=catalog,
@@ -108,14 +110,22 @@ class SourcePrefect(YamlDeclarativeSource):
             self._config = {**self._config, **plan_limits(self._config)}
         # A full refresh reads everything, even if a state is passed.
         self._saved = {name: saved for name, saved in stream_states(state or []).items() if name in incremental}
-        yield from super().read(logger, config, catalog)
+        self._selected = {entry.stream.name for entry in catalog.streams}
+        yield from super().read(logger, config, self._ordered(catalog))
         self._raise_if_unknown(catalog)
 
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
-        return [
-            resumable(stream, self._saved.get(stream.name, {}), self._message_repository)
-            for stream in super().streams(config)
-        ]
+        built = super().streams(config)
+        streams = [resumable(stream, self._saved.get(stream.name, {}), self._message_repository) for stream in built]
+        share_pages(stream for stream in built if stream.name in self._selected)
+        return streams
+
+    def _ordered(self, catalog: ConfiguredAirbyteCatalog) -> ConfiguredAirbyteCatalog:
+        """Start the streams that share pages first, and so before the first record of either of them."""
+        retrievers = {stream["name"]: stream["retriever"] for stream in self.resolved_manifest["streams"]}
+        sharing = {name for name, retriever in retrievers.items() if "pages_of" in retriever}
+        sharing |= {retrievers[name]["pages_of"] for name in sharing}
+        return ConfiguredAirbyteCatalog(sorted(catalog.streams, key=lambda entry: entry.stream.name not in sharing))
 
     def _find_workspace(self) -> None:
         """Ask Prefect Cloud for the ids that the config leaves out. Raises ConfigError."""
