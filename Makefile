@@ -26,11 +26,11 @@ help: ## Lists the targets
 
 install: .venv/.synced .venv/dbt/.synced ## Creates the environments
 
-demo: install ## Prefect into DuckDB, and what it tells; with CLOUD=1 through a stand-in for Prefect Cloud
+demo: .venv/.synced ## Prefect into DuckDB, and what it tells; with CLOUD=1 through a stand-in for Prefect Cloud
 	@$(BIN)/python -m examples.demo $(if $(CLOUD),--cloud)
 
-report: install ## Builds the models of dbt/ into DATABASE, the DuckDB file of a sync, and writes PAGE from them
-	$(BIN)/python -m examples.pipeline_health.report $(DATABASE) $(PAGE)
+report: install ## Builds the models of dbt/ into DATABASE, the DuckDB file of a sync, and writes PAGE from them (CATALOG=address of a job)
+	$(BIN)/python -m examples.pipeline_health.report $(DATABASE) $(PAGE) $(if $(CATALOG),--catalog '$(CATALOG)')
 
 test: install ## Runs everything that CI runs
 	@$(MAKE) --no-print-directory -j 3 lint unit browser
@@ -45,7 +45,7 @@ unit: install ## Tests without a server
 	$(BIN)/python -m pytest unit_tests
 
 integration: install browser ## Tests against real Prefect servers
-	$(BIN)/python -m pytest integration_tests -n $(WORKERS) --dist loadfile -m "not serial and not slow and not image_tests and not airbyte_checks"
+	$(BIN)/python -m pytest integration_tests -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not serial and not slow and not image_tests and not airbyte_checks"
 	$(BIN)/python -m pytest integration_tests -m "serial and not slow and not airbyte_checks"
 
 browser: install ## Installs Chromium, which looks at the report in a test, where there is none

@@ -97,8 +97,9 @@ def run(command: str, config: Mapping[str, Any] | None = None, *, cwd: Path | No
 
 
 def catalog(streams: Sequence[str] | None, sync_mode: str) -> dict[str, Any]:
-    """A configured catalog of these streams, or of all, each in this sync mode where it can."""
-    chosen = [stream for stream in _discovered() if streams is None or stream["name"] in streams]
+    """A configured catalog of these streams, in their order, or of all, each in this sync mode where it can."""
+    known = {stream["name"]: stream for stream in _discovered()}
+    chosen = [known[name] for name in (known if streams is None else streams)]
     return {
         "streams": [
             {

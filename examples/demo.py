@@ -13,18 +13,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from datetime import datetime, timezone
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from examples.connect import copy  # isort: skip - it quietens what PyAirbyte says when it is imported
-
-import airbyte as ab
+from threading import Thread
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from devtools.cloud import Workspace, cloud
-from devtools.past import give_past
 from devtools.proxy import Proxy, proxy
 from devtools.server import PrefectServer, prefect_server
 from examples.openlineage.demo import write_events
+
+if TYPE_CHECKING:
+    import airbyte as ab
+
+# Each takes seconds to import: they are imported while the server starts.
+SLOW = ("devtools.past", "examples.connect")
 
 # Services that have nothing to do here, but write to the database now and then: SQLite has one writer at a time.
 SETTINGS = {
@@ -83,14 +86,16 @@ class Sync(NamedTuple):
 def main() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
+    for module in SLOW:
+        Thread(target=import_module, args=[module]).start()
     with ExitStack() as running:
         with progress("Starting a throw-away Prefect server"):
             server = running.enter_context(prefect_server(SETTINGS))
             counter, connection = running.enter_context(served(server, by_cloud="--cloud" in sys.argv))
         with progress("Running a data team's flows on it, and adding a month of earlier runs"):
             run_flows(server)
-            give_past(server)
-        source, cache = connect(connection), ab.DuckDBCache(db_path=DATABASE, cache_dir=FOLDER / "cache")
+            add_past(server)
+        source, cache = connect(connection)
         with progress("First sync: all streams, by PyAirbyte, into DuckDB"):
             first = sync(source, cache, counter)
         show(*per_stream(first))
@@ -133,6 +138,12 @@ def run_flows(server: PrefectServer, *names: str) -> None:
         )
 
 
+def add_past(server: PrefectServer) -> None:
+    from devtools.past import give_past
+
+    give_past(server)
+
+
 def change(server: PrefectServer) -> None:
     run_flows(server, "refresh-marts")
     deployment = server.get("deployments/name/load-orders/nightly")
@@ -143,18 +154,23 @@ def change(server: PrefectServer) -> None:
 # The sync
 
 
-def connect(connection: dict[str, Any]) -> ab.Source:
-    """The connector of this environment, and all its streams."""
+def connect(connection: dict[str, Any]) -> tuple["ab.Source", "ab.DuckDBCache"]:
+    """The connector of this environment with all its streams, and the tables."""
+    import airbyte as ab
+
     with quiet():
-        return ab.get_source(
+        source = ab.get_source(
             "source-prefect",
             config={"connection": connection},
             streams="*",
             local_executable=Path(sys.executable).with_name("source-prefect"),
         )
+        return source, ab.DuckDBCache(db_path=DATABASE, cache_dir=FOLDER / "cache")
 
 
-def sync(source: ab.Source, cache: ab.DuckDBCache, counter: Proxy) -> Sync:
+def sync(source: "ab.Source", cache: "ab.DuckDBCache", counter: Proxy) -> Sync:
+    from examples.connect import copy
+
     before = len(counter.log)
     began = datetime.now(timezone.utc)
     with quiet():
@@ -164,7 +180,7 @@ def sync(source: ab.Source, cache: ab.DuckDBCache, counter: Proxy) -> Sync:
     return Sync(requests, rows)
 
 
-def rows_since(cache: ab.DuckDBCache, stream: str, time: datetime) -> int:
+def rows_since(cache: "ab.DuckDBCache", stream: str, time: datetime) -> int:
     """How many rows of a table were written since then: PyAirbyte notes on each when the connector sent it."""
     column = f"count(*) FILTER (_airbyte_extracted_at >= TIMESTAMP '{time:%Y-%m-%d %H:%M:%S}')"
     count: int = cache.run_sql_query(f"SELECT {column} AS count FROM {stream}")[0]["count"]

@@ -2,7 +2,7 @@
 
 import sqlite3
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from devtools.connector import State
@@ -12,6 +12,10 @@ STATE_TYPES = [
     *("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"),
     *("COMPLETED", "FAILED", "CANCELLED", "CRASHED"),
 ]
+
+
+def now() -> datetime:
+    return datetime.now(timezone.utc)
 
 
 def make_flow(server: PrefectServer, name: str = "load-orders", **fields: Any) -> str:

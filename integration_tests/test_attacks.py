@@ -1,7 +1,6 @@
 """Servers and states that are out of order: clocks that disagree or are missing, saved states that make no sense."""
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 
@@ -10,31 +9,15 @@ import pytest
 from devtools.bulk import history, insert_events, insert_flow_runs, insert_logs
 from devtools.connector import State
 from devtools.connector import read_here as read
-from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, proxy
+from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request
 from devtools.server import PrefectServer
-from integration_tests.seeding import execute, make_flow, make_one_of_everything
+from integration_tests.seeding import execute, make_flow, make_one_of_everything, now
 
 BEHIND = timedelta(minutes=10)
 
 
-def now() -> datetime:
-    return datetime.now(timezone.utc)
-
-
 def in_database(time: datetime) -> str:
     return f"{time:%F %T.%f}"
-
-
-@pytest.fixture
-def empty(shared_server: PrefectServer) -> PrefectServer:
-    shared_server.clear()
-    return shared_server
-
-
-@pytest.fixture
-def gate(empty: PrefectServer) -> Iterator[Proxy]:
-    with proxy(empty.url) as running:
-        yield running
 
 
 def config(url: str) -> dict[str, Any]:

@@ -6,16 +6,20 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import insert_events
-from devtools.connector import State
+from devtools.bulk import insert_deployments, insert_events
+from devtools.connector import State, Sync
 from devtools.connector import read_here as read
-from devtools.proxy import proxy
+from devtools.faults import impatient
+from devtools.proxy import Answer, Forward, Request, pass_on, proxy
 from devtools.server import PrefectServer
-from integration_tests.seeding import make_deployment, make_flow
+from integration_tests.seeding import execute, make_deployment, make_flow
 
 STREAM = "change_log"
 # A row that the server ingested so long before the cursor may not have been persisted yet.
 PERSISTING = timedelta(minutes=15)
+
+# The objects whose deletion an event does not always report, and their tables.
+COMPARED = {"deployment": "deployments", "work-pool": "work_pools", "concurrency-limit": "v2/concurrency_limits"}
 
 Rows = list[dict[str, Any]]
 
@@ -86,6 +90,7 @@ def test_whole_rows(events: Rows, rows: Rows) -> None:
             "id": row["id"] if field else event["id"],
             "occurred": event["occurred"],
             "received": event["received"],
+            "known_from": "event",
             "event_id": event["id"],
             "object_type": name.split(".")[1],
             "object_id": resource["prefect.resource.id"].removeprefix(name.rpartition(".")[0] + "."),
@@ -100,7 +105,8 @@ def test_no_more_is_asked_for_than_changes(server: PrefectServer, events: Rows) 
     with proxy(server.url) as counted:
         config = {"connection": {"type": "server", "api_url": counted.url}}
         told = {row["event_id"] for row in read(config, [STREAM]).ok().records[STREAM]}
-    [request] = counted.log
+    request, *others = counted.log
+    assert [other.path for other in others] == [f"{table}/filter" for table in COMPARED.values()]
     asked = server.post("events/filter", {**request.body, "limit": 50})["events"]
     assert {event["id"] for event in asked} == told
     assert len(told) < len(events)
@@ -116,6 +122,125 @@ def test_the_boundary_is_inclusive(server: PrefectServer, config: dict[str, Any]
     ids = read(config, [STREAM], _state(cursor)).ok().ids(STREAM)
     assert {*at, *after} <= set(ids)
     assert not {*before} & set(ids)
+
+
+@pytest.fixture
+def doomed(server: PrefectServer) -> dict[str, str]:
+    """The ids of objects of each type, by type, on an otherwise empty server."""
+    server.clear()
+    return _make_one_of_each(server)
+
+
+def test_each_deletion_without_an_event_is_one_row(
+    server: PrefectServer, config: dict[str, Any], doomed: dict[str, str]
+) -> None:
+    told_by_events = _make_one_of_each(server)
+    first = read(config, [STREAM]).ok()
+    _delete_with_events(server, told_by_events)
+    _delete_without_events(server, doomed)
+    # The same names again are other objects.
+    _make_one_of_each(server)
+    before = datetime.now(timezone.utc)
+    noticed = read(config, [STREAM], first.state).ok()
+    after = datetime.now(timezone.utc) + timedelta(seconds=2)
+    later = read(config, [STREAM], noticed.state).ok()
+    last = read(config, [STREAM], later.state).ok()
+    events = [row for row in noticed.records[STREAM] if row["action"] == "deleted" and row["known_from"] == "event"]
+    assert {row["object_id"] for row in events} >= {*told_by_events.values()}
+    assert [_absent(sync) for sync in (first, noticed, last)] == [[], [], []]
+    rows = _absent(later)
+    assert {row["object_type"]: row["object_id"] for row in rows} == doomed
+    assert len(rows) == len(doomed) == len(COMPARED)
+    for row in rows:
+        assert before <= datetime.fromisoformat(row["occurred"].replace("Z", "+00:00")) <= after
+        assert {**row, "id": "", "occurred": "", "object_id": "", "object_type": ""} == {
+            "id": "",
+            "occurred": "",
+            "known_from": "absence",
+            "object_type": "",
+            "object_id": "",
+            "object_name": "doomed",
+            "action": "deleted",
+        }
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 500])
+def test_what_cannot_be_read_was_not_deleted(server: PrefectServer, doomed: dict[str, str], status: int) -> None:
+    assert doomed
+    with proxy(server.url) as front, impatient():
+        reader = {"connection": {"type": "server", "api_url": front.url}}
+        state = read(reader, [STREAM]).ok().state
+
+        def refuse(request: Request, forward: Forward) -> Answer:
+            return Answer(status, b"{}") if request.path == "work_pools/filter" else forward(request)
+
+        for _ in range(2):
+            front.behaviour = refuse
+            failed = read(reader, [STREAM], state)
+            assert failed.exit_code == 1
+            assert not _absent(failed)
+            state = failed.state
+        front.behaviour = pass_on
+        for _ in range(2):
+            after = read(reader, [STREAM], state).ok()
+            assert not _absent(after)
+            state = after.state
+
+
+def test_the_objects_of_another_server_were_not_deleted(
+    server: PrefectServer, config: dict[str, Any], doomed: dict[str, str]
+) -> None:
+    state = read(config, [STREAM]).ok().state
+    _delete_without_events(server, doomed)
+    with proxy(server.url) as other:
+        for _ in range(2):
+            sync = read({"connection": {"type": "server", "api_url": other.url}}, [STREAM], state).ok()
+            assert not _absent(sync)
+            state = sync.state
+
+
+def test_a_table_that_fills_a_page_is_left_to_its_events(
+    server: PrefectServer, config: dict[str, Any], doomed: dict[str, str]
+) -> None:
+    insert_deployments(server.database, [[]] * 250, until=datetime.now(timezone.utc))
+    first = read(config, [STREAM]).ok()
+    assert sum("deployments fills a page" in line for line in first.logs) == 1
+    assert len(json.dumps(first.state)) < 2_000
+    _delete_without_events(server, doomed)
+    second = read(config, [STREAM], first.state).ok()
+    third = read(config, [STREAM], second.state).ok()
+    assert {row["object_type"] for row in _absent(third)} == {*COMPARED} - {"deployment"}
+
+
+def _make_one_of_each(server: PrefectServer) -> dict[str, str]:
+    """Objects of the same names where these are free: the ids by type."""
+    names = {row["name"] for row in server.rows("work_pools")}
+    name = "told" if "doomed" in names else "doomed"
+    return {
+        "deployment": make_deployment(server, make_flow(server, f"flow-{name}"), name),
+        "work-pool": server.post("work_pools/", {"name": name, "type": "process"})["id"],
+        "concurrency-limit": server.post("v2/concurrency_limits/", {"name": name, "limit": 1})["id"],
+    }
+
+
+def _delete_with_events(server: PrefectServer, ids: dict[str, str]) -> None:
+    server.delete(f"deployments/{ids['deployment']}")
+    server.delete("work_pools/told")
+    server.delete(f"v2/concurrency_limits/{ids['concurrency-limit']}")
+    server.wait_for_events()
+
+
+def _delete_without_events(server: PrefectServer, ids: dict[str, str]) -> None:
+    """The deployment by deleting its flow, as people do; the others as a server up to 3.7.2, which sends no event."""
+    server.delete(f"flows/{server.get('deployments/' + ids['deployment'])['flow_id']}")
+    execute(server, "DELETE FROM work_queue WHERE work_pool_id = ?", ids["work-pool"])
+    execute(server, "DELETE FROM work_pool WHERE id = ?", ids["work-pool"])
+    execute(server, "DELETE FROM concurrency_limit_v2 WHERE id = ?", ids["concurrency-limit"])
+    server.wait_for_events()
+
+
+def _absent(sync: Sync) -> Rows:
+    return [row for row in sync.records[STREAM] if row["known_from"] == "absence"]
 
 
 def _state(cursor: datetime) -> State:

@@ -22,7 +22,7 @@ from devtools.proxy import Answer, Forward, Request, pass_on
 from devtools.server import QUIET, PrefectServer, free_port, prefect_server
 from devtools.versions import chosen_python
 from integration_tests.connecting import check
-from integration_tests.seeding import age, make_flow, make_one_of_everything, make_run
+from integration_tests.seeding import age, make_flow, make_one_of_everything, make_run, make_task_run
 
 # With a cursor, and one of each way that a table is read: what a second sync brings is known.
 WITH_CURSOR = ["flows", "flow_runs", "logs"]
@@ -62,7 +62,8 @@ def _fill(server: PrefectServer, newest: timedelta) -> None:
     server.post("events", [materialized])
     insert_flow_runs(server.database, make_flow(server), history(RUNS, until=NOW, every=HOUR))
     age(server, timedelta(days=1))
-    make_run(server, make_flow(server, "newest"), "COMPLETED")
+    run = make_run(server, make_flow(server, "newest"), "COMPLETED")
+    make_task_run(server, run, "load", task_inputs={"rows": [{"input_type": "parameter", "name": "rows"}]})
     insert_logs(server.database, [NOW - timedelta(days=1), NOW])
     age(server, newest)
     server.wait_for_events()
@@ -375,6 +376,24 @@ def test_three_workspaces_cost_what_three_connections_do(front: Cloud) -> None:
     assert of_one == of_three
     read(connection(front), WITH_CURSOR, first.state).ok()
     print(f"{of_three} requests of three connections, {of_one} of one")
+
+
+def test_task_runs_and_their_dependencies_are_read_together_in_each_workspace(front: Cloud, apart: list[Sync]) -> None:
+    streams = ["task_runs", "task_dependencies"]
+    sync = read(connection(front, num_workers=2), streams).ok()
+    for stream in streams:
+        assert sorted(sync.ids(stream)) == sorted(row_id for alone in apart for row_id in alone.ids(stream))
+        assert set(parts(sync, stream)[-1]) == {workspace.workspace_id for workspace in front.workspaces}
+    for workspace in front.workspaces:
+        assert len(front.requests("task_runs/filter", workspace)) == 1
+    # One that fails fails both streams, of its workspace alone.
+    front.keys = [Key(workspace_ids=[front.workspaces[0].workspace_id, front.workspaces[2].workspace_id])]
+    failed = read(connection(front), streams)
+    assert {row["workspace_id"] for stream in streams for row in failed.records[stream]} == set(
+        front.keys[0].workspace_ids or ()
+    )
+    assert len(_of_streams(failed)) == 2
+    assert all(front.workspaces[1].workspace_id in error["message"] for error in _of_streams(failed))
 
 
 def test_each_account_has_the_limits_of_its_plan(front: Cloud) -> None:

@@ -1,6 +1,5 @@
 """Rows that are easily lost in silence: odd times, clocks that were wrong, settings that were mended, late changes."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -9,33 +8,26 @@ import pytest
 from devtools.bulk import Run, history, insert_events, insert_flow_runs, insert_logs, insert_task_runs
 from devtools.connector import State, Sync
 from devtools.connector import read_here as read
-from devtools.proxy import Answer, Forward, Proxy, Request, proxy
+from devtools.proxy import Answer, Forward, Proxy, Request
 from devtools.server import PrefectServer
-from integration_tests.seeding import execute, make_deployment, make_flow, make_run, make_task_run, set_state, state_at
+from integration_tests.seeding import (
+    execute,
+    make_deployment,
+    make_flow,
+    make_run,
+    make_task_run,
+    now,
+    set_state,
+    state_at,
+)
 
 DAY = timedelta(days=1)
 RUNS = ["flow_runs", "task_runs"]
 
 
-def now() -> datetime:
-    return datetime.now(timezone.utc)
-
-
-@pytest.fixture
-def empty(shared_server: PrefectServer) -> PrefectServer:
-    shared_server.clear()
-    return shared_server
-
-
 @pytest.fixture
 def config(empty: PrefectServer) -> dict[str, Any]:
     return {"connection": {"type": "server", "api_url": empty.url}, "page_size": 20}
-
-
-@pytest.fixture
-def gate(empty: PrefectServer) -> Iterator[Proxy]:
-    with proxy(empty.url) as running:
-        yield running
 
 
 def ids(rows: list[dict[str, Any]]) -> list[str]:

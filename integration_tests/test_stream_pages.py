@@ -43,6 +43,8 @@ def warehouses(sync: Sync, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def fill(server: PrefectServer) -> None:
     server.patch("work_pools/shop", {"concurrency_limit": 4})
+    server.post("variables/", {"name": "old_schema", "value": "staging"})
+    server.delete("variables/name/old_schema")
     for name, limit in (("warehouse", 5), ("crm", 1)):
         server.post("v2/concurrency_limits/", {"name": name, "limit": limit})
     trigger = {"type": "event", "posture": "Reactive", "expect": ["prefect.flow-run.Failed"], "threshold": 1}

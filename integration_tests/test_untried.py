@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on, 
 from devtools.server import PrefectServer, prefect_server
 from devtools.versions import chosen_python
 from integration_tests.record_rules import comparable, expected_row
-from integration_tests.seeding import make_flow, make_run, make_task_run, set_state
+from integration_tests.seeding import make_flow, make_run, make_task_run, now, set_state
 from integration_tests.test_without_end_time_filter import refuses
 from integration_tests.torture.destination import Destination
 from source_prefect.sync import state
@@ -28,22 +28,6 @@ PAGE_SIZE = 5
 RUNS = ["flow_runs", "task_runs"]
 
 Rows = dict[str, dict[str, Any]]
-
-
-def now() -> datetime:
-    return datetime.now(timezone.utc)
-
-
-@pytest.fixture
-def empty(shared_server: PrefectServer) -> PrefectServer:
-    shared_server.clear()
-    return shared_server
-
-
-@pytest.fixture
-def gate(empty: PrefectServer) -> Iterator[Proxy]:
-    with proxy(empty.url) as running:
-        yield running
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import ast
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from functools import cached_property
 from typing import Any, Protocol, cast
 
 import requests
@@ -108,9 +109,9 @@ class WorkspaceCursor:
         self._workspace_id = workspace_id
         self._is_only = is_only
 
-    @property
+    @cached_property
     def saved(self) -> Mapping[str, Any]:
-        """What the last sync saved. Raises StateError."""
+        """What the last sync saved; another state may be put in its place. Raises StateError."""
         whole = self._stream.saved
         if names_workspaces(whole):
             return part_of_state(self._stream.name, whole, self._workspace_id)

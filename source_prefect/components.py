@@ -5,6 +5,7 @@ from source_prefect.http.auth import ServerAuthenticator
 from source_prefect.http.errors import PrefectErrorHandler, RetryAfterBackoffStrategy
 from source_prefect.http.requester import PrefectRequester
 from source_prefect.records.transformations import DescribeSchedule, FlattenRecord, LinkToUi, NameValueType
+from source_prefect.streams.changes import ChangeLogRetriever
 from source_prefect.streams.events import EventRetriever
 from source_prefect.streams.feeds import LogRetriever
 from source_prefect.streams.lineage import LineageRetriever
@@ -19,6 +20,7 @@ from source_prefect.streams.transitions import StateTransitionRetriever
 from source_prefect.streams.workspaces import WorkspaceRetriever
 
 __all__ = [
+    "ChangeLogRetriever",
     "DeploymentRetriever",
     "DescribeSchedule",
     "EventRetriever",

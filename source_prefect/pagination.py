@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 
 from source_prefect.times import ONE_MICROSECOND, format_time, parse_time
 
+# A page must have room for a row that ties with the last one and for one more.
+SMALLEST_PAGE = 2
+
 Row = dict[str, Any]
 Rows = list[Row]
 
@@ -48,10 +51,13 @@ def pages_descending(
     tied_at: Callable[[datetime, int], Page],
     field: str,
     *,
+    after: datetime | None = None,
     before: datetime | None = None,
     seen: Collection[Any] = (),
 ) -> Iterator[Rows]:
-    """The rows in descending order of the time `field`, at or before `before`, without those whose ids are in `seen`.
+    """The rows in descending order of the time `field`, from `before` back to `after`, both included.
+
+    Without those whose ids are in `seen`.
 
     `page_before(time)` gets the newest page of the rows at or before a time; `tied_at(time, offset)` a page of the
     rows of exactly that time, in descending order of their ids.
@@ -64,13 +70,13 @@ def pages_descending(
     seen = frozenset(seen)
     while True:
         page = page_before(before)
-        _check_descending(page, field, before)
-        if not page.full:
+        times = _times_of_full_page(page, field, after, before)
+        if times is None:
             yield _unseen(page.rows, seen)
             return
-        last = _time(page.rows[-1][field])
-        if _time(page.rows[0][field]) == last:
-            for rows in pages_by_offset(lambda offset, at=last: tied_at(at, offset), key=lambda row: row.get("id")):  # type: ignore[misc]
+        first, last = times
+        if first == last:
+            for rows in pages_by_offset(lambda offset, _, at=last: tied_at(at, offset), key=lambda row: row.get("id")):  # type: ignore[misc]
                 yield _unseen(rows, seen)
             before, seen = last - ONE_MICROSECOND, frozenset()
         else:
@@ -83,8 +89,11 @@ def pages_ascending(
     tied_at: Callable[[datetime], Iterable[Rows]],
     field: str,
     since: datetime,
+    until: datetime | None = None,
 ) -> Iterator[Rows]:
-    """The rows in ascending order of the time `field`, at or after `since`, of a table to which rows are only added.
+    """The rows in ascending order of the time `field`, from `since` to `until`, both included.
+
+    Of a table to which rows are only added.
 
     Bounded by time as in `pages_descending`: rows that retention deletes at the old end shift no page.
 
@@ -94,12 +103,12 @@ def pages_ascending(
     seen: frozenset[Any] = frozenset()
     while True:
         page = page_from(since)
-        _check_ascending(page, field, since)
-        if not page.full:
+        times = _times_of_full_page(page, field, since, until)
+        if times is None:
             yield _unseen(page.rows, seen)
             return
-        last = _time(page.rows[-1][field])
-        if _time(page.rows[0][field]) == last:
+        first, last = times
+        if first == last:
             for rows in tied_at(last):
                 yield _unseen(rows, seen)
             since, seen = last + ONE_MICROSECOND, frozenset()
@@ -113,30 +122,33 @@ def time_key(field: str) -> Callable[[Row], datetime | None]:
     return lambda row: parse_time(row.get(field))
 
 
-def pages_by_offset(page_at: Callable[[int], Page], key: Callable[[Row], Any]) -> Iterator[Rows]:
+def pages_by_offset(page_at: Callable[[int, int], Page], key: Callable[[Row], Any]) -> Iterator[Rows]:
     """The rows in descending order of `key`, where the API can page by offset only.
 
-    `page_at(offset)` gets a page. The next page must overlap the rows that tie with the last row. If rows were
-    inserted before them, it begins earlier, and rows already yielded are dropped. If rows were deleted, it begins
-    too late, and the offset steps back until the pages overlap again.
+    `page_at(offset, number)` gets a page of the size `smaller(page_size, number)`. The next page must overlap the rows
+    that tie with the last row. If rows were inserted before them, it begins earlier, and rows already yielded are
+    dropped. If rows were deleted, it begins too late, and the offset steps back until the pages overlap again.
 
-    Raises PaginationError where a database orders a tie of more than a page differently for each offset.
+    Without an index, PostgreSQL orders rows that tie differently for each offset. So a tie that fills a page, or whose
+    pages do not overlap, is also read as a set without an order.
     """
     turns, stepped_back = 0, False
     offset = 0
     size = 0
     boundary: Any = None
     tied_ids: set[str] = set()
+    is_tie_read = False
     while True:
-        page = page_at(offset)
+        page = page_at(offset, 0)
         size = max(size, len(page.rows))
         keys = _without_gaps(page.rows, key, boundary)
         if offset and not (keys and (keys[0] > boundary or page.rows[0].get("id") in tied_ids)):
             turns += not stepped_back
             if turns > _MOST_PASSES:
-                raise PaginationError(
-                    f"More than a page of rows tie at {boundary}, in an order that is never the same."
-                )
+                raise PaginationError(f"The rows that tie at {boundary} are in an order that is never the same.")
+            if turns > 1 and not is_tie_read:
+                is_tie_read = True
+                yield from _rest_of_tie(page_at, key, boundary, tied_ids)
             offset, stepped_back = max(0, offset - size + 1), True
             continue
         stepped_back = False
@@ -150,12 +162,33 @@ def pages_by_offset(page_at: Callable[[int], Page], key: Callable[[Row], Any]) -
             if fresh[-1][1] != boundary:
                 boundary = fresh[-1][1]
                 tied_ids = set()
+                is_tie_read = False
             tied_ids.update(row["id"] for row, at in fresh if at == boundary and "id" in row)
         yield [row for row, _ in fresh]
         if not page.full:
             return
+        if keys[0] == keys[-1] == boundary and not is_tie_read:
+            is_tie_read = True
+            yield from _rest_of_tie(page_at, key, boundary, tied_ids)
         # From the first row that ties with the last one, or, where they fill the page, from its last row.
         offset += next((i for i, at in enumerate(keys) if at <= boundary), 0) or len(keys) - 1
+
+
+def _rest_of_tie(
+    page_at: Callable[[int, int], Page], key: Callable[[Row], Any], at: Any, seen: set[Any]
+) -> Iterator[Rows]:
+    """The rows whose key is `at`, in no order, without those in `seen`, to which their ids are added."""
+
+    def read(number: int) -> Iterator[Page]:
+        for page in consecutive_pages(lambda offset: page_at(offset, number)):
+            keys = _without_gaps(page.rows, key, None)
+            yield page._replace(rows=[row for row, its in zip(page.rows, keys, strict=True) if its == at])
+            if keys and keys[-1] < at:
+                return
+
+    for rows in pages_unordered(read):
+        yield [row for row in rows if row.get("id") not in seen]
+        seen.update(row["id"] for row in rows if "id" in row)
 
 
 def _without_gaps(rows: Rows, key: Callable[[Row], Any], boundary: Any) -> list[Any]:
@@ -170,8 +203,7 @@ def _without_gaps(rows: Rows, key: Callable[[Row], Any], boundary: Any) -> list[
 def pages_unordered(read: Callable[[int], Iterable[Page]]) -> Iterator[Rows]:
     """The rows of a set that has no reliable order, and is therefore read more than once.
 
-    `read(number)` reads the whole set. Each number stands for another page size, so that the database shuffles tied
-    rows differently between pages.
+    `read(number)` reads the whole set, in pages of the size `smaller(page_size, number)`.
 
     A set that fits into one page is complete. Others are read until a pass brings no new row and has as many rows as
     are known: if the set does not change, that proves completeness in any order.
@@ -189,6 +221,11 @@ def pages_unordered(read: Callable[[int], Iterable[Page]]) -> Iterator[Rows]:
         if pages == 1 or rows <= len(known) == before:
             return
     raise PaginationError(f"The rows came in a different order each of {_MOST_PASSES} times.")
+
+
+def smaller(page_size: int, number: int) -> int:
+    """The size of the pages of a pass. With another size, a database orders tied rows differently."""
+    return max(SMALLEST_PAGE, page_size - number)
 
 
 def consecutive_pages(page_at: Callable[[int], Page]) -> Iterator[Page]:
@@ -210,30 +247,26 @@ def _ids_at(rows: Rows, field: str, at: datetime) -> frozenset[Any]:
     return frozenset(row["id"] for row in rows if "id" in row and parse_time(row.get(field)) == at)
 
 
-def _check_descending(page: Page, field: str, before: datetime | None) -> None:
-    if page.full and parse_time(page.rows[-1].get(field)) is None:
-        raise PaginationError(f"A row has {page.rows[-1].get(field)!r} as its {field}, which the table is paged by.")
-    if before is not None and page.rows:
-        first = parse_time(page.rows[0].get(field))
-        if first is None or first > before:
-            raise BoundIgnoredError(
-                f"Asked for rows with {field} at or before {format_time(before)}, the server sent one with "
-                f"{page.rows[0].get(field)!r}."
-            )
+def _times_of_full_page(
+    page: Page, field: str, start: datetime | None, end: datetime | None
+) -> tuple[datetime, datetime] | None:
+    """The times of the first and the last row; None where no page follows.
 
-
-def _check_ascending(page: Page, field: str, since: datetime) -> None:
+    Raises PaginationError where no page could follow, or rows are outside of the range from `start` to `end`.
+    """
     if page.full and not page.rows:
         raise PaginationError("The server said that more rows follow an empty page.")
-    if page.rows and _time(page.rows[0].get(field)) < since:
-        raise BoundIgnoredError(
-            f"Asked for rows with {field} at or after {format_time(since)}, the server sent one with "
-            f"{page.rows[0][field]!r}."
-        )
-
-
-def _time(text: Any) -> datetime:
-    time = parse_time(text)
-    if time is None:
-        raise PaginationError(f"A row has {text!r} as the time that the table is paged by.")
-    return time
+    times = []
+    for row in (*page.rows[:1], *page.rows[-1:]):
+        at = parse_time(row.get(field))
+        if at is None and page.full:
+            raise PaginationError(f"A row has {row.get(field)!r} as its {field}, which the table is paged by.")
+        if (start or end) and (at is None or (start and at < start) or (end and at > end)):
+            asked = [f"at or after {format_time(start)}"] if start else []
+            asked += [f"at or before {format_time(end)}"] if end else []
+            raise BoundIgnoredError(
+                f"Asked for rows with {field} {' and '.join(asked)}, the server sent one with {row.get(field)!r}."
+            )
+        if at and page.full:
+            times.append(at)
+    return (times[0], times[1]) if times else None

@@ -1,5 +1,5 @@
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from source_prefect.check import CONNECTION_SECONDS, STREAMS_SECONDS, unreadable
 from source_prefect.config.settings import ConfigError, normalize
 from source_prefect.http.cloud import with_plans
 from source_prefect.http.workspaces import TemporaryError, each_workspace
+from source_prefect.streams.shared import share_pages
 from source_prefect.sync.state import names_workspaces
 
 LOGGER = logging.getLogger("airbyte")
@@ -60,6 +61,7 @@ class SourcePrefect(YamlDeclarativeSource):
     ) -> None:
         self._problem = _problem(config or {})
         self._saved: Mapping[str, Mapping[str, Any]] = {}
+        self._selected: Collection[str] = ()
         super().__init__(
             path_to_yaml=str(manifest_path()),
             catalog=catalog,
@@ -121,15 +123,27 @@ class SourcePrefect(YamlDeclarativeSource):
         self._saved = {name: saved for name, saved in stream_states(state or []).items() if name in incremental}
         if len(self._workspaces) > 1 and not all(map(names_workspaces, filter(None, self._saved.values()))):
             LOGGER.info("A saved state that does not name its workspace is not used: all are read from the beginning.")
-        yield from super().read(logger, config, catalog)
+        self._selected = {entry.stream.name for entry in catalog.streams}
+        yield from super().read(logger, config, self._ordered(catalog))
         self._raise_if_unknown(catalog)
 
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:  # noqa: ARG002  (the CDK's signature)
         ids = [each["connection"].get("workspace_id", "") for each in self._workspaces]
-        return [
-            joined(dict(zip(ids, streams, strict=True)), self._saved.get(streams[0].name, {}), self._message_repository)
-            for streams in zip(*map(self._streams, self._workspaces), strict=True)
+        built = [self._streams(each) for each in self._workspaces]
+        streams = [
+            joined(dict(zip(ids, of_name, strict=True)), self._saved.get(of_name[0].name, {}), self._message_repository)
+            for of_name in zip(*built, strict=True)
         ]
+        for of_workspace in built:
+            share_pages(stream for stream in of_workspace if stream.name in self._selected)
+        return streams
+
+    def _ordered(self, catalog: ConfiguredAirbyteCatalog) -> ConfiguredAirbyteCatalog:
+        """Start the streams that share pages first, and so before the first record of either of them."""
+        retrievers = {stream["name"]: stream["retriever"] for stream in self.resolved_manifest["streams"]}
+        sharing = {name for name, retriever in retrievers.items() if "pages_of" in retriever}
+        sharing |= {retrievers[name]["pages_of"] for name in sharing}
+        return ConfiguredAirbyteCatalog(sorted(catalog.streams, key=lambda entry: entry.stream.name not in sharing))
 
     def _streams(self, workspace: Mapping[str, Any]) -> list[AbstractStream]:
         """The streams of one workspace. The CDK takes the config from the source, not from the argument."""

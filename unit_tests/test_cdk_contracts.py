@@ -38,9 +38,8 @@ from source_prefect.streams.base import PrefectRetriever
 
 API = "http://127.0.0.1:4200/api"
 CONFIG: dict[str, Any] = {"connection": {"type": "server", "api_url": API}}
-FLOWS = [
-    {"id": f"flow-{n}", "created": f"2026-01-0{n}T00:00:00Z", "updated": "2026-01-09T00:00:00Z"} for n in (3, 2, 1)
-]
+NOW = "2026-01-09T00:00:00Z"
+FLOWS = [{"id": f"flow-{n}", "created": f"2026-01-0{n}T00:00:00Z", "updated": NOW} for n in (3, 2, 1)]
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +130,21 @@ def test_what_a_partition_raises_is_one_trace_and_one_that_closes(api: requests_
     assert own["stream_descriptor"]["name"] == "flows"
     assert closing["internal_message"] == "Concurrent read failure"
     assert (sync.statuses["flows"][-1], sync.statuses["variables"][-1]) == ("INCOMPLETE", "COMPLETE")
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_partition_may_bring_records_of_another_stream(api: requests_mock.Mocker, workers: int) -> None:
+    """They are counted and sent as those of their own stream, which has started before and may end later."""
+    origins = {"x": [{"input_type": "parameter", "name": "regions"}]}
+    api.post(f"{API}/task_runs/filter", json=[{"id": "run", "updated": NOW, "task_inputs": origins}])
+    api.post(f"{API}/flows/filter", json=FLOWS)
+    read = ["task_runs", "flows", "task_dependencies"]
+    sync = read_here({**CONFIG, "num_workers": workers}, read).ok()
+    assert api.call_count == 2
+    assert sync.ids("task_runs") == ["run"]
+    assert [edge["task_run_id"] for edge in sync.records["task_dependencies"]] == ["run"]
+    assert {tuple(sync.statuses[stream]) for stream in read} == {("STARTED", "RUNNING", "COMPLETE")}
+    assert [len(sync.states[stream]) for stream in read] == [1, 1, 1]
 
 
 def test_the_reason_behind_please_see_logs_is_found() -> None:

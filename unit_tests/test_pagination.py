@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
+from random import Random
 from typing import Any
 
 import pytest
@@ -15,13 +16,16 @@ from source_prefect.pagination import (
     PaginationError,
     Row,
     Rows,
+    pages_ascending,
     pages_by_offset,
     pages_descending,
+    smaller,
     time_key,
 )
 from source_prefect.times import ONE_MICROSECOND, format_time, parse_time
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+SECOND = timedelta(seconds=1)
 
 
 def at(second: int) -> str:
@@ -50,17 +54,18 @@ class Table:
         rows = [row for row in self._sorted() if row["time"] == format_time(time)]
         return self._page(sorted(rows, key=lambda row: row["id"], reverse=True)[offset:])
 
-    def page_at(self, offset: int) -> Page:
-        return self._page(self._sorted()[offset:])
+    def page_at(self, offset: int, number: int) -> Page:
+        return self._page(self._sorted()[offset:], smaller(self.limit, number))
 
     def _sorted(self) -> list[Row]:
         rows: list[Row] = [{"id": row_id, "time": time} for row_id, time in self.rows.items()]
         return sorted(rows, key=lambda row: (row["time"], row["id"]), reverse=True)
 
-    def _page(self, rows: list[Row]) -> Page:
+    def _page(self, rows: list[Row], size: int = 0) -> Page:
         self.pages += 1
         assert self.pages < 500, "the pages do not end"
-        page = Page(rows[: self.limit], full=len(rows) >= self.limit)
+        size = size or self.limit
+        page = Page(rows[:size], full=len(rows) >= size)
         self._change(*next(self.changes, ("nothing", 0)))
         return page
 
@@ -158,22 +163,49 @@ def test_a_row_without_the_time_cannot_be_paged_by() -> None:
 
 def test_a_table_row_without_its_time_stays_where_it_is() -> None:
     rows: list[Row] = [{"id": str(n), "time": None if n in (0, 4, 5) else at(100 - n)} for n in range(10)]
-    pages = pages_by_offset(lambda offset: Page(rows[offset : offset + 3], len(rows) - offset >= 3), time_key("time"))
+    pages = pages_by_offset(lambda at, _: Page(rows[at : at + 3], len(rows) - at >= 3), time_key("time"))
     assert [row["id"] for page in pages for row in page] == [str(n) for n in range(10)]
 
 
-def test_a_tie_that_is_ordered_anew_for_each_offset_is_an_error_and_not_read_forever() -> None:
-    rows: list[Row] = [{"id": f"{n:02}", "time": at(0)} for n in range(60)]
-    requests = iter(range(100))
+class Shuffled:
+    """A table whose ties are in another order for each offset and page size, as PostgreSQL sorts without an index."""
 
-    def page_at(offset: int) -> Page:
-        """As PostgreSQL sorts without an index: another order, but the same again, for each offset."""
-        next(requests)
-        order = rows if offset == 0 else rows[::-1]
-        return Page(order[offset : offset + 20], full=offset + 20 <= 60)
+    def __init__(self, ticks: list[int], limit: int) -> None:
+        self.rows: list[Row] = [{"id": f"{n:03}", "time": tick(number)} for n, number in enumerate(ticks)]
+        self.limit = limit
+        self.pages = 0
 
-    with pytest.raises(PaginationError, match="More than a page of rows tie at 2026-11-20 12:00:00"):
-        _ids(pages_by_offset(page_at, time_key("time")))
+    def page_at(self, offset: int, number: int) -> Page:
+        self.pages += 1
+        size = smaller(self.limit, number)
+        shuffled = Random(f"{offset} {size}").sample(self.rows, len(self.rows))
+        rows = sorted(shuffled, key=lambda row: row["time"], reverse=True)[offset : offset + size]
+        return Page(rows, full=len(rows) >= size)
+
+
+@given(st.lists(st.integers(0, 3), max_size=40))
+def test_ties_of_more_than_a_page_in_no_order_bring_each_row_once(ticks: list[int]) -> None:
+    table = Shuffled(ticks, limit=12)
+    assert _ids(pages_by_offset(table.page_at, time_key("time"))) == {row["id"]: 1 for row in table.rows}
+
+
+def test_a_tie_of_more_than_a_page_is_read_twice_more() -> None:
+    table = Table([0] * 60, limit=50, changes=[])
+    assert sum(_ids(by_offset(table)).values()) == 60
+    assert table.pages <= 2 + 2 * 2
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_server_that_ignores_the_other_bound_is_noticed_too(full: bool) -> None:
+    rows: list[Row] = [{"id": "a", "time": at(2)}, {"id": "b", "time": at(1)}]
+    descending = pages_descending(
+        lambda _: Page(rows, full), lambda _at, _: Page(rows, full), "time", after=NOON + 2 * SECOND
+    )
+    with pytest.raises(BoundIgnoredError, match="at or after 2026-11-20T12:00:02"):
+        _ids(descending)
+    ascending = pages_ascending(lambda _: Page(rows[::-1], full), lambda _: [], "time", NOON, until=NOON + SECOND)
+    with pytest.raises(BoundIgnoredError, match="and at or before 2026-11-20T12:00:01"):
+        _ids(ascending)
 
 
 def test_time_key_reads_what_every_prefect_writes() -> None:

@@ -11,7 +11,7 @@ def test_a_cursor_older_than_a_week_is_worth_a_warning(caplog: pytest.LogCapture
     with caplog.at_level(logging.WARNING, logger="airbyte"):
         warn_of_gap("events", since, None)
     [record] = caplog.records
-    assert record.message.startswith(f"events: the last sync came to {since:%Y-%m-%d %H:%M} UTC, 9 days ago.")
+    assert record.message.startswith(f"events: read so far up to {since:%Y-%m-%d %H:%M} UTC, 9 days ago.")
 
 
 @pytest.mark.parametrize(("days", "warned"), [(7, True), (8, True), (14, False)])

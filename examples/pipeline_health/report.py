@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 from plotly.offline import get_plotlyjs
 
-from examples.pipeline_health import charts, dependencies, history, present
+from examples.pipeline_health import catalog, charts, dependencies, history, present
 from examples.pipeline_health.build import build_duckdb
 from examples.pipeline_health.formats import json_text, raw, safe_url, shown, trend
 from examples.pipeline_health.marts import Marts
@@ -28,21 +28,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("database", type=Path, help="the DuckDB file of a sync, which gets the models as well")
     parser.add_argument("page", type=Path, help="the HTML file to write")
     parser.add_argument("--schema", default="main", help="the schema of the tables in the file")
+    parser.add_argument("--catalog", type=catalog.template, help="the address of a job in a data catalog, with {name}")
     options = parser.parse_args(arguments)
     build_duckdb(options.database, options.schema)
     with Marts(options.database, options.schema) as marts:
-        options.page.write_text(render(marts, options.database.name), encoding="utf-8")
+        options.page.write_text(render(marts, options.database.name, options.catalog), encoding="utf-8")
     print(f"{options.page} is written: open it in a browser.")
 
 
-def render(marts: Marts, database: str) -> str:
+def render(marts: Marts, database: str, job_address: str | None = None) -> str:
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE), autoescape=True)
     environment.filters |= {"shown": shown, "raw": raw, "json_text": json_text, "safe_url": safe_url}
     found = subjects(marts)
+    sections = [*present.sections(marts), *history.sections(marts), *dependencies.sections(marts)]
     return environment.get_template("page.html.jinja").render(
         as_of=marts.as_of,
         tiles=tiles(marts),
-        sections=[*present.sections(marts), *history.sections(marts), *dependencies.sections(marts)],
+        sections=catalog.linked(sections, job_address),
         filters={key: (title, choices(found, key)) for key, title in FILTERS.items()},
         subjects=found,
         database=database,

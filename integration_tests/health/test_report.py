@@ -1,10 +1,12 @@
 """The page about pipeline health: its numbers are those of the models, and a real Chromium shows it without fault."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote
 
 import duckdb
 import pytest
@@ -14,8 +16,12 @@ from devtools.browser import DESK, PHONE, cells, chromium, open_page
 from devtools.neglected import neglected
 from devtools.tables import write_duckdb
 from devtools.warehouse import AS_OF, UI, young
+from examples.openlineage.events import Jobs
+from examples.openlineage.tables import open_tables
 from examples.pipeline_health import report as program
 from examples.pipeline_health.marts import Marts
+
+CATALOG = "https://catalog.example.com/lineage/job/prefect"
 
 # Tables of the page, and the query that must say the same: its columns in the order of the page.
 SHOWN = {
@@ -108,6 +114,29 @@ def test_the_models_agree_with_a_plain_count_of_the_rows(page: Page, neglected_f
     assert {name: tile(name) for name in ("unresolved", "running", "stuck", "late", "missed", "stale")} == {
         "unresolved": "2", "running": "2", "stuck": "1", "late": "1", "missed": "12", "stale": "4",
     }  # fmt: skip
+
+
+def test_each_row_about_a_flow_leads_to_its_job_where_a_catalog_has_an_address(neglected_file: Path) -> None:
+    with open_tables(str(neglected_file)) as tables:
+        jobs = Jobs.read(tables)
+        runs = tables.rows("SELECT * FROM {flow_runs}")
+    with Marts(neglected_file) as marts:
+        pages = [program.render(marts, "", address) for address in (None, f"{CATALOG}/{{name}}", f"{CATALOG}/{{flow}}")]
+    without, names, flows = (
+        {unquote(name) for name in re.findall(f'href="{CATALOG}/([^"/]+)"', page)} for page in pages
+    )
+    assert not without
+    # Some have not run in these days.
+    linked = [run for run in runs if jobs.name(run) in names]
+    assert len(linked) > len(runs) / 2
+    assert flows >= {jobs.flows[run["flow_id"]]["name"] for run in linked}
+
+
+@pytest.mark.parametrize("address", ["https://catalog", "https://catalog/{job}", "catalog/{name}", "https://catalog/{"])
+def test_what_is_no_address_of_a_job_is_refused(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        program.main(["prefect.duckdb", "report.html", "--catalog", address])
+    assert "is no address with {name} in it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -139,3 +139,32 @@ def test_later_syncs_bring_runs_that_finished_were_retried_or_edited(
     for table, by_state in changed.items():
         for state in ("RUNNING", "FAILED", "CRASHED", "SCHEDULED"):
             set_state(seeded, table, by_state[state], state)
+
+
+def test_each_deletion_is_told_once_whether_or_not_this_version_sends_an_event(
+    seeded: PrefectServer, front: Proxy
+) -> None:
+    flow = make_flow(seeded, "doomed")
+    deleted = {
+        ("deployment", make_deployment(seeded, flow, "doomed")),
+        ("deployment", make_deployment(seeded, flow, "doomed with its flow")),
+        ("work-pool", seeded.post("work_pools/", {"name": "doomed", "type": "process"})["id"]),
+        ("concurrency-limit", seeded.post("v2/concurrency_limits/", {"name": "doomed", "limit": 1})["id"]),
+    }
+    syncs = [read_here(config_of(front), ["change_log"]).ok()]
+    deployment = next(row["id"] for row in seeded.rows("deployments") if row["name"] == "doomed")
+    for path in (f"deployments/{deployment}", f"flows/{flow}", "work_pools/doomed", "v2/concurrency_limits/doomed"):
+        seeded.delete(path)
+    seeded.wait_for_events()
+    for _ in range(3):
+        syncs.append(read_here(config_of(front), ["change_log"], state=syncs[-1].state).ok())
+    # By id: the last quarter of an hour of the events comes again.
+    rows = {row["id"]: row for sync in syncs for row in sync.records["change_log"] if row["action"] == "deleted"}
+    told = [(row["object_type"], row["object_id"], row["known_from"]) for row in rows.values()]
+    print("known from:", sorted({(kind, source) for kind, _, source in told}))
+    of_compared = [(kind, key) for kind, key, _ in told if kind in {kind for kind, _ in deleted}]
+    assert set(of_compared) == deleted
+    # A server that met a locked database sends an event again.
+    absences = [(kind, key) for kind, key, source in told if source == "absence"]
+    assert not set(absences) & {(kind, key) for kind, key, source in told if source == "event"}
+    assert len(absences) == len(set(absences))

@@ -12,12 +12,9 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_prefect.cdk import given_up
 from source_prefect.http.responses import query_of, read_page, refusal
-from source_prefect.pagination import Page, RequestRefusedError
+from source_prefect.pagination import SMALLEST_PAGE, Page, RequestRefusedError
 
 LOGGER = logging.getLogger("airbyte")
-
-# A page must have room for a row that ties with the last one and for one more.
-SMALLEST_PAGE = 2
 
 
 class Client:

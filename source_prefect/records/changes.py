@@ -34,7 +34,8 @@ def changes(event: Row) -> Iterator[Row]:
         "id": event.get("id"),
         "occurred": event.get("occurred"),
         "received": event.get("received"),
-        "event_id": event.get("id"),
+        "known_from": event.get("known_from", "event"),
+        "event_id": None if "known_from" in event else event.get("id"),
         "object_type": object_type,
         "object_id": bare_id(resource),
         "object_name": resource.get(NAME),
@@ -53,6 +54,17 @@ def changes(event: Row) -> Iterator[Row]:
         values = labels(values)
         field_id = str(uuid.uuid5(_CHANGES, f"{event.get('id')} {field}"))
         yield {**row, "id": field_id, "field": field, "before": values.get("from"), "after": values.get("to")}
+
+
+def deletion(object_type: str, object_id: str, name: str | None, noticed: str) -> Row:
+    """What stands for the event of a deletion that Prefect sent none of."""
+    return {
+        "id": str(uuid.uuid5(_CHANGES, f"{object_id} deleted")),
+        "occurred": noticed,
+        "event": f"prefect.{object_type}.deleted",
+        "resource": {ID: f"prefect.{object_type}.{object_id}", NAME: name},
+        "known_from": "absence",
+    }
 
 
 def _object_and_action(name: str) -> tuple[str, str] | None:

@@ -86,6 +86,8 @@ class PrefectRetriever(Retriever):
         )
         self.progress = Progress(self.label)
         self.start_date = parse_time(self.config.get("start_date"))
+        # The columns that the manifest declares.
+        self.columns: frozenset[str] = frozenset()
         self._reported: set[str] = set()
 
     @property
@@ -102,15 +104,19 @@ class PrefectRetriever(Retriever):
         records_schema: Mapping[str, Any],
         stream_slice: StreamSlice | None = None,  # noqa: ARG002  (the CDK's signature)
     ) -> Iterable[StreamData]:
-        declared = frozenset(records_schema.get("properties", {}))
+        self.columns = frozenset(records_schema.get("properties", {}))
+        return self.read()
+
+    def read(self) -> Iterator[StreamData]:
+        """All records of a sync. Raises AirbyteTracedException."""
         try:
             if problem := self.config.get("problem"):
                 raise ConfigError(problem)
             for step in self._steps():
                 if isinstance(step, Checkpoint):
-                    self._save(step.state)
+                    self.save(step.state)
                 else:
-                    yield from self._records(step, declared)
+                    yield from self.records(step)
                     if self.config.get("is_check"):
                         # A page shows that the stream can be read, even if its rows make no record.
                         return
@@ -124,6 +130,21 @@ class PrefectRetriever(Retriever):
             # Of a request.
             error.message = f"{self._prefix}{error.message}"
             raise
+
+    def save(self, state: StreamState) -> None:
+        """Checkpoint the stream's cursor."""
+        if isinstance(self.cursor, StreamCursor | WorkspaceCursor):
+            self.cursor.checkpoint(state.dump(self.cursor.cursor_field))
+
+    def records(self, rows: Rows) -> Iterator[Record]:
+        """The records of a page. Its rows are changed in place."""
+        for row in self.rows_of(rows):
+            for transformation in self.transformations:
+                transformation.transform(row)
+            if not row.keys() <= self.columns:
+                self._report_unknown(row.keys() - self.columns)
+            row |= self._ids
+            yield Record(data=row, stream_name=self.name)
 
     def rows_of(self, rows: Rows) -> Iterable[Row]:
         """The records of a page before they are transformed: by default its rows."""
@@ -157,10 +178,6 @@ class PrefectRetriever(Retriever):
             return StreamState()
         return state
 
-    def _save(self, state: StreamState) -> None:
-        if isinstance(self.cursor, StreamCursor | WorkspaceCursor):
-            self.cursor.checkpoint(state.dump(self.cursor.cursor_field))
-
     def _take_in(self, response: requests.Response, page: Page) -> None:
         """Learn from an answer: the server's clock, and the ingestion times of its rows."""
         if date := server_date(response):
@@ -172,15 +189,6 @@ class PrefectRetriever(Retriever):
             if is_first and saved and (trusted := self._state.trusted_cursor(date, now)) != saved:
                 raise _ClockMovedError(saved, trusted, date)
         self.watermark.observe(page.rows)
-
-    def _records(self, rows: Rows, declared: frozenset[str]) -> Iterator[Record]:
-        for row in self.rows_of(rows):
-            for transformation in self.transformations:
-                transformation.transform(row)
-            if not row.keys() <= declared:
-                self._report_unknown(row.keys() - declared)
-            row |= self._ids
-            yield Record(data=row, stream_name=self.name)
 
     def _report_unknown(self, columns: set[str]) -> None:
         if unknown := columns - self._reported:

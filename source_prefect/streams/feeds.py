@@ -7,7 +7,7 @@ from typing import Any
 import isodate
 
 from source_prefect.config.settings import minimum_log_level
-from source_prefect.pagination import Page, Row, Rows, consecutive_pages, pages_ascending, pages_unordered
+from source_prefect.pagination import Page, Row, Rows, consecutive_pages, pages_ascending, pages_unordered, smaller
 from source_prefect.streams.base import PrefectRetriever, Step
 from source_prefect.sync.parallel import ReadTo, read_windows
 from source_prefect.sync.progress import Progress
@@ -96,6 +96,7 @@ class FeedRetriever(PrefectRetriever):
             lambda at: pages_unordered(lambda number: self.pages_of_tie(at, number)),
             self.event_time,
             window.start,
+            window.end,
         )
 
     def _new(self, rows: Rows, since: datetime | None) -> Rows:
@@ -114,7 +115,7 @@ class LogRetriever(FeedRetriever):
         return self._lines(window)
 
     def pages_of_tie(self, at: datetime, number: int) -> Iterable[Page]:
-        limit = max(2, self.client.page_size - number)
+        limit = smaller(self.client.page_size, number)
         return consecutive_pages(lambda offset: self._lines(Window(at, at), limit=limit, offset=offset))
 
     def windows(self, start: datetime, first_page: Page) -> Iterator[Window]:  # noqa: ARG002  (for events)

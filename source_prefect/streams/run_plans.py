@@ -26,6 +26,7 @@ from source_prefect.pagination import (
     pages_by_offset,
     pages_descending,
     pages_unordered,
+    smaller,
     time_key,
 )
 from source_prefect.sync.parallel import ReadTo, read_windows
@@ -78,7 +79,7 @@ class Runs:
         def tied_at(at: datetime, offset: int) -> Page:
             return self.fetch("ID_DESC", _between(filters, column, at, at), offset=offset)
 
-        for rows in pages_descending(page_before, tied_at, column, before=before, seen=seen):
+        for rows in pages_descending(page_before, tied_at, column, after=after, before=before, seen=seen):
             self.progress(rows, column)
             yield rows
 
@@ -95,7 +96,7 @@ class Runs:
                 seen.update(row["id"] for row in rows if "id" in row)
 
     def _leading_undated(self, order: str, filters: Filters, number: int) -> Iterator[Page]:
-        limit = max(2, self.page_size() - number)
+        limit = smaller(self.page_size(), number)
         for page in consecutive_pages(lambda offset: self.fetch(order, filters, offset=offset, limit=limit)):
             rows = [row for row in page.rows if parse_time(row.get(DUE)) is None]
             yield page._replace(rows=rows)
@@ -224,7 +225,11 @@ def _newest_and_rest(runs: Runs, filters: Filters, due_since: datetime | None) -
 
 def _ended_by_offset(runs: Runs, ended_since: datetime) -> Iterator[Rows]:
     filters: Filters = {"state": {"type": {"any_": TERMINAL_STATES}}}
-    for rows in pages_by_offset(lambda offset: runs.fetch("END_TIME_DESC", filters, offset=offset), time_key(ENDED)):
+
+    def page_at(offset: int, number: int) -> Page:
+        return runs.fetch("END_TIME_DESC", filters, offset=offset, limit=smaller(runs.page_size(), number))
+
+    for rows in pages_by_offset(page_at, time_key(ENDED)):
         runs.progress(rows, ENDED)
         yield rows
         if rows and (at := parse_time(rows[-1].get(ENDED))) and at < ended_since:

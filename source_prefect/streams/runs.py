@@ -1,6 +1,9 @@
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from airbyte_cdk.sources.streams.core import StreamData
+from airbyte_cdk.sources.types import Record, StreamSlice
 
 from source_prefect.config.settings import lookback_window
 from source_prefect.http.client import filtered
@@ -13,11 +16,20 @@ from source_prefect.sync.retention import warn_of_gap
 from source_prefect.sync.state import StreamState
 
 
+class Shared(Protocol):
+    """The read that serves this stream and another one: `streams.shared`."""
+
+    def records(self, stream: str) -> Iterable[StreamData]: ...
+
+
 @dataclass
 class RunRetriever(PrefectRetriever):
     """Flow runs and task runs, which the API can neither order nor filter by `updated`: see `run_plans`."""
 
     table: str = ""
+    shared: Shared | None = field(init=False, default=None)
+    # A stream that is made of the rows of this one, and read with it.
+    derived: PrefectRetriever | None = field(init=False, default=None)
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
@@ -25,6 +37,22 @@ class RunRetriever(PrefectRetriever):
         self._runs = Runs(
             self.label, self._fetch, lambda: self.client.page_size, self.config["num_workers"], self.progress.add
         )
+
+    def read_records(
+        self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
+    ) -> Iterable[StreamData]:
+        return self.shared.records(self.name) if self.shared else super().read_records(records_schema, stream_slice)
+
+    def records(self, rows: Rows) -> Iterator[Record]:
+        if self.derived:
+            # First: the transformations change the rows.
+            yield from self.derived.records(rows)
+        yield from super().records(rows)
+
+    def save(self, state: StreamState) -> None:
+        if self.derived:
+            self.derived.save(state)
+        super().save(state)
 
     def sync(self, state: StreamState) -> Iterator[Step]:
         warn_of_gap(self.label, state.cursor, self.config.get("retention_days"))
@@ -48,6 +76,9 @@ class RunRetriever(PrefectRetriever):
 @dataclass
 class TaskDependencyRetriever(RunRetriever):
     """One row for each origin of every input of a task run. The API has no list of them; the task runs hold them."""
+
+    # The stream whose pages hold them: where it is selected too, one read serves both.
+    pages_of: str = ""
 
     def rows_of(self, rows: Rows) -> Iterable[Row]:
         return (edge for task_run in rows for edge in task_edges(task_run))

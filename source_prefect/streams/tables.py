@@ -9,6 +9,7 @@ from source_prefect.pagination import (
     consecutive_pages,
     pages_by_offset,
     pages_unordered,
+    smaller,
     time_key,
 )
 from source_prefect.records.flatten import objects_in
@@ -46,7 +47,11 @@ class TableRetriever(PrefectRetriever):
     def ordered_by(self, column: str, table: str | None = None) -> Iterator[Rows]:
         """All rows of the stream's table, or of another, in descending order of a time."""
         path, sort = f"{table}/filter" if table else None, f"{column.upper()}_DESC"
-        for rows in pages_by_offset(lambda offset: self.client.fetch(path, sort=sort, offset=offset), time_key(column)):
+
+        def page_at(offset: int, number: int) -> Page:
+            return self.client.fetch(path, sort=sort, offset=offset, limit=smaller(self.client.page_size, number))
+
+        for rows in pages_by_offset(page_at, time_key(column)):
             self.progress.add(rows, column)
             yield rows
 
@@ -105,7 +110,7 @@ class UnorderedTableRetriever(PrefectRetriever):
         yield self.reached(self.watermark.value)
 
     def _pages(self, number: int) -> Iterator[Page]:
-        limit = max(2, self.client.page_size - number)
+        limit = smaller(self.client.page_size, number)
         return consecutive_pages(lambda offset: self.client.fetch(limit=limit, offset=offset))
 
 

@@ -27,7 +27,7 @@ def warn_of_gap(stream: str, since: datetime | None, plan_days: int | None) -> N
             else "A Prefect Server keeps events for 7 days by default, Prefect Cloud runs for 7 to 30 days by plan"
         )
         LOGGER.warning(
-            f"{stream}: the last sync came to {since:%Y-%m-%d %H:%M} UTC, {age.days} days ago. {kept}: what was "
+            f"{stream}: read so far up to {since:%Y-%m-%d %H:%M} UTC, {age.days} days ago. {kept}: what was "
             "deleted since then, before this sync, is missing. Sync more often than Prefect deletes."
         )
 

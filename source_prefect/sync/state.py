@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -41,6 +41,7 @@ class StreamState:
     `start_date`: the setting of the syncs that reached the cursor.
     `clock_offset`: by how much the server's clock was ahead of the connector's.
     `digests`: of the rows that are compared by their content (`sync.digests`); `newest`: their latest `updated`.
+    `objects`: what tables held (`sync.seen`).
     """
 
     cursor: datetime | None = None
@@ -49,6 +50,7 @@ class StreamState:
     clock_offset: timedelta | None = None
     digests: str = ""
     newest: datetime | None = None
+    objects: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def changed_since(self) -> datetime | None:
@@ -83,6 +85,8 @@ class StreamState:
             state["digests"] = self.digests
         if self.newest:
             state["newest"] = format_time(self.newest)
+        if self.objects:
+            state["objects"] = self.objects
         return state
 
 
@@ -119,7 +123,7 @@ def load_state(stream: str, cursor_field: str, saved: Mapping[str, Any], start_d
         return StreamState(cursor, read_to, start_date)
     if first_sync is not None and not isinstance(first_sync, Mapping):
         raise wrong("first_sync", first_sync, "an object")
-    offset, digests = saved.get("clock_offset"), saved.get("digests")
+    offset, digests, objects = (saved.get(name) for name in ("clock_offset", "digests", "objects"))
     if offset is not None and (type(offset) is not int or abs(offset) > _LONGEST_OFFSET):
         raise wrong("clock_offset", offset, "a number of seconds between two clocks")
     return StreamState(
@@ -129,6 +133,7 @@ def load_state(stream: str, cursor_field: str, saved: Mapping[str, Any], start_d
         timedelta(seconds=offset) if offset is not None else None,
         digests if isinstance(digests, str) else "",
         time("newest", saved.get("newest")),
+        objects if isinstance(objects, Mapping) else {},
     )
 
 

@@ -1,0 +1,70 @@
+"""An object that is gone was deleted - if two syncs miss it, no event reports it, and the server is the same."""
+
+import json
+from typing import Any
+
+import pytest
+
+from source_prefect.sync.seen import Seen, SeenObjects
+from source_prefect.sync.state import StateError
+
+SERVER = "http://127.0.0.1:4200/api"
+
+
+def compared(saved: dict[str, Any], *names: str, told: str = "", at: str = "now") -> tuple[list[str], dict[str, Any]]:
+    """What a sync of a table of these objects finds deleted, and what it saves."""
+    objects = SeenObjects(saved, SERVER)
+    if told:
+        objects.tell("work-pool", told)
+    return [key for key, _ in objects.compare("work-pool", dict.fromkeys(names, "pool"), at)], objects.dump()
+
+
+def test_the_second_sync_that_misses_an_object_finds_it_deleted_since_the_first() -> None:
+    deleted, state = compared({}, "a", "b")
+    assert deleted == []
+    deleted, state = compared(state, "a", at="Monday")
+    assert deleted == []
+    assert list(SeenObjects(state, SERVER).compare("work-pool", {"a": "pool"}, "Tuesday")) == [
+        ("b", Seen("pool", "Monday"))
+    ]
+    deleted, state = compared(state, "a")
+    assert deleted == ["b"]
+    assert compared(state, "a")[0] == []
+
+
+@pytest.mark.parametrize("sync_of_event", [1, 2])
+def test_an_event_is_told_alone_even_if_it_comes_late_or_before_the_table_shows_it(sync_of_event: int) -> None:
+    _, state = compared({}, "a", "b")
+    for sync, names in enumerate((["a", "b"], ["a"], ["a"], ["a"]), 1):
+        deleted, state = compared(state, *names, told="b" if sync == sync_of_event else "")
+        assert deleted == []
+
+
+def test_an_object_that_is_back_was_not_deleted() -> None:
+    state: dict[str, Any] = {}
+    for names in (["a"], [], ["a"], []):
+        deleted, state = compared(state, *names)
+        assert deleted == []
+
+
+def test_the_objects_of_another_server_are_unknown() -> None:
+    _, state = compared({}, "a")
+    state["api_url"] = "http://elsewhere/api"
+    for _ in range(2):
+        deleted, state = compared(state)
+        assert deleted == []
+
+
+@pytest.mark.parametrize("seen", [None, [], {"work-pool": 1}, {"work-pool": {"a": 1}}, {"work-pool": {"a": []}}])
+def test_a_damaged_state_is_one_sentence(seen: Any) -> None:
+    with pytest.raises(StateError, match="Reset the stream to read it from the beginning"):
+        SeenObjects({"api_url": SERVER, "seen": seen}, SERVER)
+
+
+def test_the_largest_tables_take_less_than_50_kb_of_state() -> None:
+    """Of each type at most one object fewer than a page has rows; the names are of 30 letters."""
+    objects = SeenObjects({}, SERVER)
+    names = {f"{n:036}": f"{n:030}" for n in range(199)}
+    for kind in ("deployment", "work-pool", "concurrency-limit"):
+        assert list(objects.compare(kind, names, "now")) == []
+    assert len(json.dumps(objects.dump())) < 50_000

@@ -1,0 +1,72 @@
+"""Of two streams that are read together, one partition reads and the other waits; neither waits for ever."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_prefect.streams.shared import SharedRead
+
+ROW = {"id": "run"}
+
+
+def shared(read: Iterator[Any]) -> SharedRead:
+    pages, derived = (
+        SimpleNamespace(name="task_runs", label="task_runs", read=lambda: read),
+        SimpleNamespace(name="task_dependencies", label="task_dependencies"),
+    )
+    return SharedRead(pages, derived)  # type: ignore[arg-type]  # all that it uses of the retrievers
+
+
+def test_the_second_partition_ends_after_the_last_record_and_brings_none() -> None:
+    may_end = Event()
+
+    def read() -> Iterator[Any]:
+        yield ROW
+        may_end.wait(timeout=10)
+        yield ROW
+
+    both = shared(read())
+    first = both.records("task_dependencies")
+    assert next(first) == ROW
+    with ThreadPoolExecutor() as threads:
+        second = threads.submit(lambda: list(both.records("task_runs")))
+        assert not second.done()
+        may_end.set()
+        assert list(first) == [ROW]
+        assert second.result(timeout=10) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "failure_type"),
+    [
+        (AirbyteTracedException(failure_type=FailureType.config_error), FailureType.config_error),
+        (ValueError("unforeseen"), FailureType.system_error),
+    ],
+)
+def test_a_failure_of_the_read_fails_both(error: Exception, failure_type: FailureType) -> None:
+    def read() -> Iterator[Any]:
+        yield ROW
+        raise error
+
+    both = shared(read())
+    with pytest.raises(type(error)):
+        list(both.records("task_runs"))
+    with pytest.raises(AirbyteTracedException) as raised:
+        list(both.records("task_dependencies"))
+    assert raised.value.message == "The stream task_dependencies is read together with task_runs, which failed."
+    assert raised.value.failure_type == failure_type
+
+
+def test_a_read_that_is_broken_off_leaves_nobody_waiting() -> None:
+    both = shared(iter([ROW, ROW]))
+    first = iter(both.records("task_runs"))
+    next(first)
+    first.close()  # type: ignore[attr-defined]  # a generator
+    with pytest.raises(AirbyteTracedException, match="task_dependencies is read together with task_runs, which failed"):
+        list(both.records("task_dependencies"))
