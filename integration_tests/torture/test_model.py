@@ -18,7 +18,9 @@ from source_prefect.times import parse_time
 
 pytestmark = pytest.mark.usefixtures("sharp")
 
+# Where there is time, a world becomes four times as old.
 SYNCS = 10 if FACTOR == 1 else 40
+MOST_TRIES = 5
 FAST_FAULTS = {name: fault for name, fault in FAULTS.items() if name not in ("stall", "late")}
 LOOKBACK = timedelta(seconds=5)
 
@@ -29,7 +31,7 @@ def edited_late(stream: str, raw: Row) -> bool:
     return bool(stream.endswith("_runs") and ended and updated and updated > ended + LOOKBACK)
 
 
-@pytest.mark.parametrize("seed", seeds(FACTOR))
+@pytest.mark.parametrize("seed", seeds(max(1, FACTOR // 4)))
 def test_after_each_sync_the_destination_equals_the_server(server: PrefectServer, seed: int) -> None:
     world = World(server, seed)
     destination = Destination()
@@ -43,7 +45,13 @@ def test_after_each_sync_the_destination_equals_the_server(server: PrefectServer
         before = snapshot(server)
         with proxy(server.url, RandomFaults(seed, 0.05, FAST_FAULTS)) as between:
             config["connection"]["api_url"] = between.url
-            destination.load(read_here(config, state=destination.state).ok())
+            for _ in range(MOST_TRIES):
+                done = read_here(config, state=destination.state)
+                destination.load(done)
+                if done.exit_code == 0:
+                    break
+            # Too many faults in a row fail a stream: the next sync makes it whole.
+            done.ok()
         assert differences(destination, before, snapshot(server), edited_late) == [], f"sync {sync}"
     report(f"model, seed {seed}: {SYNCS} syncs, {sum(world.done.values())} operations {dict(world.done)}")
 
