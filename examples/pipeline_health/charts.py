@@ -161,7 +161,7 @@ def calendar(days: Sequence[Row]) -> go.Figure:
         height=110 + 34 * len(flows),
         # Each day as wide as its figure, which would be left out. A narrow page scrolls, and begins at the right.
         meta={"min_width": 170 + 27 * len(dates), "filter": "rows", "newest_last": True},
-        yaxis={"showgrid": False, "side": "right", "ticks": ""},
+        yaxis={"showgrid": False, "side": "right", "ticks": "", "ticklabelstandoff": 6},
         xaxis={**_days(first, last), "showgrid": False},
     )
     return figure

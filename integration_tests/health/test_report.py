@@ -190,6 +190,8 @@ def test_each_row_leads_to_prefect_once(page: Page) -> None:
     assert len(links) > 60
     assert max(map(len, links)) == 1
     assert all(link.startswith(f"{UI}/") for row in links for link in row)
+    # Nothing lies behind a zero.
+    assert "0" not in page.eval_on_selector_all("tbody a", "links => links.map(link => link.textContent)")
     # So does a point of a chart. Plotly hears a click on its own layer above the points.
     bar = page.locator("#days-chart .bars .point").first
     bar.scroll_into_view_if_needed()
@@ -362,6 +364,8 @@ def test_a_phone_sees_cards_with_all_that_a_desk_sees(browser: Browser, report: 
         box = cell.bounding_box()
         assert box
         assert box["x"] + box["width"] <= width
+    # What has no value takes no room.
+    assert page.locator('td[data-value=""]:visible').count() == 0
     # What names a value is in the page's text, not only in a heading that a card lacks.
     titles = page.eval_on_selector_all(
         "#unresolved-table tbody tr:first-child td", "cells => cells.map(cell => cell.dataset.title)"
