@@ -60,6 +60,20 @@ def cells(page: Page, table: str) -> list[list[str]]:
     return found
 
 
+def switch(page: Page, scheme: Literal["light", "dark"]) -> None:
+    """Put the device into that scheme, and wait until the charts are in its colours."""
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_function(
+        "scheme => [...document.querySelectorAll('.chart')].every(chart => chart.dataset.drawn === scheme)", arg=scheme
+    )
+
+
+def faults(page: Page) -> list[str]:
+    """What is wrong with how the page looks: text that is cut off, overlaps, cannot be read, or says `null`."""
+    found: list[str] = page.evaluate(Path(__file__).with_name("page_faults.js").read_text())
+    return found
+
+
 def find_chromium() -> Path | None:
     """The program that CHROMIUM names, or one on the PATH, or Playwright's own."""
     candidates = [os.environ.get("CHROMIUM"), *map(shutil.which, NAMES), _playwright_chromium()]

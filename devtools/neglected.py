@@ -49,6 +49,13 @@ def neglected() -> Tables:
             declared_edge("dwh.circle.b", "dwh.circle.a", "circle", None, "circle"),
         ],
         "asset_materializations": list(_materializations()),
+        "task_dependencies": [_dependency(day) for day in range(1, 20)],
+        "change_log": [
+            _change("old", DOWN_SINCE - 5 * DAY, "schedule"),
+            _change("culprit", DOWN_SINCE - HOUR, "parameters"),
+            _change("culprit", DOWN_SINCE - HOUR, "entrypoint"),
+            _change("too-late", DOWN_SINCE + HOUR, "tags"),
+        ],
         "asset_lineage": [
             _asset_edge("succeeded", "postgres://prod/raw/public/events", "postgres://prod/mart/public/observed"),
             _asset_edge("failed", "s3://lost/file.parquet", "postgres://prod/mart/public/observed"),
@@ -160,6 +167,16 @@ def _task_runs() -> Iterator[Row]:
                 "end_time": start + timedelta(seconds=30), "total_run_time": 30.0, "state_name": state.title(),
                 "ui_url": f"{UI}/runs/task-run/{task_run}", "_airbyte_extracted_at": AS_OF,
             }  # fmt: skip
+
+
+def _dependency(day: int) -> Row:
+    return {"id": f"dependency-{day}", "task_run_id": f"parse-{day}", "upstream_task_run_id": f"fetch-{day}",
+            "input_name": "page", "input_type": "task_run"}  # fmt: skip
+
+
+def _change(event: str, occurred: datetime, field: str) -> Row:
+    return {"id": f"{event}-{field}", "event_id": event, "occurred": occurred, "object_type": "deployment",
+            "object_id": "ingest-deployment", "action": "updated", "field": field, "actor_name": "Ana"}  # fmt: skip
 
 
 def _materializations() -> Iterator[Row]:

@@ -149,3 +149,8 @@ def _documented_settings() -> Settings:
     """The same from the guide: bullets such as `- **Start date** (`start_date`)` within their `FieldAnchor`."""
     for field, text in re.findall(r'<FieldAnchor field="(.+?)">\n\n(.+?)\n\n</FieldAnchor>', GUIDE, re.DOTALL):
         yield field, {name: title for title, name in re.findall(r"^ *- \*\*(.+?)\*\* \(`(\w+)`", text, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_no_query_compares_a_time_without_zone_with_now(document: Path) -> None:
+    assert re.findall(r"[<>]=?\s*now\(\)", document.read_text()) == []

@@ -79,6 +79,12 @@
 {% macro snowflake__add_days(day, days) %}dateadd('day', {{ days }}, {{ day }}){% endmacro %}
 {% macro bigquery__add_days(day, days) %}date_add({{ day }}, interval {{ days }} day){% endmacro %}
 
+{#- The midnight, in UTC, so many days before that of a time. -#}
+{% macro start_of_day(time, days_before) -%}
+  {%- set day = prefect_source.add_days(prefect_source.utc_date(time), days_before * -1) -%}
+  {{ prefect_source.from_local(prefect_source.at_minute(day, 0), "'UTC'") }}
+{%- endmacro %}
+
 {% macro days_between(earlier, later) %}{{ return(adapter.dispatch('days_between', 'prefect_source')(earlier, later)) }}{% endmacro %}
 {% macro default__days_between(earlier, later) %}({{ later }} - {{ earlier }}){% endmacro %}
 {% macro snowflake__days_between(earlier, later) %}datediff('day', {{ earlier }}, {{ later }}){% endmacro %}

@@ -2,11 +2,12 @@
     column without values.
 
     `columns` says of each column its kind (text, time, integer, number, boolean, json), and its name in the table after a
-    colon, where that is another: {'message': 'text: state_message'}. -#}
-{% macro stage(table, columns) -%}
+    colon, where that is another: {'message': 'text: state_message'}. `shared` says
+    the same of the columns that another table has as well. -#}
+{% macro stage(table, columns, shared={}) -%}
   {%- set there = prefect_source.columns_of(table) -%}
   select
-  {%- for name, said in columns.items() %}
+  {%- for name, said in dict(columns, **shared).items() %}
     {%- set kind, _, original = said.partition(': ') %}
     {{ prefect_source.staged_column(there, original or name, kind) }} as {{ name }},
   {%- endfor %}

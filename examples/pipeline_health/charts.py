@@ -28,9 +28,12 @@ COLOURS = {
     "declared": ("#1f5fa8", "#77b2f2"),
     "observed": ("#a85b00", "#f0ac5c"),
     "both": ("#1a7a5c", "#5cc9a3"),
+    # The text on the colours of a grid is ink, which must be read on all of them.
     "few": ("#e3edf8", "#1f2c3d"),
-    "many": ("#2a6ebb", "#6aa9ee"),
-    "middling": ("#f3c75f", "#b98a1f"),
+    "many": ("#6fa8e8", "#2563a8"),
+    "none succeeded": ("#ef8a7a", "#a5332a"),
+    "half succeeded": ("#f2c661", "#7d5f14"),
+    "all succeeded": ("#5ab996", "#1f6b54"),
     "failing box": ("#fbe3df", "#4a211c"),
     "hit box": ("#fdf0d3", "#44351a"),
     "old box": ("#e6e8ec", "#2f3542"),
@@ -97,24 +100,33 @@ def bars_of_days(days: Sequence[Row]) -> go.Figure:
             },
             hovertemplate=f"%{{x|%a %d %b}}: %{{y}} {end}<extra></extra>",
         )
-    # A single day would be as wide as the page, and its axis would count milliseconds.
-    first = min(dates[0], dates[-1] - timedelta(days=FEWEST_DAYS - 1))
     figure.update_layout(
         barmode="stack",
         legend={"traceorder": "normal"},
-        xaxis={
-            "range": [_noon(first - timedelta(days=1)), _noon(dates[-1])],
-            "tickformat": "%d %b",
-            "dtick": DAY_MILLISECONDS * (1 + (dates[-1] - first).days // 10),
-            "tick0": dates[-1].isoformat(),
-        },
+        xaxis=_days(dates[0], dates[-1]),
         yaxis={"title": "runs", "tickformat": ",d"},
     )
     return figure
 
 
-def _noon(day: date) -> str:
-    return f"{day.isoformat()}T12:00:00"
+def _days(first: date, last: date) -> dict[str, Any]:
+    """An axis of days. A single day would be as wide as the page, and its axis would count milliseconds."""
+    first = min(first, last - timedelta(days=FEWEST_DAYS - 1))
+    return {
+        "range": [f"{first - timedelta(days=1)}T12:00:00", f"{last}T12:00:00"],
+        "tickformat": "%d %b",
+        "tickangle": 0,
+        "dtick": DAY_MILLISECONDS * (1 + (last - first).days // 6),
+        "tick0": last.isoformat(),
+    }
+
+
+def _grid(values: Sequence[Sequence[Any]], texts: Sequence[Sequence[str]], **more: Any) -> go.Heatmap:
+    """Cells with a text each; Plotly writes `null` where there is none, so that a cell without one has an empty one."""
+    return go.Heatmap(
+        z=values, text=texts, texttemplate="%{text}", textfont={"color": light("ink")}, zmin=0, showscale=False,
+        xgap=2, ygap=2, hoverongaps=False, **more,
+    )  # fmt: skip
 
 
 def calendar(days: Sequence[Row]) -> go.Figure:
@@ -130,29 +142,27 @@ def calendar(days: Sequence[Row]) -> go.Figure:
 
     rates = values("success_rate")
     figure = go.Figure(
-        go.Heatmap(
+        _grid(
+            rates,
+            [["" if rate is None or rate == 1 else f"{100 * rate:.0f}" for rate in row] for row in rates],
             x=dates,
             y=[escape(flow) for flow in flows],
-            z=rates,
-            zmin=0,
             zmax=1,
-            text=[["" if rate is None or rate == 1 else f"{100 * rate:.0f}" for rate in row] for row in rates],
-            texttemplate="%{text}",
             customdata=values("run_url"),
-            colorscale=[[0, light("failed")], [0.5, light("middling")], [1, light("succeeded")]],
-            showscale=False,
-            xgap=2,
-            ygap=2,
+            colorscale=[
+                [0, light("none succeeded")],
+                [0.5, light("half succeeded")],
+                [1, light("all succeeded")],
+            ],
             hovertemplate="%{y}, %{x|%a %d %b}: %{z:.0%} succeeded<extra></extra>",
-            hoverongaps=False,
         )
     )
     figure.update_layout(
         height=110 + 34 * len(flows),
-        # Each day as wide as its figure, which would be left out; a narrow page scrolls.
-        meta={"min_width": 170 + 27 * len(dates), "filter": "rows"},
-        yaxis={"showgrid": False},
-        xaxis={"showgrid": False, "tickformat": "%d %b"},
+        # Each day as wide as its figure, which would be left out. A narrow page scrolls, and begins at the right.
+        meta={"min_width": 170 + 27 * len(dates), "filter": "rows", "newest_last": True},
+        yaxis={"showgrid": False, "side": "right", "ticks": "", "ticklabelstandoff": 6},
+        xaxis={**_days(first, last), "showgrid": False},
     )
     return figure
 
@@ -182,7 +192,10 @@ def durations(runs: Sequence[Row]) -> go.Figure:
     margin = (max(ends) - min(ends)) / 50 + timedelta(minutes=30)
     figure.update_layout(
         meta={"filter": "traces"},
-        xaxis={"range": [f"{min(ends) - margin:%Y-%m-%dT%H:%M:%S}", f"{max(ends) + margin:%Y-%m-%dT%H:%M:%S}"]},
+        xaxis={
+            "range": [f"{min(ends) - margin:%Y-%m-%dT%H:%M:%S}", f"{max(ends) + margin:%Y-%m-%dT%H:%M:%S}"],
+            "tickformat": "%d %b" if max(ends) - min(ends) > timedelta(days=7) else "%H:%M\n%d %b",
+        },
         yaxis={"type": "log", "tickvals": list(TICKS.values()), "ticktext": list(TICKS)},
     )
     return figure
@@ -197,28 +210,22 @@ def hours(rows: Sequence[Row]) -> go.Figure:
     def values(key: str) -> list[list[Any]]:
         return [[cells.get((day, hour), {}).get(key) for hour in range(24)] for day in order]
 
+    runs = values("runs")
     figure = go.Figure(
-        go.Heatmap(
+        _grid(
+            runs,
+            [["" if count is None else str(count) for count in row] for row in runs],
             x=[f"{hour:02}" for hour in range(24)],
             y=[WEEKDAYS[day] for day in order],
-            z=values("runs"),
-            zmin=0,
-            # Plotly writes `null` where there is no text.
-            text=[["" if runs is None else str(runs) for runs in row] for row in values("runs")],
-            texttemplate="%{text}",
             customdata=values("longest_url"),
             colorscale=[[0, light("few")], [1, light("many")]],
-            showscale=False,
-            xgap=2,
-            ygap=2,
             hovertemplate="%{y} %{x}:00 UTC: %{z} runs<extra></extra>",
-            hoverongaps=False,
         )
     )
     figure.update_layout(
         height=320,
         meta={"min_width": 760},
-        yaxis={"showgrid": False},
+        yaxis={"showgrid": False, "ticks": ""},
         xaxis={"showgrid": False, "title": "hour (UTC)", "type": "category", "tickangle": 0},
     )
     return figure

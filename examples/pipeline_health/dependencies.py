@@ -37,9 +37,9 @@ def freshness(marts: Marts) -> Part:
             Column("last_written_at", "Last written", "time"),
             Column("age_seconds", "Age", "seconds"),
             Column("usual_days", "Usually every", "days"),
+            Column("days_written", "Days written", "count"),
             Column("last_written_by", "By"),
             Column("blocked_by", "Blocked by"),
-            Column("reason", "Why", "message"),
         ],
         marts.rows("""
             SELECT * FROM prefect__tables WHERE writers > 0
@@ -72,7 +72,7 @@ def lineage(marts: Marts) -> list[Part]:
         ],
         rows,
         "No tag declares lineage, and no asset was observed.",
-        folded=bool(rows),
+        folded=True,
     )
     if not rows:
         return [table]

@@ -5,7 +5,7 @@ from datetime import timedelta
 from examples.pipeline_health import charts
 from examples.pipeline_health.formats import shown, trend
 from examples.pipeline_health.marts import Marts
-from examples.pipeline_health.parts import Column, Part, Row, Section
+from examples.pipeline_health.parts import Column, Part, Row, Section, subject
 
 # More points than this tell nothing more, and make a page slow.
 MOST_POINTS = 3_000
@@ -13,7 +13,13 @@ MOST_POINTS = 3_000
 
 def sections(marts: Marts) -> list[Section]:
     return [
-        Section("days", "Days", "Day by day", "How the runs of the last 30 days ended.", days(marts)),
+        Section(
+            "days",
+            "Days",
+            "Day by day",
+            "How the runs of the last 30 days and today ended, by day in UTC.",
+            days(marts),
+        ),
         Section(
             "success",
             "Success",
@@ -34,8 +40,8 @@ def sections(marts: Marts) -> list[Section]:
             "lateness",
             "Lateness",
             "Late starts and queues",
-            "Late is a scheduled run that began after it was due. In the queue was a run from when it was due and "
-            "known until it began.",
+            "How long after it was due a scheduled run began. A run is in the queue from when it is both due and known "
+            "to Prefect until it begins.",
             [percentiles(marts, "lateness", "deployment"), percentiles(marts, "queue", "flow")],
         ),
         Section(
@@ -75,7 +81,7 @@ def days(marts: Marts) -> list[Part]:
         ],
         rows,
         "No run has ended in these days.",
-        folded=bool(rows),
+        folded=True,
     )
     if not rows:
         return [table]
@@ -127,8 +133,7 @@ def success(marts: Marts, level: str) -> Part:
         f"success-{level}",
         f"By {level}, the worst first",
         [
-            Column("flow", "Flow", link="subject_url" if level == "flow" else None),
-            *([Column("deployment", "Deployment", link="subject_url")] if level == "deployment" else []),
+            *subject(level, "subject_url"),
             Column("runs", "Runs", "count"),
             Column("success_rate", "Succeeded", "rate"),
             Column("spark", "By day", "spark"),
@@ -157,12 +162,12 @@ def percentiles(marts: Marts, measure: str, level: str) -> Part:
     only = "outcome = 'succeeded'" if measure == "duration" else "started_at IS NOT NULL"
     name = "deployment_name" if level == "deployment" else "CAST(NULL AS VARCHAR)"
     value = f"{measure}_seconds"
+    did = {"duration": "has succeeded", "lateness": "was scheduled and has begun", "queue": "has begun"}[measure]
     return Part(
         f"{measure}-{level}",
         f"{names[measure]} by {level}",
         [
-            Column("flow", "Flow", link="url" if level == "flow" else None),
-            *([Column("deployment", "Deployment", link="url")] if level == "deployment" else []),
+            *subject(level, "url"),
             Column("runs", "Runs", "count"),
             Column("p50", "p50", "seconds"),
             Column("p95", "p95", "seconds"),
@@ -175,7 +180,7 @@ def percentiles(marts: Marts, measure: str, level: str) -> Part:
             FROM prefect__runs WHERE {only} AND {level}_id IS NOT NULL AND {value} IS NOT NULL AND PERIOD
             GROUP BY {level}_id, url, flow, deployment ORDER BY p95 DESC, flow, deployment
         """),
-        "No run of these days tells.",
+        f"No run of a {level} {did} in these days.",
     )
 
 
@@ -206,6 +211,7 @@ def tasks(marts: Marts) -> Part:
         [
             Column("task", "Task", link="url"),
             Column("flow", "Flow"),
+            Column("upstream", "Waits for"),
             Column("runs", "Runs", "count"),
             Column("failed", "Failed", "count"),
             Column("retries", "Retries", "count"),
@@ -217,6 +223,7 @@ def tasks(marts: Marts) -> Part:
             SELECT task_name AS task, flow_name AS flow, sum(runs) AS runs, sum(failed) AS failed,
                 sum(retries) AS retries,
                 sum(succeeded_after_retry) AS saved, sum(total_seconds) AS seconds, max(p95_seconds) AS p95,
+                any_value(upstream_tasks) AS upstream,
                 max_by(task_run_url, failed * 1e9 + total_seconds) AS url
             FROM prefect__task_hotspots
             WHERE day >= (SELECT CAST(since AT TIME ZONE 'UTC' AS DATE) FROM int_prefect__period)
@@ -262,7 +269,7 @@ def hours(marts: Marts) -> list[Part]:
         ],
         rows,
         "No run has begun in these days.",
-        folded=bool(rows),
+        folded=True,
     )
     if not rows:
         return [table]

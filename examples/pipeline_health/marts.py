@@ -20,6 +20,8 @@ class Marts:
         (period,) = self.rows("SELECT * FROM int_prefect__period")
         self.as_of: datetime | None = period["as_of"]
         self.since: datetime | None = period["since"]
+        (ended,) = self.rows("SELECT count(*) AS runs FROM prefect__runs WHERE PERIOD")
+        self.runs_ended: int = ended["runs"]
 
     def __enter__(self) -> "Marts":
         return self
@@ -28,6 +30,10 @@ class Marts:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._connection.close()
+
+    def unless_idle(self, good_news: str) -> str:
+        """What an empty table says: where nothing ran, it is no good news that nothing failed."""
+        return good_news if self.runs_ended else "No run has ended in these days."
 
     def rows(self, sql: str, *values: Any) -> list[Row]:
         """The rows of a query, in which `PERIOD` says of a run that it ended in the period."""

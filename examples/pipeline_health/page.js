@@ -30,7 +30,7 @@ function draw(source) {
     font: { family: "system-ui, sans-serif", size: 13, color: pageColour("--ink") },
     paper_bgcolor: "transparent",
     plot_bgcolor: "transparent",
-    margin: { t: 10, r: 10, b: 40, l: 48 },
+    margin: { t: 10, r: 24, b: 40, l: 48 },
     legend: { orientation: "h", yanchor: "bottom", y: 1.02, x: 0, ...figure.layout.legend },
     hoverlabel: { bgcolor: pageColour("--card"), font: { color: pageColour("--ink") } },
     xaxis: { ...axis, ...figure.layout.xaxis },
@@ -38,8 +38,11 @@ function draw(source) {
   };
   chart.style.minWidth = `${figure.layout.meta?.min_width ?? 0}px`;
   Plotly.react(chart, figure.data, layout, { responsive: true, displayModeBar: false }).then(() => {
-    if (chart.dataset.drawn) return;
-    chart.dataset.drawn = "yes";
+    const again = chart.dataset.drawn;
+    chart.dataset.drawn = dark.matches ? "dark" : "light";
+    if (again) return;
+    // Where a chart is wider than its place, the newest days are seen first.
+    if (figure.layout.meta?.newest_last) chart.parentElement.scrollLeft = chart.parentElement.scrollWidth;
     chart.on("plotly_click", (event) => {
       const url = event.points[0]?.customdata;
       if (/^https?:/.test(url ?? "")) window.open(url, "_blank", "noopener");
@@ -64,7 +67,7 @@ function narrowed(figure) {
   const kind = figure.layout.meta?.filter;
   const kept = chosenSubjects();
   if (!kind || kept.length === subjects.length) return figure;
-  const flows = new Set(kept.map((subject) => escaped(subject.flow)));
+  const flows = new Set(kept.map((subject) => escaped(subject.flow ?? "(unknown)")));
   if (kind === "traces") {
     figure.data = figure.data.map((trace) => ({ ...trace, visible: flows.has(trace.name) }));
   } else {
@@ -76,29 +79,80 @@ function narrowed(figure) {
   return figure;
 }
 
-function filterRows() {
-  const kept = chosenSubjects();
-  const names = new Set(kept.flatMap(({ flow, deployment }) => [JSON.stringify([flow]), JSON.stringify([flow, deployment])]));
+// A row with a deployment, though it be none, is about these runs alone; another one is about a flow with all of them.
+function filterRows(kept) {
+  const names = new Set(kept.flatMap(({ flow, deployment }) => [JSON.stringify([flow]), JSON.stringify([flow, deployment ?? ""])]));
   for (const row of document.querySelectorAll("tr[data-flow]")) {
     const { flow, deployment } = row.dataset;
     row.hidden = !names.has(JSON.stringify(deployment === undefined ? [flow] : [flow, deployment]));
   }
-  filters.querySelector("output").textContent =
-    kept.length === subjects.length ? "" : "The rows and charts of flows are filtered; the figures at the top are not.";
+  const written = new Set(kept.flatMap((subject) => Object.keys(subject.tables ?? {})));
+  for (const row of document.querySelectorAll("tr[data-table]")) row.hidden = !written.has(row.dataset.table);
+}
+
+// The tiles: the figures of what was chosen, summed up. A table that several write counts once.
+const trendMinimum = JSON.parse(document.getElementById("trend-minimum").textContent);
+
+function successNote(rate, n, earlierRate, earlierN) {
+  if (Math.min(n, earlierN) < trendMinimum) return `of ${n.toLocaleString("en")} runs, too few for a trend`;
+  const points = 100 * (rate - earlierRate);
+  const change = Math.abs(points) < 0.05 ? "= 0.0" : `${points > 0 ? "▲ +" : "▼ −"}${Math.abs(points).toFixed(1)}`;
+  return `of ${n.toLocaleString("en")} runs; ${change} points against ${earlierN.toLocaleString("en")} before`;
+}
+
+function fillTiles(kept) {
+  const sum = (key) => kept.reduce((total, subject) => total + (subject[key] ?? 0), 0);
+  const [runs, succeeded, failed, slots] = ["runs", "succeeded", "failed", "slots"].map(sum);
+  const [n, earlierN] = [succeeded + failed, sum("earlier_succeeded") + sum("earlier_failed")];
+  const [rate, earlierRate] = [succeeded / n, sum("earlier_succeeded") / earlierN];
+  const longest = kept.reduce((most, subject) => ((subject.longest ?? -1) > (most?.longest ?? -1) ? subject : most), null);
+  const tables = Object.values(Object.assign({}, ...kept.map((subject) => subject.tables)));
+  const having = (...states) => tables.filter((state) => states.includes(state)).length;
+  // An id, its figure, the words below it; and for what is bad unless it is 0, of how many it could be some.
+  const filled = [
+    ["runs", runs, "in 30 days and today"],
+    ["success-rate", n ? rate : null, n ? successNote(rate, n, earlierRate, earlierN) : "no run has ended"],
+    ["failed", failed, "failed or crashed"],
+    ["unresolved", sum("unresolved"), "failed, nothing succeeded since", runs],
+    ["running", sum("running"), longest?.longest == null ? "at the last sync" : `longest for ${longest.longest_shown}`],
+    ["stuck", sum("stuck"), "much longer than usual", runs],
+    ["late", sum("late"), "due, not begun", runs],
+    ["missed", sum("missed"), `of ${slots.toLocaleString("en")} in these days`, slots],
+    ["stale", having("stale", "dead"), `or dead, of ${tables.length}; ${having("unknown")} unknown`, tables.length],
+  ];
+  for (const [id, figure, note, outOf] of filled) {
+    const link = document.querySelector(`[data-tile=${id}]`);
+    const tile = link.closest(".tile");
+    link.dataset.value = figure ?? "";
+    link.textContent = figure === null ? "—" : id === "success-rate" ? `${(100 * figure).toFixed(1)} %` : figure.toLocaleString("en");
+    tile.querySelector(".note").textContent = note;
+    tile.classList.toggle("bad", outOf !== undefined && figure > 0);
+    tile.classList.toggle("good", outOf > 0 && figure === 0);
+  }
+}
+
+function filter() {
+  const kept = chosenSubjects();
+  filterRows(kept);
+  if (document.querySelector(".tiles")) fillTiles(kept);
+  if (filters) {
+    filters.querySelector("output").textContent =
+      kept.length === subjects.length ? "" : "Figures, tables and charts by flow are of what was chosen. Owners, hours, the bars of days and lineage are of everything.";
+  }
   drawAll();
 }
 
-filters?.addEventListener("change", filterRows);
+filters?.addEventListener("change", filter);
 filters?.querySelector("button").addEventListener("click", () => {
   filters.reset();
-  filterRows();
+  filter();
 });
 
 function drawAll() {
   document.querySelectorAll("script[data-chart]").forEach(draw);
 }
 
-drawAll();
+filter();
 dark.addEventListener("change", drawAll);
 narrow.addEventListener("change", drawAll);
 
@@ -124,4 +178,17 @@ function sort(heading) {
 
 document.querySelectorAll("th button").forEach((button) => {
   button.addEventListener("click", () => sort(button.closest("th")));
+});
+
+// A long table shows its first rows, and how many there are.
+document.querySelectorAll("table.long").forEach((table) => {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "more";
+  button.textContent = `Show all ${table.tBodies[0].rows.length} rows`;
+  button.addEventListener("click", () => {
+    table.classList.remove("long");
+    button.remove();
+  });
+  table.parentElement.after(button);
 });

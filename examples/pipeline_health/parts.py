@@ -1,7 +1,7 @@
 """What the page is made of."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Row = dict[str, Any]
@@ -17,6 +17,17 @@ class Column:
     link: str | None = None
 
 
+FLOW = Column("flow", "Flow")
+DEPLOYMENT = Column("deployment", "Deployment")
+
+
+def subject(level: str, link: str) -> list[Column]:
+    """The columns that name what a row is about: a flow, or a deployment, with the link to it."""
+    if level == "flow":
+        return [replace(FLOW, link=link)]
+    return [FLOW, replace(DEPLOYMENT, link=link)]
+
+
 @dataclass(frozen=True)
 class Part:
     """A table, or a chart, which has a `figure`. The page filters rows by their columns `flow` and `deployment`."""
@@ -26,10 +37,16 @@ class Part:
     columns: Sequence[Column] = ()
     rows: Sequence[Row] = ()
     empty: str = "There is nothing to show."
+    # Behind a line that a click opens, where a chart shows the same.
     folded: bool = False
     title: str = ""
     alt: str = ""
     figure: Any = None
+
+    @property
+    def is_by_deployment(self) -> bool:
+        """Whether a row without a deployment is about runs without one, not about a flow with all its deployments."""
+        return any(column.key == "deployment" for column in self.columns)
 
 
 @dataclass(frozen=True)
@@ -43,10 +60,8 @@ class Section:
 
 @dataclass(frozen=True)
 class Tile:
+    """A figure at the top, which the page itself writes; `url` leads to its section."""
+
     id: str
     title: str
-    value: Any
-    kind: str
-    note: str
     url: str
-    mood: str = ""

@@ -1,10 +1,7 @@
 """The sections for whoever is on call: what is broken, late or stuck, and what has been."""
 
 from examples.pipeline_health.marts import Marts
-from examples.pipeline_health.parts import Column, Part, Section
-
-FLOW = Column("flow", "Flow")
-DEPLOYMENT = Column("deployment", "Deployment")
+from examples.pipeline_health.parts import DEPLOYMENT, FLOW, Column, Part, Section
 
 
 def sections(marts: Marts) -> list[Section]:
@@ -21,29 +18,32 @@ def sections(marts: Marts) -> list[Section]:
             "Now",
             "Running and late",
             "As Prefect was at the time of the last sync. Late is what should have begun more than a minute before; "
-            "stuck is what runs three times as long as 95 of 100 runs of its flow.",
+            "stuck is what runs three times as long as 95 of 100 runs of its flow. Usual is the median of the flow's "
+            "runs that succeeded.",
             [now(marts)],
         ),
         Section(
             "errors",
             "Errors",
             "Errors",
-            "The failures of the last 30 days, by their message without its numbers and ids.",
+            "The failures of the last 30 days and today, by their message without its numbers and ids.",
             [errors(marts)],
         ),
         Section(
             "incidents",
             "Incidents",
             "Incidents",
-            "From the first failed run of a deployment to the next that succeeded.",
+            "From the first failed run of a deployment to the next that succeeded, and what was changed last about the "
+            "deployment before it began.",
             [incidents(marts)],
         ),
         Section(
             "slots",
             "Slots",
             "Missed and late slots",
-            "What active schedules promised in the last 30 days, since they were edited last, and what became of it.",
-            [slots(marts), unknown_schedules(marts)],
+            "What active schedules promised in the last 30 days and today, since they were edited last, and what "
+            "became of it.",
+            [slots(marts), *unknown_schedules(marts)],
         ),
     ]
 
@@ -70,7 +70,7 @@ def unresolved(marts: Marts) -> Part:
             FROM prefect__incidents WHERE is_open
             ORDER BY began_at, incident_id
         """),
-        "✓ Nothing: whatever failed has succeeded since.",
+        marts.unless_idle("✓ Nothing: whatever failed has succeeded since."),
     )
 
 
@@ -87,6 +87,7 @@ def now(marts: Marts) -> Part:
             Column("since", "Since", "time"),
             Column("seconds", "For", "seconds"),
             Column("usual", "Usually", "seconds"),
+            Column("usual_runs", "By runs", "count"),
             Column("times_usual", "Against usual", "times"),
         ],
         marts.rows("""
@@ -96,6 +97,7 @@ def now(marts: Marts) -> Part:
                 coalesce(CASE WHEN status = 'late' THEN lateness_seconds ELSE duration_seconds END,
                     epoch(as_of) - epoch(coalesce(started_at, due_at))) AS seconds,
                 CASE WHEN status <> 'late' THEN usual_p50_seconds END AS usual,
+                CASE WHEN status <> 'late' THEN usual_runs END AS usual_runs,
                 CASE WHEN status <> 'late' THEN duration_seconds / nullif(usual_p50_seconds, 0) END AS times_usual
             FROM prefect__runs CROSS JOIN int_prefect__period
             WHERE status NOT IN ('ended', 'ghost', 'due')
@@ -122,14 +124,14 @@ def errors(marts: Marts) -> Part:
             FROM prefect__runs WHERE outcome IN ('failed', 'crashed') AND PERIOD
             GROUP BY ALL ORDER BY runs DESC, last DESC, error, flow
         """),
-        "✓ No run has failed in these days.",
+        marts.unless_idle("✓ No run has failed in these days."),
     )
 
 
 def incidents(marts: Marts) -> Part:
     return Part(
         "incidents-table",
-        "Those of the last 30 days, and all that are open; the newest first",
+        "Those of these days, and all that are open; the newest first",
         [
             Column("status", "Status", "status"),
             FLOW,
@@ -139,16 +141,19 @@ def incidents(marts: Marts) -> Part:
             Column("recovery", "Time to recovery", "seconds"),
             Column("runs_lost", "Runs lost", "count"),
             Column("tables_hit", "Tables hit", "count"),
+            Column("change", "Changed before", "message"),
         ],
         marts.rows("""
             SELECT CASE WHEN is_open THEN 'open' ELSE 'recovered' END AS status, flow_name AS flow,
                 deployment_name AS deployment, last_run_name AS run, last_run_url AS url, began_at,
-                recovery_seconds AS recovery, runs_lost, tables_hit
+                recovery_seconds AS recovery, runs_lost, tables_hit,
+                strftime(last_changed_at AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M ') || last_change
+                    || coalesce(' by ' || last_changed_by, '') AS change
             FROM prefect__incidents
             WHERE is_open OR ended_at >= (SELECT since FROM int_prefect__period)
             ORDER BY is_open DESC, began_at DESC, incident_id
         """),
-        "✓ No run has failed in these days.",
+        marts.unless_idle("✓ No run has failed in these days."),
     )
 
 
@@ -181,15 +186,12 @@ def slots(marts: Marts) -> Part:
     )
 
 
-def unknown_schedules(marts: Marts) -> Part:
-    return Part(
-        "unknown-schedules-table",
-        "Active schedules whose slots are not known",
-        [FLOW, DEPLOYMENT, Column("schedule", "Schedule"), Column("why", "Why")],
-        marts.rows("""
-            SELECT flow_name AS flow, deployment_name AS deployment, schedule, not_expanded_because AS why
-            FROM prefect__schedules WHERE is_active AND not_expanded_because IS NOT NULL
-            ORDER BY flow, deployment, schedule
-        """),
-        "✓ The slots of all active schedules are known.",
-    )
+def unknown_schedules(marts: Marts) -> list[Part]:
+    rows = marts.rows("""
+        SELECT flow_name AS flow, deployment_name AS deployment, schedule, not_expanded_because AS why
+        FROM prefect__schedules WHERE is_active AND not_expanded_because IS NOT NULL
+        ORDER BY flow, deployment, schedule
+    """)
+    columns = [FLOW, DEPLOYMENT, Column("schedule", "Schedule"), Column("why", "Why")]
+    caption = "Active schedules whose slots are not known, so that none of them counts as missed"
+    return [Part("unknown-schedules-table", caption, columns, rows)] if rows else []

@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from examples.pipeline_health import catalog, charts, dependencies, history, present
 from examples.pipeline_health.build import build_duckdb
-from examples.pipeline_health.formats import json_text, raw, safe_url, shown, trend
+from examples.pipeline_health.formats import TREND_MINIMUM, json_text, raw, safe_url, shown
 from examples.pipeline_health.marts import Marts
 from examples.pipeline_health.parts import Tile
 
@@ -43,7 +43,9 @@ def render(marts: Marts, database: str, job_address: str | None = None) -> str:
     sections = [*present.sections(marts), *history.sections(marts), *dependencies.sections(marts)]
     return environment.get_template("page.html.jinja").render(
         as_of=marts.as_of,
-        tiles=tiles(marts),
+        since=marts.since,
+        tiles=TILES,
+        trend_minimum=TREND_MINIMUM,
         sections=catalog.linked(sections, job_address),
         filters={key: (title, choices(found, key)) for key, title in FILTERS.items()},
         subjects=found,
@@ -55,82 +57,76 @@ def render(marts: Marts, database: str, job_address: str | None = None) -> str:
     )
 
 
-def tiles(marts: Marts) -> list[Tile]:
-    (runs,) = marts.rows("""
-        SELECT count(*) FILTER (recent) AS runs,
-            count(*) FILTER (recent AND outcome IN ('failed', 'crashed')) AS failed,
-            count(*) FILTER (recent AND outcome IN ('succeeded', 'failed', 'crashed')) AS n,
-            count(*) FILTER (recent AND outcome = 'succeeded') / nullif(n, 0) AS rate,
-            count(*) FILTER (NOT recent AND outcome IN ('succeeded', 'failed', 'crashed')) AS earlier_n,
-            count(*) FILTER (NOT recent AND outcome = 'succeeded') / nullif(earlier_n, 0) AS earlier_rate
-        FROM (
-            SELECT outcome, ended_at >= since AS recent FROM prefect__runs CROSS JOIN int_prefect__period
-            WHERE ended_at >= earlier_since
-        )
-    """)
-    (now,) = marts.rows("""
-        SELECT count(*) FILTER (status = 'running') AS running, count(*) FILTER (is_stuck) AS stuck,
-            count(*) FILTER (status = 'late') AS late, max(duration_seconds) FILTER (status = 'running') AS longest
-        FROM prefect__runs WHERE status NOT IN ('ended', 'ghost')
-    """)
-    (counts,) = marts.rows("""
-        SELECT (SELECT count(*) FROM prefect__incidents WHERE is_open) AS unresolved,
-            (SELECT count(*) FROM prefect__schedule_slots WHERE status = 'missed') AS missed,
-            (SELECT count(*) FROM prefect__schedule_slots) AS slots,
-            (SELECT count(*) FROM prefect__tables WHERE writers > 0 AND status IN ('stale', 'dead')) AS stale,
-            (SELECT count(*) FROM prefect__tables WHERE writers > 0 AND status = 'unknown') AS unknown
-    """)
-    change = trend(runs["rate"], runs["n"], runs["earlier_rate"], runs["earlier_n"])
-    if change is None:
-        compared = f"of {runs['n']} runs; {runs['earlier_n']} before are too few to compare"
-    else:
-        compared = f"{shown(change, 'trend')} against {runs['earlier_n']:,} runs before"
-
-    def mood(broken: int) -> str:
-        return "bad" if broken else "good"
-
-    return [
-        Tile("runs", "Runs ended", runs["runs"], "count", "in 30 days", "#days"),
-        Tile("success-rate", "Success rate", runs["rate"], "rate", compared, "#success"),
-        Tile("failed", "Runs failed", runs["failed"], "count", "failed or crashed", "#errors"),
-        Tile("unresolved", "Unresolved", counts["unresolved"], "count", "failed, nothing succeeded since",
-             "#unresolved", mood(counts["unresolved"])),
-        Tile("running", "Running now", now["running"], "count",
-             f"longest for {shown(now['longest'], 'seconds')}" if now["running"] else "at the last sync", "#now"),
-        Tile("stuck", "Stuck now", now["stuck"], "count", "much longer than usual", "#now", mood(now["stuck"])),
-        Tile("late", "Late now", now["late"], "count", "due, not begun", "#now", mood(now["late"])),
-        Tile("missed", "Missed slots", counts["missed"], "count", f"of {counts['slots']:,} in 30 days", "#slots",
-             mood(counts["missed"])),
-        Tile("stale", "Stale tables", counts["stale"], "count", f"or dead; {counts['unknown']} unknown", "#freshness",
-             mood(counts["stale"])),
-    ]  # fmt: skip
+# The tiles, and the sections that they lead to. The page sums up their figures for what is chosen in its boxes.
+TILES = [
+    Tile("runs", "Runs ended", "#days"),
+    Tile("success-rate", "Success rate", "#success"),
+    Tile("failed", "Runs failed", "#errors"),
+    Tile("unresolved", "Unresolved", "#unresolved"),
+    Tile("running", "Running now", "#now"),
+    Tile("stuck", "Stuck now", "#now"),
+    Tile("late", "Late now", "#now"),
+    Tile("missed", "Missed slots", "#slots"),
+    Tile("stale", "Stale tables", "#freshness"),
+]
 
 
 def subjects(marts: Marts) -> list[dict[str, Any]]:
-    """Each flow and deployment with what the page can be filtered by."""
-    return marts.rows("""
+    """Each flow and deployment, and each flow without one: what the page can be filtered by, and its figures."""
+    found = marts.rows("""
         WITH tags AS (SELECT object_id, list(tag ORDER BY tag) AS tags FROM prefect__tags GROUP BY ALL),
-        pools AS (
-            SELECT flow_id, deployment_id, list(DISTINCT work_pool_name) AS pools FROM prefect__runs
-            WHERE work_pool_name IS NOT NULL GROUP BY ALL
+        runs AS (
+            SELECT coalesce(deployment_id, flow_id, '') AS subject_id,
+                list(DISTINCT work_pool_name) FILTER (work_pool_name IS NOT NULL) AS pools,
+                count(*) FILTER (recent) AS runs,
+                count(*) FILTER (recent AND outcome = 'succeeded') AS succeeded,
+                count(*) FILTER (recent AND outcome IN ('failed', 'crashed')) AS failed,
+                count(*) FILTER (earlier AND outcome = 'succeeded') AS earlier_succeeded,
+                count(*) FILTER (earlier AND outcome IN ('failed', 'crashed')) AS earlier_failed,
+                count(*) FILTER (status = 'running') AS running, count(*) FILTER (is_stuck) AS stuck,
+                count(*) FILTER (status = 'late') AS late, max(duration_seconds) FILTER (status = 'running') AS longest
+            FROM (
+                SELECT *, coalesce(ended_at >= since, false) AS recent,
+                    coalesce(ended_at >= earlier_since AND ended_at < since, false) AS earlier
+                FROM prefect__runs CROSS JOIN int_prefect__period
+            ) GROUP BY ALL
+        ), incidents AS (
+            SELECT subject_id, count(*) AS unresolved FROM prefect__incidents WHERE is_open GROUP BY ALL
+        ), slots AS (
+            SELECT deployment_id AS subject_id, count(*) AS slots, count(*) FILTER (status = 'missed') AS missed
+            FROM prefect__schedule_slots GROUP BY ALL
+        ), written AS (
+            SELECT coalesce(subject_id, '') AS subject_id, map_from_entries(list((table_name, status))) AS tables
+            FROM (SELECT DISTINCT subject_id, table_name FROM int_prefect__table_users WHERE role = 'writes')
+            JOIN prefect__tables USING (table_name) GROUP BY ALL
         ), subject AS (
-            SELECT DISTINCT flow_id, deployment_id FROM prefect__runs
-            UNION SELECT flow_id, deployment_id FROM int_prefect__deployments
-            UNION SELECT flow_id, NULL FROM int_prefect__flows
+            SELECT coalesce(deployment_id, flow_id, '') AS subject_id, max(flow_id) AS flow_id, deployment_id
+            FROM (
+                SELECT flow_id, deployment_id FROM prefect__runs
+                UNION SELECT flow_id, deployment_id FROM int_prefect__deployments
+                UNION SELECT flow_id, deployment_id FROM int_prefect__table_users
+                UNION SELECT flow_id, NULL FROM int_prefect__flows
+            ) GROUP BY ALL
         )
         SELECT flow.flow_name AS flow, deployment.deployment_name AS deployment,
             coalesce(deployment.owner, flow.owner, '(no owner)') AS owner,
             list_distinct(coalesce(of_flow.tags, []) || coalesce(of_deployment.tags, [])) AS tag,
-            list_distinct(coalesce(pools.pools, []) || [work_pool_name]) AS pool
+            list_distinct(coalesce(runs.pools, []) || [work_pool_name]) AS pool,
+            runs.* EXCLUDE (subject_id, pools), unresolved, slots, missed, tables
         FROM subject
-        JOIN int_prefect__flows AS flow USING (flow_id)
+        LEFT JOIN int_prefect__flows AS flow USING (flow_id)
         LEFT JOIN int_prefect__deployments AS deployment ON deployment.deployment_id = subject.deployment_id
         LEFT JOIN tags AS of_flow ON of_flow.object_id = subject.flow_id
         LEFT JOIN tags AS of_deployment ON of_deployment.object_id = subject.deployment_id
-        LEFT JOIN pools ON pools.flow_id = subject.flow_id
-            AND pools.deployment_id IS NOT DISTINCT FROM subject.deployment_id
+        LEFT JOIN runs USING (subject_id)
+        LEFT JOIN incidents USING (subject_id)
+        LEFT JOIN slots USING (subject_id)
+        LEFT JOIN written USING (subject_id)
         ORDER BY flow, deployment
     """)
+    for subject in found:
+        subject["longest_shown"] = shown(subject["longest"], "seconds")
+    return found
 
 
 def choices(found: list[dict[str, Any]], key: str) -> list[str]:

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 import yaml
 
-from devtools.neglected import neglected
+from devtools.neglected import DOWN_SINCE, neglected
 from devtools.postgres import postgres
 from devtools.tables import write_duckdb, write_postgres
 from devtools.warehouse import AS_OF
@@ -179,14 +179,26 @@ def test_incidents_know_what_was_before_and_what_they_hit(warehouse: Warehouse) 
     ]
 
 
+def test_an_incident_knows_what_was_changed_before_it_began(warehouse: Warehouse) -> None:
+    changes = warehouse.ask(
+        "SELECT last_changed_at, last_change, last_changed_by FROM prefect__incidents ORDER BY began_at"
+    )
+    hour_before = DOWN_SINCE - timedelta(hours=1)
+    assert changes == [
+        (None, None, None),
+        (hour_before, "updated: entrypoint, parameters", "Ana"),
+        (None, None, None),
+    ]
+
+
 def test_slots_are_met_late_missed_or_skipped(warehouse: Warehouse) -> None:
     slots = warehouse.ask("SELECT deployment_id, slot_at, status FROM prefect__schedule_slots")
     assert Counter((deployment, status) for deployment, _, status in slots) == {
-        ("ingest-deployment", "met"): 716,
+        ("ingest-deployment", "met"): 728,
         ("ingest-deployment", "late"): 1,
         ("ingest-deployment", "skipped"): 1,
         ("ingest-deployment", "missed"): 2,
-        ("mart-deployment", "met"): 20,
+        ("mart-deployment", "met"): 21,
         ("mart-deployment", "missed"): 10,
         ("report-deployment", "met"): 1,
     }
@@ -214,15 +226,18 @@ def test_reliability_comes_with_its_number_of_runs(warehouse: Warehouse) -> None
 
 def test_task_hot_spots_count_retries(warehouse: Warehouse) -> None:
     spots = warehouse.ask(
-        "SELECT task_name, sum(runs), sum(failed), sum(retries), sum(succeeded_after_retry), sum(total_seconds) "
-        "FROM prefect__task_hotspots GROUP BY task_name ORDER BY task_name"
+        "SELECT task_name, upstream_tasks, downstream_tasks, sum(runs), sum(failed), sum(retries), "
+        "sum(succeeded_after_retry), sum(total_seconds) FROM prefect__task_hotspots GROUP BY 1, 2, 3 ORDER BY 1"
     )
-    assert spots == [("fetch", 19, 0, 38, 19, 570), ("parse", 19, 19, 0, 0, 570)]
+    assert spots == [
+        ("fetch", None, "parse", 19, 0, 38, 19, 570),
+        ("parse", "fetch", None, 19, 19, 0, 0, 570),
+    ]
 
 
 def test_owners_come_from_tags(warehouse: Warehouse) -> None:
     owners = by_key(warehouse, "SELECT owner, runs, failed, open_incidents FROM prefect__owners")
-    assert owners == {"Ana": (718, 241, 1), "Ben": (20, 0, 0), "(no owner)": (33, 1, 1)}
+    assert owners == {"Ana": (730, 241, 1), "Ben": (21, 0, 0), "(no owner)": (34, 1, 1)}
     tags = warehouse.ask("SELECT tag FROM prefect__tags WHERE object_id = 'ingest-deployment' ORDER BY tag")
     assert tags == [("critical",), ("owner:Ana",)]
 

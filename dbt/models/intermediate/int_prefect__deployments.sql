@@ -1,11 +1,6 @@
 with tagged as (
 
-    select
-        deployment.id,
-        max(case when item.value like 'owner:%' then trim(substr(item.value, 7)) end) as owner
-    from {{ ref('stg_prefect__deployments') }} as deployment
-    {{ prefect_source.each_of('deployment.tags') }}
-    group by deployment.id
+    {{ prefect_source.owners_by_tag('stg_prefect__deployments') }}
 
 ),
 
@@ -26,7 +21,7 @@ select
     deployment.name as deployment_name,
     deployment.flow_id,
     flow.flow_name,
-    coalesce(nullif(tagged.owner, ''), flow.owner) as owner,
+    coalesce(tagged.owner, flow.owner) as owner,
     deployment.work_pool_name,
     coalesce(deployment.paused, false) as is_paused,
     -- Without the table of schedules, the deployment itself says whether one is active.

@@ -21,7 +21,8 @@ synced as (
 
 select
     as_of,
-    {{ prefect_source.add_seconds('as_of', var('period_days') * -86400) }} as since,
-    {{ prefect_source.add_seconds('as_of', var('period_days') * -2 * 86400) }} as earlier_since,
+    -- Whole days: what is counted by day and what is counted by run are the same runs.
+    {{ prefect_source.start_of_day('as_of', var('period_days')) }} as since,
+    {{ prefect_source.start_of_day('as_of', var('period_days') * 2) }} as earlier_since,
     first_due
 from synced

@@ -86,6 +86,37 @@ successes as (
 
 ),
 
+changes as (
+
+    -- An event is a row for each field that it changed.
+    select
+        object_id,
+        event_id,
+        occurred,
+        max(action) || coalesce(': ' || {{ prefect_source.join_distinct('field') }}, '') as change,
+        max(actor_name) as actor_name
+    from {{ ref('stg_prefect__change_log') }}
+    where object_type in ('deployment', 'flow')
+    group by object_id, event_id, occurred
+
+),
+
+changes_before as (
+
+    select
+        incidents.subject_id,
+        incidents.series,
+        changes.occurred,
+        changes.change,
+        changes.actor_name,
+        row_number() over (
+            partition by incidents.subject_id, incidents.series order by changes.occurred desc, changes.event_id
+        ) as place
+    from incidents
+    inner join changes on changes.object_id = incidents.subject_id and changes.occurred < incidents.began_at
+
+),
+
 written as (
 
     select distinct subject_id, table_name from {{ ref('int_prefect__table_users') }} where role = 'writes'
@@ -134,10 +165,15 @@ select
     incidents.error_class,
     coalesce(impact.tables_hit, 0) as tables_hit,
     impact.table_names,
+    change.occurred as last_changed_at,
+    change.change as last_change,
+    change.actor_name as last_changed_by,
     incidents.last_run_name,
     incidents.last_run_url
 from incidents
 cross join {{ ref('int_prefect__period') }} as period
 left join successes as before on before.subject_id = incidents.subject_id and before.series = incidents.series
 left join successes as recovery on recovery.subject_id = incidents.subject_id and recovery.series = incidents.series + 1
+left join changes_before as change
+    on change.subject_id = incidents.subject_id and change.series = incidents.series and change.place = 1
 left join impact on impact.subject_id = incidents.subject_id

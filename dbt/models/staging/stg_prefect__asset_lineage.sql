@@ -1,9 +1,5 @@
 {{ prefect_source.stage('asset_lineage', {
-    'id': 'text',
-    'occurred': 'time',
-    'received': 'time',
     'materialization_id': 'text',
-    'result': 'text',
     'source': 'text',
     'source_scheme': 'text',
     'source_table': 'text',
@@ -12,13 +8,4 @@
     'destination_scheme': 'text',
     'destination_table': 'text',
     'destination_parts': 'json',
-    'materialized_by': 'text',
-    'flow_run_id': 'text',
-    'flow_run_name': 'text',
-    'task_run_id': 'text',
-    'task_run_name': 'text',
-    'flow_id': 'text',
-    'flow_name': 'text',
-    'deployment_id': 'text',
-    'deployment_name': 'text',
-}) }}
+}, prefect_source.materialization_columns()) }}

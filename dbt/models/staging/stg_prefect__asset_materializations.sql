@@ -1,8 +1,4 @@
 {{ prefect_source.stage('asset_materializations', {
-    'id': 'text',
-    'occurred': 'time',
-    'received': 'time',
-    'result': 'text',
     'asset': 'text',
     'asset_scheme': 'text',
     'asset_table': 'text',
@@ -12,15 +8,6 @@
     'asset_url': 'text',
     'asset_owners': 'text',
     'upstream_assets': 'json',
-    'materialized_by': 'text',
     'metadata': 'text',
-    'flow_run_id': 'text',
-    'flow_run_name': 'text',
-    'task_run_id': 'text',
-    'task_run_name': 'text',
-    'flow_id': 'text',
-    'flow_name': 'text',
-    'deployment_id': 'text',
-    'deployment_name': 'text',
     'tags': 'json',
-}) }}
+}, prefect_source.materialization_columns()) }}

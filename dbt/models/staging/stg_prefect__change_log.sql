@@ -1,0 +1,16 @@
+{{ prefect_source.stage('change_log', {
+    'id': 'text',
+    'occurred': 'time',
+    'received': 'time',
+    'event_id': 'text',
+    'object_type': 'text',
+    'object_id': 'text',
+    'object_name': 'text',
+    'action': 'text',
+    'actor_id': 'text',
+    'actor_type': 'text',
+    'actor_name': 'text',
+    'field': 'text',
+    'value_before': 'text: before',
+    'value_after': 'text: after',
+}) }}
