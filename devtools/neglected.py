@@ -30,6 +30,7 @@ def neglected() -> Tables:
             _deployment("export", paused=True),
             {**_deployment("report"), "name": 'it\'s "quoted"'},
             _deployment("legacy"),
+            _deployment("burst"),
         ],
         "deployment_schedules": [
             _schedule("ingest", schedule_interval=3600.0, schedule_anchor_date=datetime(2020, 1, 1)),
@@ -43,8 +44,9 @@ def neglected() -> Tables:
         "lineage": [
             declared_edge("shop.public.events", "raw.public.events", "ingest", "ingest-deployment", "ingest"),
             declared_edge("raw.public.events", "mart.public.daily", "mart", "mart-deployment", "mart"),
-            declared_edge(None, "dwh.legacy.archive", "legacy", "legacy-deployment", "legacy"),
-            declared_edge(None, "dwh.legacy.bursts", "burst", None, "burst"),
+            # A flow declares what its deployment's runs write, a deployment what a run by hand writes.
+            declared_edge(None, "dwh.legacy.archive", "legacy", None, "legacy"),
+            declared_edge(None, "dwh.legacy.bursts", "burst", "burst-deployment", "burst"),
             declared_edge("dwh.circle.a", "dwh.circle.b", "circle", None, "circle"),
             declared_edge("dwh.circle.b", "dwh.circle.a", "circle", None, "circle"),
         ],
