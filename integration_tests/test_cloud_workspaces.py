@@ -347,6 +347,15 @@ def test_a_check_names_the_one_that_does_not_answer(
     assert said == "Stream flows is not available: flows (Corner Shop / Production) did not answer within 1 s"
 
 
+def test_a_check_asks_each_workspace_even_if_a_sync_may_send_fewer_requests_a_minute(
+    front: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("source_prefect.check.WORKSPACE_SECONDS", 1.0)
+    monkeypatch.setattr("source_prefect.source.STREAMS_SECONDS", 0.5)
+    assert check(connection(front, max_requests_per_minute=2)) == ""
+    assert all(front.requests("flows/filter", workspace) for workspace in front.workspaces)
+
+
 def test_a_warning_names_the_workspace(front: Cloud) -> None:
     def unheard_of(request: Request, forward: Forward) -> Answer:
         answer = forward(request)

@@ -78,7 +78,7 @@ class SourcePrefect(YamlDeclarativeSource):
         self._config = {**self._config, "is_check": True}
 
         def connect() -> AirbyteConnectionStatus:
-            self._workspaces = each_workspace(self._config)
+            self._workspaces = _with_room_for_each(each_workspace(self._config))
             return super(SourcePrefect, self).check(logger, config)
 
         try:
@@ -171,6 +171,15 @@ class SourcePrefect(YamlDeclarativeSource):
 def config_error(message: str) -> AirbyteTracedException:
     """An error that the user who set up the connection can fix."""
     return AirbyteTracedException(message=message, internal_message=message, failure_type=FailureType.config_error)
+
+
+def _with_room_for_each(workspaces: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The configs with a limit that lets a check ask each workspace, and once again where that fails."""
+    least = 2 * len(workspaces)
+    return [
+        {**each, "max_requests_per_minute": max(limit, least)} if (limit := each.get("max_requests_per_minute")) else each
+        for each in workspaces
+    ]
 
 
 def _problem(config: Mapping[str, Any]) -> str | None:
