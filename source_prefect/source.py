@@ -75,10 +75,10 @@ class SourcePrefect(YamlDeclarativeSource):
         if self._problem:
             return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(self._problem))
         # For `http.patience`: a user waits in front of a form.
-        self._config = {**self._config, "is_check": True}
+        asked = self._config = {**self._config, "is_check": True}
 
         def connect() -> AirbyteConnectionStatus:
-            self._workspaces = _with_room_for_each(each_workspace(self._config))
+            self._workspaces = _with_room_for_each(each_workspace(asked))
             return super(SourcePrefect, self).check(logger, config)
 
         try:
@@ -88,13 +88,13 @@ class SourcePrefect(YamlDeclarativeSource):
         if status is None:
             status = AirbyteConnectionStatus(
                 status=Status.FAILED,
-                message=f"{self._config['api_url']} did not answer within {CONNECTION_SECONDS:.0f} s. Is it the "
+                message=f"{asked['api_url']} did not answer within {CONNECTION_SECONDS:.0f} s. Is it the "
                 "address of a Prefect API, and does the server have time to answer?",
             )
         elif status.status == Status.SUCCEEDED:
             # A stream that the key may not read is no failure: some of Prefect Cloud's plans leave streams out.
-            streams, workers = self.streams(self._config), self._config["num_workers"]
-            status.message = within(STREAMS_SECONDS, lambda: unreadable(streams, workers))
+            workers = asked["num_workers"]
+            status.message = within(STREAMS_SECONDS, lambda: unreadable(self.streams(asked), workers))
         if status.message:
             status.message = filter_secrets(unquoted(status.message))
         return status
