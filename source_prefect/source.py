@@ -175,10 +175,9 @@ def config_error(message: str) -> AirbyteTracedException:
 
 def _with_room_for_each(workspaces: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The configs with a limit that lets a check ask each workspace, and once again where that fails."""
-    least = 2 * len(workspaces)
+    limit = workspaces[0].get("max_requests_per_minute")
     return [
-        {**each, "max_requests_per_minute": max(limit, least)} if (limit := each.get("max_requests_per_minute")) else each
-        for each in workspaces
+        {**each, "max_requests_per_minute": max(limit, 2 * len(workspaces))} if limit else each for each in workspaces
     ]
 
 
