@@ -131,6 +131,16 @@ def doomed(server: PrefectServer) -> dict[str, str]:
     return _make_one_of_each(server)
 
 
+@pytest.fixture
+def an_event_is_never_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next sync reports a deletion, and need not come a quarter of an hour later.
+
+    Less than no time: the server's clock is known from whole seconds.
+    """
+    monkeypatch.setattr("source_prefect.sync.seen.LATEST_EVENT", timedelta(minutes=-1))
+
+
+@pytest.mark.usefixtures("an_event_is_never_late")
 def test_each_deletion_without_an_event_is_one_row(
     server: PrefectServer, config: dict[str, Any], doomed: dict[str, str]
 ) -> None:
@@ -165,6 +175,36 @@ def test_each_deletion_without_an_event_is_one_row(
         }
 
 
+def test_syncs_in_quick_succession_wait_for_the_events(server: PrefectServer, doomed: dict[str, str]) -> None:
+    """A server writes an event seconds after the deletion: here two syncs later."""
+    told = _make_one_of_each(server)
+    server.wait_for_events()
+    with proxy(server.url) as front:
+        reader = {"connection": {"type": "server", "api_url": front.url}}
+        state = read(reader, [STREAM]).ok().state
+        _delete_with_events(server, told)
+
+        def withhold(request: Request, forward: Forward) -> Answer:
+            answer = forward(request)
+            if request.path != "events/filter":
+                return answer
+            events = [event for event in answer.rows["events"] if not event["event"].endswith(".deleted")]
+            return answer.with_rows({**answer.rows, "events": events})
+
+        rows = []
+        for behaviour in (withhold, withhold, pass_on, pass_on):
+            front.behaviour = behaviour
+            sync = read(reader, [STREAM], state).ok()
+            state = sync.state
+            rows += [row for row in sync.records[STREAM] if row["action"] == "deleted"]
+    assert {row["object_id"]: row["known_from"] for row in rows}.items() >= dict.fromkeys(
+        told.values(), "event"
+    ).items()
+    assert {row["known_from"] for row in rows} == {"event"}
+    assert doomed
+
+
+@pytest.mark.usefixtures("an_event_is_never_late")
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
 def test_what_cannot_be_read_was_not_deleted(server: PrefectServer, doomed: dict[str, str], status: int) -> None:
     assert doomed
@@ -188,6 +228,7 @@ def test_what_cannot_be_read_was_not_deleted(server: PrefectServer, doomed: dict
             state = after.state
 
 
+@pytest.mark.usefixtures("an_event_is_never_late")
 def test_the_objects_of_another_server_were_not_deleted(
     server: PrefectServer, config: dict[str, Any], doomed: dict[str, str]
 ) -> None:
@@ -200,6 +241,7 @@ def test_the_objects_of_another_server_were_not_deleted(
             state = sync.state
 
 
+@pytest.mark.usefixtures("an_event_is_never_late")
 def test_a_table_that_fills_a_page_is_left_to_its_events(
     server: PrefectServer, config: dict[str, Any], doomed: dict[str, str]
 ) -> None:

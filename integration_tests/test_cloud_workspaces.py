@@ -2,6 +2,7 @@
 
 import re
 import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 
 from devtools.bulk import history, insert_flow_runs, insert_logs
 from devtools.cloud import Cloud, Key, Workspace, cloud
@@ -23,6 +25,7 @@ from devtools.server import QUIET, PrefectServer, free_port, prefect_server
 from devtools.versions import chosen_python
 from integration_tests.connecting import check
 from integration_tests.seeding import age, make_flow, make_one_of_everything, make_run, make_task_run
+from source_prefect import SourcePrefect
 
 # With a cursor, and one of each way that a table is read: what a second sync brings is known.
 WITH_CURSOR = ["flows", "flow_runs", "logs"]
@@ -345,6 +348,33 @@ def test_a_check_names_the_one_that_does_not_answer(
         with cloud(there) as front:
             said = check(connection(front))
     assert said == "Stream flows is not available: flows (Corner Shop / Production) did not answer within 1 s"
+
+
+def test_a_check_asks_each_workspace_even_if_a_sync_may_send_fewer_requests_a_minute(
+    front: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("source_prefect.check.WORKSPACE_SECONDS", 1.0)
+    monkeypatch.setattr("source_prefect.source.STREAMS_SECONDS", 0.5)
+    assert check(connection(front, max_requests_per_minute=2)) == ""
+    assert all(front.requests("flows/filter", workspace) for workspace in front.workspaces)
+
+
+def test_a_check_waits_for_nothing_without_a_limit(front: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To build the streams of 30 workspaces takes 3 s of a free processor."""
+    builders: set[threading.Thread] = set()
+
+    def build(source: SourcePrefect, config: dict[str, Any]) -> list[AbstractStream]:
+        builders.add(threading.current_thread())
+        return streams(source, config)
+
+    streams = SourcePrefect.streams
+    monkeypatch.setattr(SourcePrefect, "streams", build)
+    assert check(connection(front)) == ""
+    assert builders
+    assert threading.main_thread() not in builders
+    monkeypatch.setattr("source_prefect.source.CONNECTION_SECONDS", 0.1)
+    # And no workspace is accused that was not asked.
+    assert check(connection(front)).startswith(f"{front.url} did not answer within 0 s.")
 
 
 def test_a_warning_names_the_workspace(front: Cloud) -> None:

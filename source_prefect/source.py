@@ -75,10 +75,10 @@ class SourcePrefect(YamlDeclarativeSource):
         if self._problem:
             return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(self._problem))
         # For `http.patience`: a user waits in front of a form.
-        self._config = {**self._config, "is_check": True}
+        asked = self._config = {**self._config, "is_check": True}
 
         def connect() -> AirbyteConnectionStatus:
-            self._workspaces = each_workspace(self._config)
+            self._workspaces = _with_room_for_each(each_workspace(asked))
             return super(SourcePrefect, self).check(logger, config)
 
         try:
@@ -88,13 +88,13 @@ class SourcePrefect(YamlDeclarativeSource):
         if status is None:
             status = AirbyteConnectionStatus(
                 status=Status.FAILED,
-                message=f"{self._config['api_url']} did not answer within {CONNECTION_SECONDS:.0f} s. Is it the "
+                message=f"{asked['api_url']} did not answer within {CONNECTION_SECONDS:.0f} s. Is it the "
                 "address of a Prefect API, and does the server have time to answer?",
             )
         elif status.status == Status.SUCCEEDED:
             # A stream that the key may not read is no failure: some of Prefect Cloud's plans leave streams out.
-            streams, workers = self.streams(self._config), self._config["num_workers"]
-            status.message = within(STREAMS_SECONDS, lambda: unreadable(streams, workers))
+            workers = asked["num_workers"]
+            status.message = within(STREAMS_SECONDS, lambda: unreadable(self.streams(asked), workers))
         if status.message:
             status.message = filter_secrets(unquoted(status.message))
         return status
@@ -171,6 +171,14 @@ class SourcePrefect(YamlDeclarativeSource):
 def config_error(message: str) -> AirbyteTracedException:
     """An error that the user who set up the connection can fix."""
     return AirbyteTracedException(message=message, internal_message=message, failure_type=FailureType.config_error)
+
+
+def _with_room_for_each(workspaces: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The configs with a limit that lets a check ask each workspace, and once again where that fails."""
+    limit = workspaces[0].get("max_requests_per_minute")
+    return [
+        {**each, "max_requests_per_minute": max(limit, 2 * len(workspaces))} if limit else each for each in workspaces
+    ]
 
 
 def _problem(config: Mapping[str, Any]) -> str | None:

@@ -1,17 +1,22 @@
-"""An object that is gone was deleted - if two syncs miss it, no event reports it, and the server is the same."""
+"""An object that is gone was deleted - if it stays missing, no event reports it, and the server is the same."""
 
 import json
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 
-from source_prefect.sync.seen import Seen, SeenObjects
+from source_prefect.sync.seen import LATEST_EVENT, Seen, SeenObjects
 from source_prefect.sync.state import StateError
+from source_prefect.times import ONE_MICROSECOND, format_time
 
+NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)
 SERVER = "http://127.0.0.1:4200/api"
 
 
-def compared(saved: dict[str, Any], *names: str, told: str = "", at: str = "now") -> tuple[list[str], dict[str, Any]]:
+def compared(
+    saved: dict[str, Any], *names: str, told: str = "", at: datetime = NOW
+) -> tuple[list[str], dict[str, Any]]:
     """What a sync of a table of these objects finds deleted, and what it saves."""
     objects = SeenObjects(saved, SERVER)
     if told:
@@ -19,39 +24,41 @@ def compared(saved: dict[str, Any], *names: str, told: str = "", at: str = "now"
     return [key for key, _ in objects.compare("work-pool", dict.fromkeys(names, "pool"), at)], objects.dump()
 
 
-def test_the_second_sync_that_misses_an_object_finds_it_deleted_since_the_first() -> None:
-    deleted, state = compared({}, "a", "b")
-    assert deleted == []
-    deleted, state = compared(state, "a", at="Monday")
-    assert deleted == []
-    assert list(SeenObjects(state, SERVER).compare("work-pool", {"a": "pool"}, "Tuesday")) == [
-        ("b", Seen("pool", "Monday"))
+def test_an_object_is_deleted_when_a_sync_misses_it_long_enough_after_another() -> None:
+    _, state = compared({}, "a", "b")
+    for at in (NOW, NOW + LATEST_EVENT - ONE_MICROSECOND):
+        deleted, state = compared(state, "a", at=at)
+        assert deleted == []
+    later = NOW + LATEST_EVENT
+    assert list(SeenObjects(state, SERVER).compare("work-pool", {"a": "pool"}, later)) == [
+        ("b", Seen("pool", format_time(NOW)))
     ]
-    deleted, state = compared(state, "a")
+    deleted, state = compared(state, "a", at=later)
     assert deleted == ["b"]
-    assert compared(state, "a")[0] == []
+    assert compared(state, "a", at=later + LATEST_EVENT)[0] == []
 
 
 @pytest.mark.parametrize("sync_of_event", [1, 2])
 def test_an_event_is_told_alone_even_if_it_comes_late_or_before_the_table_shows_it(sync_of_event: int) -> None:
     _, state = compared({}, "a", "b")
     for sync, names in enumerate((["a", "b"], ["a"], ["a"], ["a"]), 1):
-        deleted, state = compared(state, *names, told="b" if sync == sync_of_event else "")
+        told = "b" if sync == sync_of_event else ""
+        deleted, state = compared(state, *names, told=told, at=NOW + sync * LATEST_EVENT)
         assert deleted == []
 
 
 def test_an_object_that_is_back_was_not_deleted() -> None:
     state: dict[str, Any] = {}
-    for names in (["a"], [], ["a"], []):
-        deleted, state = compared(state, *names)
+    for sync, names in enumerate((["a"], [], ["a"], [])):
+        deleted, state = compared(state, *names, at=NOW + sync * LATEST_EVENT)
         assert deleted == []
 
 
 def test_the_objects_of_another_server_are_unknown() -> None:
     _, state = compared({}, "a")
     state["api_url"] = "http://elsewhere/api"
-    for _ in range(2):
-        deleted, state = compared(state)
+    for sync in range(2):
+        deleted, state = compared(state, at=NOW + sync * LATEST_EVENT)
         assert deleted == []
 
 
@@ -66,5 +73,5 @@ def test_the_largest_tables_take_less_than_50_kb_of_state() -> None:
     objects = SeenObjects({}, SERVER)
     names = {f"{n:036}": f"{n:030}" for n in range(199)}
     for kind in ("deployment", "work-pool", "concurrency-limit"):
-        assert list(objects.compare(kind, names, "now")) == []
+        assert list(objects.compare(kind, names, NOW)) == []
     assert len(json.dumps(objects.dump())) < 50_000

@@ -13,7 +13,6 @@ from source_prefect.streams.base import Checkpoint, Step
 from source_prefect.streams.events import EventRetriever
 from source_prefect.sync.seen import SeenObjects
 from source_prefect.sync.state import StreamState
-from source_prefect.times import format_time
 
 LOGGER = logging.getLogger("airbyte")
 
@@ -57,7 +56,7 @@ class ChangeLogRetriever(EventRetriever):
 
     def _deletions(self) -> Iterator[Row]:
         # Not before the tables are read: the server's clock is known from whole seconds.
-        now = format_time(self.server_now + timedelta(seconds=1))
+        now = self.server_now + timedelta(seconds=1)
         for object_type, table in self.compared.items():
             page = self._tables.fetch(f"{table}/filter")
             if page.full:

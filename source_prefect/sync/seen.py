@@ -1,9 +1,14 @@
 """The objects that a sync has seen, so that the next ones notice which are gone. No CDK in here."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from source_prefect.sync.state import StateError
+from source_prefect.times import format_time, parse_time
+
+# How long after a deletion its event may still come: a server writes events later than tables.
+LATEST_EVENT = timedelta(minutes=15)
 
 
 class Seen(NamedTuple):
@@ -16,8 +21,8 @@ class Seen(NamedTuple):
 class SeenObjects:
     """The objects of some tables, by type and id.
 
-    An object counts as deleted when two syncs have missed it: its event may come later than the table shows it.
-    Raises StateError where `saved` is not from `dump`.
+    An object counts as deleted when a sync misses it LATEST_EVENT or more after another one did: its event may come
+    later than the table shows it. Raises StateError where `saved` is not from `dump`.
     """
 
     def __init__(self, saved: Mapping[str, Any], api_url: str) -> None:
@@ -40,16 +45,17 @@ class SeenObjects:
         self._told.add(object_id)
         self._seen.get(object_type, {}).pop(object_id, None)
 
-    def compare(self, object_type: str, names: Mapping[str, Any], now: str) -> Iterator[tuple[str, Seen]]:
+    def compare(self, object_type: str, names: Mapping[str, Any], now: datetime) -> Iterator[tuple[str, Seen]]:
         """Take in a whole table: the name of each object by its id. Yields the objects that were deleted."""
         seen = {key: Seen(name) for key, name in names.items() if key not in self._told}
         for key, known in self._seen.get(object_type, {}).items():
             if key in names:
                 continue
-            if known.missing_since:
+            missing_since = parse_time(known.missing_since)
+            if missing_since and missing_since <= now - LATEST_EVENT:
                 yield key, known
             else:
-                seen[key] = known._replace(missing_since=now)
+                seen[key] = known._replace(missing_since=format_time(missing_since or now))
         self._seen[object_type] = seen
 
     def forget(self, object_type: str) -> None:
