@@ -94,7 +94,7 @@ function filterRows(kept) {
 const trendMinimum = JSON.parse(document.getElementById("trend-minimum").textContent);
 
 function successNote(rate, n, earlierRate, earlierN) {
-  if (Math.min(n, earlierN) < trendMinimum) return `of ${n.toLocaleString("en")} runs, too few for a trend`;
+  if (Math.min(n, earlierN) < trendMinimum) return `of ${n.toLocaleString("en")} runs; ${earlierN.toLocaleString("en")} before: too few for a trend`;
   const points = 100 * (rate - earlierRate);
   const change = Math.abs(points) < 0.05 ? "= 0.0" : `${points > 0 ? "▲ +" : "▼ −"}${Math.abs(points).toFixed(1)}`;
   return `of ${n.toLocaleString("en")} runs; ${change} points against ${earlierN.toLocaleString("en")} before`;
