@@ -18,6 +18,9 @@ Rows = list[Row]
 _LATEST = datetime.max.replace(tzinfo=timezone.utc)
 
 
+# How often pages that do not overlap are taken for the trace of a deletion.
+_MOST_TURNS = 5
+
 # How often rows are read without progress before the read fails.
 _MOST_PASSES = 20
 
@@ -130,19 +133,23 @@ def pages_by_offset(page_at: Callable[[int, int], Page], key: Callable[[Row], An
     dropped. If rows were deleted, it begins too late, and the offset steps back until the pages overlap again.
 
     Without an index, PostgreSQL orders rows that tie differently for each offset. So a tie that fills a page, or whose
-    pages do not overlap, is also read as a set without an order.
+    pages do not overlap, is also read as a set without an order. Only when its pages never overlap is a page trusted
+    that begins with any row of that set: if rows were deleted meanwhile, the set may not be whole.
     """
     turns, stepped_back = 0, False
     offset = 0
     size = 0
     boundary: Any = None
-    tied_ids: set[str] = set()
+    # Of the rows that tie at the boundary: those on a page of this loop, and all that were yielded.
+    paged_ids: set[Any] = set()
+    tied_ids: set[Any] = set()
     is_tie_read = False
     while True:
         page = page_at(offset, 0)
         size = max(size, len(page.rows))
         keys = _without_gaps(page.rows, key, boundary)
-        if offset and not (keys and (keys[0] > boundary or page.rows[0].get("id") in tied_ids)):
+        known = tied_ids if turns > _MOST_TURNS else paged_ids
+        if offset and not (keys and (keys[0] > boundary or page.rows[0].get("id") in known)):
             turns += not stepped_back
             if turns > _MOST_PASSES:
                 raise PaginationError(f"The rows that tie at {boundary} are in an order that is never the same.")
@@ -161,9 +168,10 @@ def pages_by_offset(page_at: Callable[[int, int], Page], key: Callable[[Row], An
             turns = 0
             if fresh[-1][1] != boundary:
                 boundary = fresh[-1][1]
-                tied_ids = set()
+                paged_ids, tied_ids = set(), set()
                 is_tie_read = False
-            tied_ids.update(row["id"] for row, at in fresh if at == boundary and "id" in row)
+        paged_ids.update(row["id"] for row, at in zip(page.rows, keys, strict=True) if at == boundary and "id" in row)
+        tied_ids |= paged_ids
         yield [row for row, _ in fresh]
         if not page.full:
             return
