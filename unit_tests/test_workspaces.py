@@ -49,6 +49,16 @@ def configs(**settings: Any) -> list[Config]:
     return with_plans(each_workspace(source._config))
 
 
+def test_a_whole_address_is_tried_where_cloud_lists_no_workspace_for_the_key(api: requests_mock.Mocker) -> None:
+    api.get(f"{ROOT}/me/workspaces", json=[])
+    first, second = WORKSPACES[0], WORKSPACES[1]
+    address = f"https://app.prefect.cloud/account/{first['account_id']}/workspace/{first['workspace_id']}"
+    named = {"connection": {**KEY, "workspaces": [address, second["workspace_id"]]}}
+    whole, bare = each_workspace(SourcePrefect(config=named)._config)
+    assert "problem" not in whole
+    assert "no such workspace" in bare["problem"]
+
+
 def budgets(workspaces: list[Config]) -> list[int]:
     """Which budget of requests each workspace has, numbered as they come. All of its streams have the same."""
     source = SourcePrefect(config={"connection": {**KEY, "workspaces": ["all"]}})

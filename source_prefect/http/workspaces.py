@@ -71,6 +71,9 @@ def _left_out(config: Config) -> Workspaces:
 
 def _found(named: Config, seen: Workspaces | NotListed) -> Config:
     connection = named["connection"]
+    if connection["account_id"] and not isinstance(seen, NotListed) and not seen:
+        # The key reads none, or Cloud lists none for its kind: a request shows which.
+        return named
     if not isinstance(seen, NotListed):
         try:
             return _reported(named, _only(named, seen))
