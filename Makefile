@@ -12,9 +12,13 @@ WORKERS ?= 2
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-.venv/.synced: pyproject.toml constraints.txt
+.venv/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt --editable . --group demo
+	touch $@
+
+.venv/.synced: .venv/.demo
 	@# With bytecode: the tests start hundreds of processes, and Python may not keep what it compiles.
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraints constraints.txt --editable . --group dev
 	touch $@
@@ -26,7 +30,8 @@ help: ## Lists the targets
 
 install: .venv/.synced .venv/dbt/.synced ## Creates the environments
 
-demo: .venv/.synced ## Prefect into DuckDB, and what it tells; with CLOUD=1 through a stand-in for Prefect Cloud
+demo: export PYTHONDONTWRITEBYTECODE =
+demo: .venv/.demo ## Prefect into DuckDB, and what it tells; with CLOUD=1 through a stand-in for Prefect Cloud
 	@$(BIN)/python -m examples.demo $(if $(CLOUD),--cloud)
 
 report: install ## Builds the models of dbt/ into DATABASE, the DuckDB file of a sync, and writes PAGE from them (CATALOG=address of a job)
