@@ -4,7 +4,8 @@ BIN := .venv/bin
 DATABASE ?= demo/prefect.duckdb
 PAGE ?= report.html
 # How many tests run at a time, each beside a Prefect server of its own.
-WORKERS ?= 2
+# A third of their time is waiting, so two cores have work for three.
+WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo report test lint unit integration slow browser torture bench bench-models test-pythons test-versions test-cdks airbyte-variant test-airbyte image constraints clean

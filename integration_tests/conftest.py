@@ -24,11 +24,21 @@ from integration_tests.torture.effort import PROPERTY
 from source_prefect import SourcePrefect
 
 # Files of few but long tests. They start first, so that no worker is left with one at the end.
-LONG = ["test_examples.py", "test_clocks.py", "test_faults.py", "test_crashes.py", "test_airbyte_standards.py"]
+LONG = [
+    *(
+        "test_examples.py",
+        "test_benchmarks.py",
+        "test_report.py",
+        "test_cloud_workspaces.py",
+        "test_airbyte_standards.py",
+    ),
+    *("test_faults.py", "test_model.py", "test_clocks.py", "test_crashes.py", "test_races.py"),
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name not in LONG)
+    ranks = {name: rank for rank, name in enumerate(LONG)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(LONG)))
 
 
 @pytest.fixture(scope="session", autouse=True)
