@@ -240,7 +240,9 @@ def test_a_deleted_schedule_is_noticed_behind_a_proxy_without_a_clock(empty: Pre
     [schedule] = empty.get(f"deployments/{deployment}")["schedules"]
     empty.delete(f"deployments/{deployment}/schedules/{schedule['id']}")
     later = read(config, ["deployments"], first.state).ok()
-    assert later.by_id("deployments")[deployment]["schedules"] == "[]"
+    before, after = (sync.by_id("deployments")[deployment] for sync in (first, later))
+    assert after["schedules"] == "[]"
+    assert after["updated"] > before["updated"], "a destination would keep the older row"
 
 
 @pytest.mark.parametrize("stream", ["flows", "flow_runs", "logs", "events", "deployments"])

@@ -17,7 +17,7 @@ from source_prefect.records.transformations import is_off
 from source_prefect.streams.base import PrefectRetriever, Step
 from source_prefect.sync.digests import Digests
 from source_prefect.sync.state import StreamState
-from source_prefect.times import format_time, latest, parse_time
+from source_prefect.times import ONE_MICROSECOND, format_time, latest, parse_time
 
 # Fields of a schedule in Prefect Cloud that change with each run, and are no change of the deployment.
 _MOVING = {"last_scheduled_at", "soonest_scheduled_run", "latest_scheduled_run"}
@@ -91,10 +91,13 @@ class DeploymentRetriever(TableRetriever):
             yield page.rows
 
     def _date_silent_change(self, row: Row, state: StreamState) -> None:
-        """Where no time shows the change, date it now: a destination keeps the row with the latest `updated`."""
+        """Where no time shows the change, date it now: a destination keeps the row with the latest `updated`.
+
+        The `Date` of an answer may be a second old or missing, so the row's own time counts too.
+        """
         updated, now = parse_time(row.get("updated")), self.watermark.scan_start
-        if updated and state.newest and updated <= state.newest and now and updated < now:
-            row["updated"] = format_time(now)
+        if updated and state.newest and updated <= state.newest:
+            row["updated"] = format_time(max(now or updated, updated + ONE_MICROSECOND))
 
 
 @dataclass
