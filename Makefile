@@ -4,8 +4,10 @@ BIN := .venv/bin
 DATABASE ?= demo/prefect.duckdb
 PAGE ?= report.html
 # How many tests run at a time, each beside a Prefect server of its own.
-# A third of their time is waiting, so two cores have work for three.
-WORKERS ?= 3
+WORKERS ?= 2
+
+# The tests start hundreds of processes: each would compile the modules anew where Python may not keep what it compiles.
+export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo report test lint unit integration slow browser torture bench bench-models test-pythons test-versions test-cdks airbyte-variant test-airbyte image constraints clean
@@ -20,18 +22,16 @@ help: ## Lists the targets
 	touch $@
 
 .venv/.synced: .venv/.demo
-	@# With bytecode: the tests start hundreds of processes, and Python may not keep what it compiles.
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraints constraints.txt --editable . --group dev
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt --editable . --group dev
 	touch $@
 
 .venv/dbt/.synced: .venv/.synced dbt/constraints.txt
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv/dbt
-	$(BIN)/uv pip install --quiet --compile-bytecode --python .venv/dbt/bin/python --constraints dbt/constraints.txt --group dbt
+	$(BIN)/uv pip install --quiet --python .venv/dbt/bin/python --constraints dbt/constraints.txt --group dbt
 	touch $@
 
 install: .venv/.synced .venv/dbt/.synced ## Creates the environments
 
-demo: export PYTHONDONTWRITEBYTECODE =
 demo: .venv/.demo ## Prefect into DuckDB, and what it tells; with CLOUD=1 through a stand-in for Prefect Cloud
 	@$(BIN)/python -m examples.demo $(if $(CLOUD),--cloud)
 

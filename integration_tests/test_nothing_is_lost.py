@@ -252,6 +252,7 @@ def test_a_full_refresh_brings_everything_whatever_state_is_handed_over(
     empty: PrefectServer, config: dict[str, Any], stream: str
 ) -> None:
     make_everything(empty, "before")
+    empty.wait_for_events()
     state = state_at(now() - timedelta(minutes=1), stream)
     state[0]["stream"]["stream_state"] |= {"timestamp": f"{now():%FT%T.%f}Z", "occurred": f"{now():%FT%T.%f}Z"}
     assert read(config, [stream], state, sync_mode="full_refresh").ok().ids(stream) == (
