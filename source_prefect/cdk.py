@@ -22,6 +22,7 @@ from airbyte_cdk.models import (
     AirbyteStateMessage,
     AirbyteStateType,
     AirbyteStreamState,
+    FailureType,
     StreamDescriptor,
     Type,
 )
@@ -210,8 +211,12 @@ def given_up(stream: str, error: AirbyteTracedException) -> AirbyteTracedExcepti
     reason = error.__context__
     if not isinstance(reason, BaseBackoffException):
         return error
-    message = f"The stream {stream} gave up after several tries. {reason}"
-    return AirbyteTracedException(message=message, internal_message=message, failure_type=error.failure_type)
+    return failure(f"The stream {stream} gave up after several tries. {reason}", error.failure_type)
+
+
+def failure(message: str, failure_type: FailureType) -> AirbyteTracedException:
+    """An error that says the same to users and in the logs."""
+    return AirbyteTracedException(message=message, internal_message=message, failure_type=failure_type)
 
 
 def unquoted(message: str) -> str:

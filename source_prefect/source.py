@@ -18,7 +18,7 @@ from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStrea
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_prefect.cdk import joined, stream_states, unquoted
+from source_prefect.cdk import failure, joined, stream_states, unquoted
 from source_prefect.check import CONNECTION_SECONDS, STREAMS_SECONDS, unreadable, within
 from source_prefect.config.settings import ConfigError, normalize
 from source_prefect.http.cloud import with_plans
@@ -115,10 +115,9 @@ class SourcePrefect(YamlDeclarativeSource):
         try:
             self._workspaces = with_plans(each_workspace(self._config))
         except ConfigError as error:
-            raised = config_error(str(error))
-            if isinstance(error, TemporaryError):
-                raised.failure_type = FailureType.transient_error
-            raise raised from None
+            is_temporary = isinstance(error, TemporaryError)
+            kind = FailureType.transient_error if is_temporary else FailureType.config_error
+            raise failure(str(error), kind) from None
         # A full refresh reads everything, even if a state is passed.
         self._saved = {name: saved for name, saved in stream_states(state or []).items() if name in incremental}
         if len(self._workspaces) > 1 and not all(map(names_workspaces, filter(None, self._saved.values()))):
@@ -170,7 +169,7 @@ class SourcePrefect(YamlDeclarativeSource):
 
 def config_error(message: str) -> AirbyteTracedException:
     """An error that the user who set up the connection can fix."""
-    return AirbyteTracedException(message=message, internal_message=message, failure_type=FailureType.config_error)
+    return failure(message, FailureType.config_error)
 
 
 def _with_room_for_each(workspaces: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -14,7 +14,7 @@ from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.types import Config, Record, StreamSlice
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_prefect.cdk import StreamCursor, WorkspaceCursor
+from source_prefect.cdk import StreamCursor, WorkspaceCursor, failure
 from source_prefect.config.settings import ConfigError
 from source_prefect.http.client import Client
 from source_prefect.http.responses import server_date
@@ -131,6 +131,12 @@ class PrefectRetriever(Retriever):
             error.message = f"{self._prefix}{error.message}"
             raise
 
+    def saved_state(self) -> StreamState:
+        """The state that the last sync saved. Raises StateError."""
+        if not isinstance(self.cursor, StreamCursor | WorkspaceCursor):
+            return StreamState()
+        return load_state(self.name, self.cursor.cursor_field, self.cursor.saved, self.start_date)
+
     def save(self, state: StreamState) -> None:
         """Checkpoint the stream's cursor."""
         if isinstance(self.cursor, StreamCursor | WorkspaceCursor):
@@ -157,8 +163,7 @@ class PrefectRetriever(Retriever):
         return Checkpoint(self._state)
 
     def _steps(self) -> Iterator[Step]:
-        state = self._saved_state()
-        self._state = state
+        state = self._state = self._state_to_begin_from()
         try:
             yield from self.sync(state)
         except _ClockMovedError as moved:
@@ -169,10 +174,8 @@ class PrefectRetriever(Retriever):
             self._state = replace(state, cursor=moved.trusted) if moved.trusted else StreamState()
             yield from self.sync(self._state)
 
-    def _saved_state(self) -> StreamState:
-        if not isinstance(self.cursor, StreamCursor | WorkspaceCursor):
-            return StreamState()
-        state = load_state(self.name, self.cursor.cursor_field, self.cursor.saved, self.start_date)
+    def _state_to_begin_from(self) -> StreamState:
+        state = self.saved_state()
         if state.start_date and (self.start_date is None or self.start_date < state.start_date):
             LOGGER.info(f"{self.label}: start_date was moved to an earlier time, so the stream is read from there on.")
             return StreamState()
@@ -199,5 +202,4 @@ class PrefectRetriever(Retriever):
             )
 
     def _failed(self, message: str, failure_type: FailureType = FailureType.system_error) -> AirbyteTracedException:
-        message = f"{self._prefix}{message}"
-        return AirbyteTracedException(message=message, internal_message=message, failure_type=failure_type)
+        return failure(f"{self._prefix}{message}", failure_type)

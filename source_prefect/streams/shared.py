@@ -9,11 +9,10 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.concurrent.default_stream import DefaultStream
 from airbyte_cdk.sources.streams.core import StreamData
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_prefect.cdk import retriever_of
+from source_prefect.cdk import failure, retriever_of
 from source_prefect.streams.runs import RunRetriever, TaskDependencyRetriever
-from source_prefect.sync.state import StateError, StreamState, load_state
+from source_prefect.sync.state import StateError, StreamState
 
 LOGGER = logging.getLogger("airbyte")
 
@@ -54,9 +53,7 @@ class SharedRead:
             return
         self._ended.wait()
         if self._error:
-            message = self._failed[stream]
-            failure_type = getattr(self._error, "failure_type", FailureType.system_error)
-            raise AirbyteTracedException(message=message, internal_message=message, failure_type=failure_type)
+            raise failure(self._failed[stream], getattr(self._error, "failure_type", FailureType.system_error))
 
 
 def share_pages(streams: Iterable[AbstractStream]) -> None:
@@ -73,7 +70,7 @@ def share_pages(streams: Iterable[AbstractStream]) -> None:
 
 def _share(pages: RunRetriever, derived: TaskDependencyRetriever) -> None:
     try:
-        state, derived_state = _saved(pages), _saved(derived)
+        state, derived_state = pages.saved_state(), derived.saved_state()
     except StateError:
         return  # Its own stream will raise it again, and fail alone.
     if state != derived_state:
@@ -85,11 +82,6 @@ def _share(pages: RunRetriever, derived: TaskDependencyRetriever) -> None:
             pages.cursor.saved = derived.cursor.saved
     pages.derived = derived
     pages.shared = derived.shared = SharedRead(pages, derived)
-
-
-def _saved(retriever: RunRetriever) -> StreamState:
-    cursor = retriever.cursor
-    return load_state(retriever.name, cursor.cursor_field, cursor.saved, retriever.start_date)
 
 
 def _behind(first: StreamState, second: StreamState) -> StreamState | None:
