@@ -17,9 +17,11 @@ from devtools.cloud import Workspace
 from devtools.connector import Sync, read_here
 from devtools.proxy import Proxy, proxy
 from devtools.pythons import ROOT, find_python, make_environment
+from devtools.run_tables import write_rows
 from devtools.server import QUIET, PrefectServer, prefect_server
 from devtools.versions import chosen_python
 from integration_tests.month import make_month
+from integration_tests.openlineage_rows import TABLES
 from integration_tests.torture.effort import PROPERTY
 from source_prefect import SourcePrefect
 
@@ -75,8 +77,15 @@ def empty(shared_server: PrefectServer) -> PrefectServer:
     return shared_server
 
 
+@pytest.fixture(scope="module")
+def gate(server: PrefectServer) -> Iterator[Proxy]:
+    """A proxy in front of the module's server, for all of its tests."""
+    with proxy(server.url) as running:
+        yield running
+
+
 @pytest.fixture
-def gate(empty: PrefectServer) -> Iterator[Proxy]:
+def empty_gate(empty: PrefectServer) -> Iterator[Proxy]:
     """A proxy in front of the empty server."""
     with proxy(empty.url) as running:
         yield running
@@ -148,6 +157,14 @@ def of_server(server: PrefectServer, workspace: Workspace) -> Sync:
     """The result of a separate sync of that server."""
     assert workspace
     return read_here({"connection": {"type": "server", "api_url": server.url}}).ok()
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Path:
+    """The tables of a sync whose OpenLineage events are known, in a DuckDB file."""
+    file = tmp_path / "prefect.duckdb"
+    write_rows(file, TABLES)
+    return file
 
 
 # What Airbyte's .dockerignore lets through.

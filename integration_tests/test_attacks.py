@@ -40,14 +40,14 @@ def two_replicas() -> Behaviour:
     return behave
 
 
-def test_a_run_that_a_replica_with_a_slow_clock_wrote_arrives(empty: PrefectServer, gate: Proxy) -> None:
+def test_a_run_that_a_replica_with_a_slow_clock_wrote_arrives(empty: PrefectServer, empty_gate: Proxy) -> None:
     runs = insert_flow_runs(empty.database, make_flow(empty), history(50, until=now(), every=timedelta(hours=1)))
-    gate.behaviour = two_replicas()
-    first = read(config(gate.url), ["flow_runs"]).ok()
+    empty_gate.behaviour = two_replicas()
+    first = read(config(empty_gate.url), ["flow_runs"]).ok()
     written = in_database(now() - BEHIND + timedelta(seconds=5))
     execute(empty, "UPDATE flow_run SET end_time = ?, updated = ? WHERE id = ?", written, written, runs[30])
-    gate.behaviour = two_replicas()
-    later = read(config(gate.url), ["flow_runs"], first.state).ok()
+    empty_gate.behaviour = two_replicas()
+    later = read(config(empty_gate.url), ["flow_runs"], first.state).ok()
     assert runs[30] in later.ids("flow_runs")
     assert not any("was set back" in line for line in later.logs)
 
@@ -60,16 +60,16 @@ def without_date(request: Request, forward: Forward) -> Answer:
 
 @pytest.mark.parametrize("stream", ["flows", "flow_runs"])
 def test_without_a_date_a_row_of_the_future_does_not_carry_the_cursor_along(
-    empty: PrefectServer, gate: Proxy, stream: str
+    empty: PrefectServer, empty_gate: Proxy, stream: str
 ) -> None:
-    gate.behaviour = without_date
+    empty_gate.behaviour = without_date
     insert_flow_runs(empty.database, make_flow(empty), history(1, until=now(), every=timedelta(hours=1)))
     for table in ("flow", "flow_run"):
         execute(empty, f"UPDATE {table} SET updated = ?", in_database(now() + timedelta(days=9)))
-    first = read(config(gate.url), [stream]).ok()
+    first = read(config(empty_gate.url), [stream]).ok()
     new = make_flow(empty, "new")
     [run] = insert_flow_runs(empty.database, new, history(1, until=now(), every=timedelta(hours=1)))
-    later = read(config(gate.url), [stream], first.state).ok()
+    later = read(config(empty_gate.url), [stream], first.state).ok()
     assert {"flows": new, "flow_runs": run}[stream] in later.ids(stream)
 
 
@@ -139,16 +139,16 @@ def test_a_state_that_no_calendar_has_fails_with_a_sentence(
 
 @pytest.mark.parametrize("stream", ["logs", "events"])
 def test_a_first_sync_that_is_cut_short_twice_goes_on_from_the_second_cut(
-    empty: PrefectServer, gate: Proxy, stream: str
+    empty: PrefectServer, empty_gate: Proxy, stream: str
 ) -> None:
     times = [now() - n * timedelta(hours=2) for n in range(1600)]
     inserted = insert_logs(empty.database, times) if stream == "logs" else insert_events(empty.database, times)
-    setting = config(gate.url) | {"page_size": 50}
+    setting = config(empty_gate.url) | {"page_size": 50}
     state: State | None = None
     cursors = []
     for _ in range(2):
         asked = iter(range(1000))
-        gate.behaviour = lambda r, forward, asked=asked: forward(r) if next(asked) < 15 else Answer(401)  # type: ignore[misc]
+        empty_gate.behaviour = lambda r, forward, asked=asked: forward(r) if next(asked) < 15 else Answer(401)  # type: ignore[misc]
         cut = read(setting, [stream], state)
         assert cut.exit_code == 1
         state = cut.state

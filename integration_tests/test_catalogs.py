@@ -16,20 +16,12 @@ from integration_tests.openlineage_rows import (
     MAPPING,
     RETRYING,
     RUNNING,
-    TABLES,
     emitted,
     flow_run,
     made,
     told,
     update,
 )
-
-
-@pytest.fixture
-def tables(tmp_path: Path) -> Path:
-    file = tmp_path / "prefect.duckdb"
-    write_rows(file, TABLES)
-    return file
 
 
 @pytest.fixture(autouse=True)

@@ -10,18 +10,12 @@ import pytest
 
 from devtools.bulk import history, insert_task_runs
 from devtools.connector import run_here
-from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on, proxy
+from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on
 from devtools.server import PrefectServer, free_port
 from integration_tests.seeding import make_flow, make_run
 
 # Without the start of the process, of about two seconds.
 LONGEST = 12.5
-
-
-@pytest.fixture(scope="module")
-def gate(server: PrefectServer) -> Iterator[Proxy]:
-    with proxy(server.url) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

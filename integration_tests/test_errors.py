@@ -23,12 +23,6 @@ def _three_pages_of_flows(server: PrefectServer) -> None:
         make_flow(server, f"flow-{n}")
 
 
-@pytest.fixture(scope="module")
-def gate(server: PrefectServer) -> Iterator[Proxy]:
-    with proxy(server.url) as running:
-        yield running
-
-
 @pytest.fixture
 def all_waits() -> Iterator[Waits]:
     with recorded_waits() as recorded:

@@ -158,7 +158,9 @@ def test_without_a_lookback_window_a_run_that_was_committed_late_arrives(
 
 
 @pytest.mark.parametrize("delayed", [0, 1, 2, 3])
-def test_windows_of_logs_do_not_depend_on_the_order_of_threads(empty: PrefectServer, gate: Proxy, delayed: int) -> None:
+def test_windows_of_logs_do_not_depend_on_the_order_of_threads(
+    empty: PrefectServer, empty_gate: Proxy, delayed: int
+) -> None:
     inserted = insert_logs(empty.database, [now() - n * timedelta(hours=3) for n in range(200)])
     bounded: list[Request] = []
 
@@ -169,8 +171,8 @@ def test_windows_of_logs_do_not_depend_on_the_order_of_threads(empty: PrefectSer
             answer.delay = 0.3 if len(bounded) == delayed + 1 else 0.0
         return answer
 
-    gate.behaviour = slow_down_one
-    sync = read({"connection": {"type": "server", "api_url": gate.url}, "page_size": 20}, ["logs"]).ok()
+    empty_gate.behaviour = slow_down_one
+    sync = read({"connection": {"type": "server", "api_url": empty_gate.url}, "page_size": 20}, ["logs"]).ok()
     assert sorted(sync.ids("logs")) == sorted(inserted)
 
 
@@ -225,14 +227,14 @@ def later_by(state: State) -> State:
     return state
 
 
-def test_a_deleted_schedule_is_noticed_behind_a_proxy_without_a_clock(empty: PrefectServer, gate: Proxy) -> None:
+def test_a_deleted_schedule_is_noticed_behind_a_proxy_without_a_clock(empty: PrefectServer, empty_gate: Proxy) -> None:
     def without_date(request: Request, forward: Forward) -> Answer:
         answer = forward(request)
         answer.headers = {name: value for name, value in answer.headers.items() if name.lower() != "date"}
         return answer
 
-    gate.behaviour = without_date
-    config = {"connection": {"type": "server", "api_url": gate.url}}
+    empty_gate.behaviour = without_date
+    config = {"connection": {"type": "server", "api_url": empty_gate.url}}
     deployment = make_deployment(empty, make_flow(empty), "nightly")
     execute(empty, "UPDATE deployment SET updated = '2026-01-01 00:00:00.000000'")
     execute(empty, "UPDATE deployment_schedule SET updated = '2026-01-01 00:00:00.000000'")

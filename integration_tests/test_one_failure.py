@@ -10,7 +10,7 @@ import pytest
 from devtools.bulk import history, insert_deployments, insert_events, insert_flow_runs, insert_logs, insert_task_runs
 from devtools.connector import Sync, read, read_here
 from devtools.faults import impatient
-from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on, proxy
+from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on
 from devtools.server import PrefectServer
 from integration_tests.seeding import make_flow
 
@@ -45,12 +45,6 @@ def _rows(server: PrefectServer) -> None:
     for number in range(60):
         server.post("work_pools/", {"name": f"pool-{number}", "type": "process"})
     server.post("variables/", {"name": "batch_size", "value": 500})
-
-
-@pytest.fixture(scope="module")
-def gate(server: PrefectServer) -> Iterator[Proxy]:
-    with proxy(server.url) as running:
-        yield running
 
 
 @pytest.fixture

@@ -47,13 +47,6 @@ from integration_tests.openlineage_rows import (
 )
 
 
-@pytest.fixture
-def tables(tmp_path: Path) -> Path:
-    file = tmp_path / "prefect.duckdb"
-    write_rows(file, TABLES)
-    return file
-
-
 def facet(part: str, name: str, version: str, /, **content: Any) -> dict[str, Any]:
     kind = f"{name[0].upper()}{name[1:]}{part.title()}Facet"
     return {

@@ -1,7 +1,7 @@
 """What happens at a page's boundary neither hides a row nor repeats one."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 
 from devtools.bulk import Run, insert_flow_runs
 from devtools.connector import Sync, read_here
-from devtools.proxy import Answer, Forward, Proxy, Request, pass_on, proxy
+from devtools.proxy import Answer, Forward, Proxy, Request, pass_on
 from devtools.server import PrefectServer
 from integration_tests.seeding import make_flow, set_state, state_at
 
@@ -28,12 +28,6 @@ CURSORS = {"first sync": None, "later sync": state_at(NOW - 6 * HOUR, "flow_runs
 def flow_id(server: PrefectServer) -> str:
     server.clear()
     return make_flow(server)
-
-
-@pytest.fixture(scope="module")
-def gate(server: PrefectServer) -> Iterator[Proxy]:
-    with proxy(server.url) as running:
-        yield running
 
 
 @pytest.fixture

@@ -27,12 +27,6 @@ def _empty(server: PrefectServer) -> None:
     server.clear()
 
 
-@pytest.fixture(scope="module")
-def gate(server: PrefectServer) -> Iterator[Proxy]:
-    with proxy(server.url) as running:
-        yield running
-
-
 def _read(gate: Proxy, *streams: str, cursor: datetime | None = None, **settings: Any) -> dict[str, list[str]]:
     gate.behaviour = pass_on
     gate.log.clear()

@@ -31,8 +31,8 @@ Rows = dict[str, dict[str, Any]]
 
 
 @pytest.fixture
-def config(gate: Proxy) -> dict[str, Any]:
-    return {"connection": {"type": "server", "api_url": gate.url}, "page_size": PAGE_SIZE}
+def config(empty_gate: Proxy) -> dict[str, Any]:
+    return {"connection": {"type": "server", "api_url": empty_gate.url}, "page_size": PAGE_SIZE}
 
 
 @pytest.fixture
@@ -215,16 +215,16 @@ class Family:
 @pytest.mark.usefixtures("sharp")
 @pytest.mark.parametrize("way", [pass_on, refuses], ids=["filter", "no filter"])
 def test_each_change_of_a_subflow_and_its_parent_arrives(
-    empty: PrefectServer, gate: Proxy, config: dict[str, Any], way: Behaviour
+    empty: PrefectServer, empty_gate: Proxy, config: dict[str, Any], way: Behaviour
 ) -> None:
-    gate.behaviour = way
+    empty_gate.behaviour = way
     family, others, destination = Family(empty), Family(empty), Destination()
     steps = family.steps()
     for first, second in zip(steps[::2], steps[1::2], strict=True):
         first()
         second()
         destination.load(read(config, RUNS, destination.state).ok())
-        assert_equal(destination, empty, *RUNS, url=gate.url)
+        assert_equal(destination, empty, *RUNS, url=empty_gate.url)
     flow_runs, task_runs = destination.tables["flow_runs"], destination.tables["task_runs"]
     for known in (family, others):
         for run, task_run in zip(known.runs[1:], known.task_runs, strict=True):
@@ -234,7 +234,9 @@ def test_each_change_of_a_subflow_and_its_parent_arrives(
 
 
 @pytest.mark.usefixtures("sharp")
-def test_subflows_that_change_between_pages_arrive(empty: PrefectServer, gate: Proxy, config: dict[str, Any]) -> None:
+def test_subflows_that_change_between_pages_arrive(
+    empty: PrefectServer, empty_gate: Proxy, config: dict[str, Any]
+) -> None:
     families = [Family(empty) for _ in range(4)]
     steps = [step for group in zip(*(family.steps()[2:] for family in families), strict=True) for step in group]
     busy = threading.Lock()
@@ -246,14 +248,14 @@ def test_subflows_that_change_between_pages_arrive(empty: PrefectServer, gate: P
                 steps.pop(0)()
         return answer
 
-    gate.behaviour = change_between
+    empty_gate.behaviour = change_between
     destination = Destination()
     for _ in range(2):
         destination.load(read({**config, "num_workers": 2}, RUNS, destination.state).ok())
     changed = len(families) * 12 - len(steps)
-    gate.behaviour = pass_on
+    empty_gate.behaviour = pass_on
     destination.load(read(config, RUNS, destination.state).ok())
-    assert_equal(destination, empty, *RUNS, url=gate.url)
+    assert_equal(destination, empty, *RUNS, url=empty_gate.url)
     assert changed > 3
 
 
@@ -268,7 +270,7 @@ def make_artifacts(server: PrefectServer) -> list[str]:
 
 
 @pytest.mark.usefixtures("sharp")
-def test_each_edit_of_an_artifact_arrives(empty: PrefectServer, gate: Proxy, config: dict[str, Any]) -> None:
+def test_each_edit_of_an_artifact_arrives(empty: PrefectServer, empty_gate: Proxy, config: dict[str, Any]) -> None:
     ids, destination = make_artifacts(empty), Destination()
     changes: list[dict[str, Any]] = [
         {},
@@ -281,7 +283,7 @@ def test_each_edit_of_an_artifact_arrives(empty: PrefectServer, gate: Proxy, con
             empty.patch(f"artifacts/{artifact}", change)
         sync = read(config, ["artifacts"], destination.state).ok()
         destination.load(sync)
-        assert_equal(destination, empty, "artifacts", url=gate.url)
+        assert_equal(destination, empty, "artifacts", url=empty_gate.url)
     # Little comes again: what was edited so shortly before the last sync as that one took.
     assert set(ids[3::7]) <= set(sync.ids("artifacts"))
     assert len(sync.ids("artifacts")) < len(ids) / 2
@@ -290,7 +292,7 @@ def test_each_edit_of_an_artifact_arrives(empty: PrefectServer, gate: Proxy, con
 @pytest.mark.usefixtures("sharp")
 @pytest.mark.parametrize("place", [0, -1], ids=["read", "not read yet"])
 def test_artifacts_that_are_edited_between_pages_are_not_lost(
-    empty: PrefectServer, gate: Proxy, config: dict[str, Any], place: int
+    empty: PrefectServer, empty_gate: Proxy, config: dict[str, Any], place: int
 ) -> None:
     """The row that was edited is the first of the page that was just read, or the last one that is not read yet."""
     ids, edits = make_artifacts(empty), count()
@@ -302,16 +304,16 @@ def test_artifacts_that_are_edited_between_pages_are_not_lost(
             empty.patch(f"artifacts/{edited}", {"data": {"edit": number}})
         return answer
 
-    gate.behaviour = edit_between
+    empty_gate.behaviour = edit_between
     destination = Destination()
     for _ in range(3):
         before = {row["id"] for row in empty.rows("artifacts")}
         destination.load(read(config, ["artifacts"], destination.state).ok())
         assert destination.tables["artifacts"].keys() == before
     assert next(edits) > 5
-    gate.behaviour = pass_on
+    empty_gate.behaviour = pass_on
     destination.load(read(config, ["artifacts"], destination.state).ok())
-    assert_equal(destination, empty, "artifacts", url=gate.url)
+    assert_equal(destination, empty, "artifacts", url=empty_gate.url)
 
 
 # A first sync that is resumed
@@ -360,7 +362,7 @@ def runs_of_half_a_day() -> list[Run]:
 @pytest.mark.usefixtures("sharp")
 @pytest.mark.parametrize(("stream", "workers"), [("flow_runs", 1), ("task_runs", 4)])
 def test_changes_while_a_first_sync_is_resumed_arrive(
-    empty: PrefectServer, gate: Proxy, config: dict[str, Any], stream: str, workers: int
+    empty: PrefectServer, empty_gate: Proxy, config: dict[str, Any], stream: str, workers: int
 ) -> None:
     flow = make_flow(empty)
     if stream == "flow_runs":
@@ -381,7 +383,7 @@ def test_changes_while_a_first_sync_is_resumed_arrive(
                 changes()
             return answer
 
-        gate.behaviour = change_and_cut
+        empty_gate.behaviour = change_and_cut
         sync = read({**config, "num_workers": workers}, [stream], destination.state)
         assert sync.exit_code == (0 if last else 1)
         destination.load(sync)
@@ -390,7 +392,7 @@ def test_changes_while_a_first_sync_is_resumed_arrive(
             assert len(destination.tables[stream]) < len(ids)
         changes()
     assert read_to == sorted(set(read_to))
-    gate.behaviour = pass_on
+    empty_gate.behaviour = pass_on
     destination.load(read(config, [stream], destination.state).ok())
-    assert_equal(destination, empty, stream, url=gate.url)
+    assert_equal(destination, empty, stream, url=empty_gate.url)
     assert changes.done > 20

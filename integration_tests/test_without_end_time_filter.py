@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 
 from devtools.bulk import Run, insert_flow_runs, insert_task_runs
 from devtools.connector import Sync, read_here
-from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on, proxy
+from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on
 from devtools.server import PrefectServer
 from integration_tests.seeding import make_flow, set_state, state_at
 
@@ -50,12 +50,6 @@ WAYS = [refuses, ignores]
 def flow_run_id(server: PrefectServer) -> str:
     server.clear()
     return insert_flow_runs(server.database, make_flow(server), [Run(NOW - HOUR, None, state="RUNNING")])[0]
-
-
-@pytest.fixture(scope="module")
-def gate(server: PrefectServer) -> Iterator[Proxy]:
-    with proxy(server.url) as running:
-        yield running
 
 
 def _read(gate: Proxy, behaviour: Behaviour, cursor: datetime | None = None, **settings: Any) -> Sync:
