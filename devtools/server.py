@@ -229,4 +229,7 @@ def _environment(home: Path) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "PREFECT_LOGGING_LEVEL": "WARNING",
         "PREFECT_API_URL": "",
+        # The time zones of the package tzdata, which lists them in one file. Prefect asks for the list with each
+        # schedule, and would look through the machine's hundreds of files.
+        "PYTHONTZPATH": "",
     }

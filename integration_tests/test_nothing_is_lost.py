@@ -97,6 +97,7 @@ def test_a_cursor_ahead_of_the_servers_clock_hides_nothing(
     empty: PrefectServer, config: dict[str, Any], stream: str, ahead: timedelta
 ) -> None:
     make_everything(empty, "before")
+    empty.wait_for_events()
     first = read(config, [stream]).ok()
     make_everything(empty, "after")
     empty.wait_for_events()

@@ -61,7 +61,8 @@ class SourcePrefect(YamlDeclarativeSource):
     ) -> None:
         self._problem = _problem(config or {})
         self._saved: Mapping[str, Mapping[str, Any]] = {}
-        self._selected: Collection[str] = ()
+        # The streams that a sync reads. A check and a discovery need all.
+        self._selected: Collection[str] | None = None
         super().__init__(
             path_to_yaml=str(manifest_path()),
             catalog=catalog,
@@ -133,8 +134,9 @@ class SourcePrefect(YamlDeclarativeSource):
             joined(dict(zip(ids, of_name, strict=True)), self._saved.get(of_name[0].name, {}), self._message_repository)
             for of_name in zip(*built, strict=True)
         ]
-        for of_workspace in built:
-            share_pages(stream for stream in of_workspace if stream.name in self._selected)
+        if self._selected is not None:
+            for of_workspace in built:
+                share_pages(of_workspace)
         return streams
 
     def _ordered(self, catalog: ConfiguredAirbyteCatalog) -> ConfiguredAirbyteCatalog:
@@ -151,6 +153,11 @@ class SourcePrefect(YamlDeclarativeSource):
             return super().streams(workspace)
         finally:
             self._config = config
+
+    def _stream_configs(self, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The streams to build. The CDK builds all of them, and only then selects those of the catalog."""
+        declared = super()._stream_configs(manifest)
+        return [each for each in declared if self._selected is None or each["name"] in self._selected]
 
     def _raise_problem(self) -> None:
         if self._problem:

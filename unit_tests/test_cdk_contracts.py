@@ -18,6 +18,7 @@ from airbyte_cdk.models import (
 )
 from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
 from airbyte_cdk.sources.message import InMemoryMessageRepository
+from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.concurrent.default_stream import DefaultStream
 from airbyte_cdk.sources.streams.http.exceptions import BaseBackoffException
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -145,6 +146,21 @@ def test_a_partition_may_bring_records_of_another_stream(api: requests_mock.Mock
     assert [edge["task_run_id"] for edge in sync.records["task_dependencies"]] == ["run"]
     assert {tuple(sync.statuses[stream]) for stream in read} == {("STARTED", "RUNNING", "COMPLETE")}
     assert [len(sync.states[stream]) for stream in read] == [1, 1, 1]
+
+
+def test_a_sync_builds_only_the_streams_that_it_reads(
+    api: requests_mock.Mocker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = []
+
+    def streams(source: SourcePrefect, config: dict[str, Any]) -> list[AbstractStream]:
+        built.extend(streams := YamlDeclarativeSource.streams(source, config))
+        return streams
+
+    api.post(f"{API}/flows/filter", json=[])
+    monkeypatch.setattr(SourcePrefect, "streams", streams)
+    read_here(CONFIG, ["flows"]).ok()
+    assert [stream.name for stream in built] == ["flows"]
 
 
 def test_the_reason_behind_please_see_logs_is_found() -> None:
