@@ -35,9 +35,8 @@ def find_python(version: str) -> Path | None:
 def make_environment(folder: Path, python: str | Path, *what: str) -> Path:
     """A fresh environment in `folder` with these arguments of `uv pip install` installed; its bin folder."""
     subprocess.run([UV, "venv", "--quiet", "--clear", "--python", python, folder], check=True)
-    # With bytecode, as pip leaves it: else each start compiles thousands of files where Python may not keep them.
-    install: list[str | Path] = [UV, "pip", "install", "--quiet", "--compile-bytecode"]
-    subprocess.run([*install, "--python", folder / "bin" / "python", *what], check=True, cwd=ROOT)
+    install: list[str | Path] = [UV, "pip", "install", "--quiet", "--python", folder / "bin" / "python"]
+    subprocess.run([*install, *what], check=True, cwd=ROOT)
     return folder / "bin"
 
 

@@ -187,7 +187,9 @@ def installation(once: Once) -> Path:
                     shutil.copytree(path, sources / path.name, ignore=shutil.ignore_patterns("__pycache__"))
                 else:
                     shutil.copy(path, sources)
-            make_environment(environment, find_python("3.13") or Path(sys.executable), folder)
+            programs = make_environment(environment, find_python("3.13") or Path(sys.executable), folder)
+        # Python keeps the bytecode of what it imports, as long as it may.
+        subprocess.run([programs / "source-prefect", "spec"], check=True, stdout=subprocess.DEVNULL)
         subprocess.run(["chmod", "-R", "a-w", environment], check=True)
 
     return once("installation", install)
