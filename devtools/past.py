@@ -1,16 +1,23 @@
-"""A history for a throw-away server, whose rows would all be of the last minute: for the demo, which shows trends."""
+"""A history for a throw-away server, whose rows would all be of the last minute: for the demo, which shows trends.
+
+`PREFECT_API_URL=... PREFECT_HOME=... python -m devtools.past` first runs the flows of devtools.flows, in one process:
+Prefect takes seconds to import.
+"""
 
 import asyncio
+import os
 import random
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from prefect.server.schemas.schedules import SCHEDULE_TYPES
 from pydantic import TypeAdapter
 
+from devtools import flows
 from devtools.bulk import Run, insert_flow_runs, sqlite_time
 from devtools.server import PrefectServer
 
@@ -184,3 +191,8 @@ def _move(connection: sqlite3.Connection, table: str, column: str, value: str, b
     # A duration is held as a time, too.
     times = ", ".join(f"{name} = earlier({name})" for name in columns if name != "total_run_time")
     connection.execute(f"UPDATE {table} SET {times} WHERE {column} = ?", (value,))
+
+
+if __name__ == "__main__":
+    flows.main([])
+    give_past(PrefectServer(os.environ["PREFECT_API_URL"], Path(os.environ["PREFECT_HOME"])))

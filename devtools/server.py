@@ -40,7 +40,6 @@ class PrefectServer:
 
     url: str
     home: Path
-    process: subprocess.Popen[bytes]
     # What a guarded server requires of the tests themselves.
     headers: dict[str, str] = field(default_factory=dict)
 
@@ -158,9 +157,9 @@ def prefect_server(
             process = subprocess.Popen(
                 command, env=_environment(home) | server_settings, stdout=log, stderr=subprocess.STDOUT
             )
-        server = PrefectServer(f"http://127.0.0.1:{port}/api", home, process)
+        server = PrefectServer(f"http://127.0.0.1:{port}/api", home)
         try:
-            _wait_until_ready(server, log_path)
+            _wait_until_ready(server, process, log_path)
             if migrated and not migrated.exists():
                 _copy_database(server.database, migrated)
             yield server
@@ -202,11 +201,11 @@ def _copy_database(database: Path, file: Path) -> None:
         unfinished.replace(file)
 
 
-def _wait_until_ready(server: PrefectServer, log_path: Path) -> None:
+def _wait_until_ready(server: PrefectServer, process: subprocess.Popen[bytes], log_path: Path) -> None:
     """A green /health does not prove that the server can read its tables: ask for one."""
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
-        if server.process.poll() is not None:
+        if process.poll() is not None:
             break
         try:
             # Any answer but a refused connection or a 5xx: a server may ask for credentials or a CSRF token.

@@ -10,12 +10,12 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from datetime import datetime, timezone
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from devtools.cloud import Workspace, cloud
@@ -25,9 +25,6 @@ from examples.openlineage.demo import write_events
 
 if TYPE_CHECKING:
     import airbyte as ab
-
-# Each takes seconds to import: they are imported while the server starts.
-SLOW = ("devtools.past", "examples.connect")
 
 # Services that have nothing to do here, but write to the database now and then: SQLite has one writer at a time.
 SETTINGS = {
@@ -86,16 +83,17 @@ class Sync(NamedTuple):
 def main() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
-    for module in SLOW:
-        Thread(target=import_module, args=[module]).start()
     with ExitStack() as running:
+        aside = running.enter_context(ThreadPoolExecutor())
+        # PyAirbyte takes seconds to import.
+        aside.submit(import_module, "examples.connect")
         with progress("Starting a throw-away Prefect server"):
             server = running.enter_context(prefect_server(SETTINGS))
             counter, connection = running.enter_context(served(server, by_cloud="--cloud" in sys.argv))
+        connected = aside.submit(connect, connection)
         with progress("Running a data team's flows on it, and adding a month of earlier runs"):
-            run_flows(server)
-            add_past(server)
-        source, cache = connect(connection)
+            run_module(server, "devtools.past")
+        source, cache = connected.result()
         with progress("First sync: all streams, by PyAirbyte, into DuckDB"):
             first = sync(source, cache, counter)
         show(*per_stream(first))
@@ -131,21 +129,13 @@ def served(server: PrefectServer, *, by_cloud: bool) -> Iterator[tuple[Proxy, di
             yield counter, {"type": "server", "api_url": counter.url}
 
 
-def run_flows(server: PrefectServer, *names: str) -> None:
+def run_module(server: PrefectServer, *arguments: str) -> None:
     with LOG.open("a") as log:
-        subprocess.run(
-            [sys.executable, "-m", "devtools.flows", *names], env=server.env, stdout=log, stderr=log, check=True
-        )
-
-
-def add_past(server: PrefectServer) -> None:
-    from devtools.past import give_past
-
-    give_past(server)
+        subprocess.run([sys.executable, "-m", *arguments], env=server.env, stdout=log, stderr=log, check=True)
 
 
 def change(server: PrefectServer) -> None:
-    run_flows(server, "refresh-marts")
+    run_module(server, "devtools.flows", "refresh-marts")
     deployment = server.get("deployments/name/load-orders/nightly")
     schedule = next(entry for entry in deployment["schedules"] if entry["active"])
     server.patch(f"deployments/{deployment['id']}/schedules/{schedule['id']}", {"active": False})
@@ -218,10 +208,11 @@ def cell(value: Any) -> str:
 
 @contextmanager
 def progress(text: str) -> Iterator[None]:
-    print(text, end=" … ", flush=True)
+    # Another thread may have made the rest quiet.
+    print(text, end=" … ", flush=True, file=sys.__stdout__)
     began = time.monotonic()
     yield
-    print(f"{time.monotonic() - began:.0f} s", flush=True)
+    print(f"{time.monotonic() - began:.0f} s", flush=True, file=sys.__stdout__)
 
 
 @contextmanager
