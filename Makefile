@@ -39,8 +39,7 @@ report: install ## Builds the models of dbt/ into DATABASE, the DuckDB file of a
 	$(BIN)/python -m examples.pipeline_health.report $(DATABASE) $(PAGE) $(if $(CATALOG),--catalog '$(CATALOG)')
 
 test: install ## Runs everything that CI runs
-	@$(MAKE) --no-print-directory -j 3 lint unit browser
-	@$(MAKE) --no-print-directory integration
+	@$(MAKE) --no-print-directory -j 3 lint unit integration
 
 lint: install ## ruff and mypy
 	$(BIN)/ruff check .
@@ -51,8 +50,7 @@ unit: install ## Tests without a server
 	$(BIN)/python -m pytest unit_tests
 
 integration: install browser ## Tests against real Prefect servers
-	$(BIN)/python -m pytest integration_tests -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not serial and not slow and not image_tests and not airbyte_checks"
-	$(BIN)/python -m pytest integration_tests -m "serial and not slow and not airbyte_checks"
+	$(BIN)/python -m pytest integration_tests -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 browser: install ## Installs Chromium, which looks at the report in a test, where there is none
 	$(BIN)/python -m devtools.browser

@@ -248,7 +248,6 @@ def test_a_redirect_fails_a_sync_with_a_config_error(front: Proxy, settings: dic
 # Patience
 
 
-@pytest.mark.serial
 def test_one_429_makes_all_streams_wait(
     front: Proxy, settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
