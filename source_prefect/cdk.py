@@ -11,8 +11,9 @@ ours. The functions at the end access private attributes of the CDK.
 import ast
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from functools import cached_property
+from queue import Queue
 from typing import Any, Protocol, cast
 
 import requests
@@ -34,6 +35,7 @@ from airbyte_cdk.sources.streams.concurrent.cursor import Cursor, CursorField
 from airbyte_cdk.sources.streams.concurrent.default_stream import DefaultStream
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 from airbyte_cdk.sources.streams.concurrent.partitions.partition_generator import PartitionGenerator
+from airbyte_cdk.sources.streams.concurrent.partitions.types import QueueItem
 from airbyte_cdk.sources.streams.http.exceptions import BaseBackoffException
 from airbyte_cdk.sources.types import Record
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -48,14 +50,13 @@ class StreamCursor(Cursor):
     The retrievers report what has been delivered. Records alone do not move the cursor.
     """
 
-    # One for all streams: the CDK's message repository may let a thread put another one's message into the queue.
-    _lock = threading.Lock()
-
     def __init__(self, stream: str, cursor_field: str, saved: Mapping[str, Any], messages: MessageRepository) -> None:
         self.cursor_field = cursor_field
         self.saved = saved
         self.name = stream
         self._messages = messages
+        self._queue = queue_of(messages)
+        self._lock = threading.Lock()
         self._state: Mapping[str, Any] = saved
         self._is_sent = False
 
@@ -69,15 +70,19 @@ class StreamCursor(Cursor):
             state = change(self._state)
             self._is_sent = self._is_sent and state == self._state
             self._state = state
-            self._send()
+            for message in self._unsent():
+                # `emit_message` puts it into a buffer that all threads share. The main thread could take it from there
+                # and, while the queue is full, print it before the records in the queue.
+                self._queue.put(message)
 
     @property
     def state(self) -> MutableMapping[str, Any]:
         return dict(self._state)
 
     def ensure_at_least_one_state_emitted(self) -> None:
-        # All partitions have ended. A lock here would stop the only thread that empties the queue.
-        self._send()
+        # All partitions have ended. A lock or a full queue would stop the only thread that empties the queue.
+        for message in self._unsent():
+            self._messages.emit_message(message)
 
     def observe(self, record: Record) -> None:
         """Nothing."""
@@ -88,14 +93,15 @@ class StreamCursor(Cursor):
     def should_be_synced(self, record: Record) -> bool:  # noqa: ARG002  (the CDK's signature)
         return True
 
-    def _send(self) -> None:
+    def _unsent(self) -> Iterator[AirbyteMessage]:
+        """The message with the state, if it has not been sent."""
         if self._is_sent:
             return
         self._is_sent = True
         descriptor = StreamDescriptor(name=self.name)
         stream = AirbyteStreamState(stream_descriptor=descriptor, stream_state=AirbyteStateBlob(self.state))
         state = AirbyteStateMessage(type=AirbyteStateType.STREAM, stream=stream)
-        self._messages.emit_message(AirbyteMessage(type=Type.STATE, state=state))
+        yield AirbyteMessage(type=Type.STATE, state=state)
 
 
 class WorkspaceCursor:
@@ -196,6 +202,14 @@ def retriever_of(stream: AbstractStream) -> Resumable:
         return cast(Resumable, stream._stream_partition_generator._partition_factory._retriever)  # type: ignore[attr-defined]
     except AttributeError as error:
         raise RuntimeError(f"This version of the CDK keeps a stream's retriever elsewhere: {error}.") from None
+
+
+def queue_of(messages: MessageRepository) -> Queue[QueueItem]:
+    """The queue of the records and messages to print. Raises RuntimeError where the CDK keeps it elsewhere."""
+    try:
+        return cast(Queue[QueueItem], messages._queue)  # type: ignore[attr-defined]
+    except AttributeError as error:
+        raise RuntimeError(f"This version of the CDK keeps its queue elsewhere: {error}.") from None
 
 
 def session_of(requester: HttpRequester) -> requests.Session:

@@ -1,6 +1,8 @@
 """What the connector knows about the CDK (source_prefect/cdk.py). After an upgrade, what has changed fails here."""
 
+import threading
 from collections.abc import Iterator
+from queue import Queue
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,15 +11,19 @@ import requests
 import requests_mock
 from airbyte_cdk.models import (
     AirbyteGlobalState,
+    AirbyteMessage,
     AirbyteStateBlob,
     AirbyteStateMessage,
     AirbyteStateType,
     AirbyteStreamState,
     FailureType,
+    Level,
     StreamDescriptor,
+    Type,
 )
 from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
 from airbyte_cdk.sources.message import InMemoryMessageRepository
+from airbyte_cdk.sources.message.concurrent_repository import ConcurrentMessageRepository
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.concurrent.default_stream import DefaultStream
 from airbyte_cdk.sources.streams.http.exceptions import BaseBackoffException
@@ -85,7 +91,8 @@ def test_the_retriever_of_a_stream_is_found_and_has_its_transformations(built: D
     retriever = retriever_of(built)
     assert isinstance(retriever, PrefectRetriever)
     assert [type(each).__name__ for each in retriever.transformations] == ["FlattenRecord", "LinkToUi"]
-    stream = joined({"": built}, {"updated": "then"}, InMemoryMessageRepository())
+    messages = ConcurrentMessageRepository(Queue(), InMemoryMessageRepository())
+    stream = joined({"": built}, {"updated": "then"}, messages)
     assert isinstance(stream.cursor, StreamCursor)
     assert stream.cursor.saved == {"updated": "then"}
     assert retriever.cursor is stream.cursor
@@ -94,6 +101,11 @@ def test_the_retriever_of_a_stream_is_found_and_has_its_transformations(built: D
 def test_a_retriever_that_is_kept_elsewhere_is_a_sentence() -> None:
     with pytest.raises(RuntimeError, match="This version of the CDK keeps a stream's retriever elsewhere: "):
         retriever_of(SimpleNamespace())  # type: ignore[arg-type]  # what a changed CDK would hand over
+
+
+def test_a_queue_that_is_kept_elsewhere_is_a_sentence() -> None:
+    with pytest.raises(RuntimeError, match="This version of the CDK keeps its queue elsewhere: "):
+        StreamCursor("flows", "updated", {}, InMemoryMessageRepository())
 
 
 def test_requests_go_through_our_transport(built: DefaultStream) -> None:
@@ -114,6 +126,38 @@ def test_a_state_stays_behind_the_records_it_stands_for(api: requests_mock.Mocke
     sync = read_here(CONFIG, ["flows"]).ok()
     assert sync.committed["flows"] == len(sync.records["flows"]) == len(FLOWS)
     assert len(sync.states["flows"]) == 1
+
+
+class Busy(InMemoryMessageRepository):
+    """Does not return from taking in a state before the main thread has sent a message."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_state, self.has_other = threading.Event(), threading.Event()
+
+    def emit_message(self, message: AirbyteMessage) -> None:
+        super().emit_message(message)
+        if message.type == Type.STATE:
+            self.has_state.set()
+            self.has_other.wait(10)
+
+
+def test_a_state_stays_behind_the_records_while_the_queue_is_full() -> None:
+    queue: Queue[Any] = Queue(maxsize=1)
+    queue.put("a record")
+    busy = Busy()
+    messages = ConcurrentMessageRepository(queue, busy)
+    cursor = StreamCursor("flows", "updated", {}, messages)
+    worker = threading.Thread(target=cursor.checkpoint, args=[{"updated": NOW}])
+    worker.start()
+    busy.has_state.wait(0.2)
+    messages.log_message(Level.INFO, lambda: {"message": "of the main thread"})
+    printed_first = [message.type for message in messages.consume_queue()]
+    busy.has_other.set()
+    assert queue.get() == "a record"
+    worker.join()
+    assert printed_first == [Type.LOG]
+    assert queue.get().type == Type.STATE
 
 
 def test_records_alone_do_not_move_the_state(api: requests_mock.Mocker) -> None:

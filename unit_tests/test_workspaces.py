@@ -3,13 +3,14 @@
 import threading
 import time
 from collections.abc import Iterator
+from queue import Queue
 from typing import Any
 
 import pytest
 import requests_mock
-from airbyte_cdk.models import AirbyteMessage
 from airbyte_cdk.sources.declarative.requesters import HttpRequester
-from airbyte_cdk.sources.message import InMemoryMessageRepository, MessageRepository
+from airbyte_cdk.sources.message import InMemoryMessageRepository
+from airbyte_cdk.sources.message.concurrent_repository import ConcurrentMessageRepository
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 
 from source_prefect import SourcePrefect
@@ -112,17 +113,17 @@ def test_what_cloud_does_not_report_now_may_be_reported_later(texts: list[str], 
         each_workspace(source._config)
 
 
-class Slow(InMemoryMessageRepository):
+class SlowQueue(Queue[Any]):
     """Lets other threads go first before it takes in a message."""
 
-    def emit_message(self, message: AirbyteMessage) -> None:
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         time.sleep(0.001)
-        super().emit_message(message)
+        super().put(item, block, timeout)
 
 
 def test_states_of_workspaces_that_are_read_at_the_same_time_only_grow() -> None:
-    messages: MessageRepository = Slow()
-    stream = StreamCursor("flows", "updated", {}, messages)
+    queue = SlowQueue()
+    stream = StreamCursor("flows", "updated", {}, ConcurrentMessageRepository(queue, InMemoryMessageRepository()))
 
     def read(workspace_id: str) -> None:
         cursor = WorkspaceCursor(stream, workspace_id, is_only=False)
@@ -134,8 +135,8 @@ def test_states_of_workspaces_that_are_read_at_the_same_time_only_grow() -> None
         thread.start()
     for thread in threads:
         thread.join()
-    states = [vars(m.state.stream.stream_state)["workspaces"] for m in messages.consume_queue()]  # type: ignore[union-attr]  # all are states of a stream
-    assert len(states) == 60
+    assert queue.qsize() == 60
+    states = [vars(queue.get().state.stream.stream_state)["workspaces"] for _ in range(60)]
     heights = [[state.get(name, {"updated": -1})["updated"] for name in "abc"] for state in states]
     assert heights == sorted(heights, key=sum)
     assert [sum(height) for height in heights] == list(range(-2, 58))
