@@ -16,7 +16,7 @@ from benchmarks import process
 from benchmarks.contenders import Tally
 from benchmarks.latency import SlowServer, Taken
 from devtools.connector import catalog
-from devtools.pythons import ROOT, make_environment
+from devtools.pythons import ROOT, install_connector
 
 OURS = "source-prefect"
 FLOOR = "floor"
@@ -132,7 +132,7 @@ def connector() -> Path:
     a second of its start, and memory.
     """
     what = ("--constraints", "constraints.txt", "--editable", ".")
-    return make_environment(ROOT / ".venvs" / "benchmark", Path(sys.executable), *what) / "source-prefect"
+    return install_connector(ROOT / ".venvs" / "benchmark", Path(sys.executable), *what)
 
 
 @contextmanager

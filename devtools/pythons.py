@@ -40,6 +40,13 @@ def make_environment(folder: Path, python: str | Path, *what: str) -> Path:
     return folder / "bin"
 
 
+def install_connector(folder: Path, python: str | Path, *what: str) -> Path:
+    """The connector's program in a fresh environment. It runs once, so that Python keeps the bytecode of its imports."""
+    program = make_environment(folder, python, *what) / "source-prefect"
+    subprocess.run([program, "spec"], check=True, stdout=subprocess.DEVNULL)
+    return program
+
+
 def try_out(python: Path, version: str, config: Path) -> None:
     """Unit tests, spec and check. Raises CalledProcessError."""
     arguments = ["--constraints", "constraints.txt", "--editable", ".", "--group", "unit"]

@@ -16,7 +16,7 @@ from airbyte_cdk.sources.declarative import concurrent_declarative_source
 from devtools.cloud import Workspace
 from devtools.connector import Sync, read_here
 from devtools.proxy import Proxy, proxy
-from devtools.pythons import ROOT, find_python, make_environment
+from devtools.pythons import ROOT, find_python, install_connector
 from devtools.run_tables import write_rows
 from devtools.server import QUIET, PrefectServer, prefect_server
 from devtools.versions import chosen_python
@@ -187,9 +187,7 @@ def installation(once: Once) -> Path:
                     shutil.copytree(path, sources / path.name, ignore=shutil.ignore_patterns("__pycache__"))
                 else:
                     shutil.copy(path, sources)
-            programs = make_environment(environment, find_python("3.13") or Path(sys.executable), folder)
-        # Python keeps the bytecode of what it imports, as long as it may.
-        subprocess.run([programs / "source-prefect", "spec"], check=True, stdout=subprocess.DEVNULL)
+            install_connector(environment, find_python("3.13") or Path(sys.executable), folder)
         subprocess.run(["chmod", "-R", "a-w", environment], check=True)
 
     return once("installation", install)
