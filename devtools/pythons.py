@@ -41,7 +41,7 @@ def make_environment(folder: Path, python: str | Path, *what: str) -> Path:
 
 
 def install_connector(folder: Path, python: str | Path, *what: str) -> Path:
-    """The connector's program in a fresh environment. It runs once, so that Python keeps the bytecode of its imports."""
+    """The connector's program in a fresh environment. It runs once: Python then keeps its bytecode."""
     program = make_environment(folder, python, *what) / "source-prefect"
     subprocess.run([program, "spec"], check=True, stdout=subprocess.DEVNULL)
     return program

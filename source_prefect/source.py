@@ -61,7 +61,7 @@ class SourcePrefect(YamlDeclarativeSource):
     ) -> None:
         self._problem = _problem(config or {})
         self._saved: Mapping[str, Mapping[str, Any]] = {}
-        # The streams that a sync reads. A check and a discovery need all.
+        # The streams that a sync reads, while it does. A check and a discovery need all.
         self._selected: Collection[str] | None = None
         super().__init__(
             path_to_yaml=str(manifest_path()),
@@ -124,7 +124,10 @@ class SourcePrefect(YamlDeclarativeSource):
         if len(self._workspaces) > 1 and not all(map(names_workspaces, filter(None, self._saved.values()))):
             LOGGER.info("A saved state that does not name its workspace is not used: all are read from the beginning.")
         self._selected = {entry.stream.name for entry in catalog.streams}
-        yield from super().read(logger, config, self._ordered(catalog))
+        try:
+            yield from super().read(logger, config, self._ordered(catalog))
+        finally:
+            self._selected = None
         self._raise_if_unknown(catalog)
 
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:  # noqa: ARG002  (the CDK's signature)

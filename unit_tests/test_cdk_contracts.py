@@ -1,7 +1,8 @@
 """What the connector knows about the CDK (source_prefect/cdk.py). After an upgrade, what has changed fails here."""
 
+import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from queue import Queue
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ from airbyte_cdk.models import (
     AirbyteStateMessage,
     AirbyteStateType,
     AirbyteStreamState,
+    ConfiguredAirbyteCatalogSerializer,
     FailureType,
     Level,
     StreamDescriptor,
@@ -29,7 +31,7 @@ from airbyte_cdk.sources.streams.concurrent.default_stream import DefaultStream
 from airbyte_cdk.sources.streams.http.exceptions import BaseBackoffException
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from devtools.connector import read_here
+from devtools.connector import catalog, read_here
 from source_prefect import SourcePrefect
 from source_prefect.cdk import (
     StreamCursor,
@@ -44,6 +46,7 @@ from source_prefect.http.transport import Transport
 from source_prefect.streams.base import PrefectRetriever
 
 API = "http://127.0.0.1:4200/api"
+LOGGER = logging.getLogger("airbyte")
 CONFIG: dict[str, Any] = {"connection": {"type": "server", "api_url": API}}
 NOW = "2026-01-09T00:00:00Z"
 FLOWS = [{"id": f"flow-{n}", "created": f"2026-01-0{n}T00:00:00Z", "updated": NOW} for n in (3, 2, 1)]
@@ -192,19 +195,22 @@ def test_a_partition_may_bring_records_of_another_stream(api: requests_mock.Mock
     assert [len(sync.states[stream]) for stream in read] == [1, 1, 1]
 
 
-def test_a_sync_builds_only_the_streams_that_it_reads(
-    api: requests_mock.Mocker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    built = []
+def test_a_sync_builds_only_the_streams_that_it_reads(api: requests_mock.Mocker) -> None:
+    built: list[list[str]] = []
 
-    def streams(source: SourcePrefect, config: dict[str, Any]) -> list[AbstractStream]:
-        built.extend(streams := YamlDeclarativeSource.streams(source, config))
-        return streams
+    class Watched(SourcePrefect):
+        def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
+            streams = super().streams(config)
+            built.append([stream.name for stream in streams])
+            return streams
 
     api.post(f"{API}/flows/filter", json=[])
-    monkeypatch.setattr(SourcePrefect, "streams", streams)
-    read_here(CONFIG, ["flows"]).ok()
-    assert [stream.name for stream in built] == ["flows"]
+    source = Watched(config=CONFIG)
+    flows = ConfiguredAirbyteCatalogSerializer.load(catalog(["flows"], "full_refresh"))
+    list(source.read(LOGGER, CONFIG, flows))
+    found = source.discover(LOGGER, CONFIG).streams
+    assert built == [["flows"], [stream.name for stream in found]]
+    assert len(found) > 1
 
 
 def test_the_reason_behind_please_see_logs_is_found() -> None:
