@@ -1,10 +1,11 @@
 """The command `source-prefect`."""
 
 import gc
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import orjson
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
@@ -59,6 +60,12 @@ _GARBAGE_COLLECTION_AFTER = 20_000
 # threads that interrupt each other there only wait for their common queue. A request releases the lock anyway.
 _SWITCH_INTERVAL = 0.1
 
+# The exit code of a program that ended by SIGINT, as shells report it.
+_INTERRUPTED = 130
+
+# The file descriptor: `PRINT_BUFFER` stands in for both streams.
+_STDERR = 2
+
 
 def run(arguments: Sequence[str] | None = None) -> None:
     """Run one command of the Airbyte protocol: spec, check, discover or read."""
@@ -69,9 +76,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
     command = AirbyteEntrypoint.parse_args(args or ["--help"])
     try:
         with PRINT_BUFFER:
-            for message in messages(command):
-                # One call: several threads print.
-                sys.stdout.write(f"{message}\n")
+            _print(messages(command))
     except AirbyteTracedException as error:
         if error.failure_type != FailureType.config_error:
             raise
@@ -81,6 +86,31 @@ def run(arguments: Sequence[str] | None = None) -> None:
 def messages(command: Namespace) -> Iterable[str]:
     """The output of a command, message by message. Raises AirbyteTracedException."""
     yield from Entrypoint(_source(command)).run(command)
+
+
+def _print(messages: Iterable[str]) -> None:
+    try:
+        for message in messages:
+            _write(f"{message}\n")
+    except KeyboardInterrupt:
+        _stop(_INTERRUPTED)
+
+
+def _write(line: str) -> None:
+    """Write it with one call: several threads print."""
+    try:
+        sys.stdout.write(line)
+    except OSError as error:
+        os.write(_STDERR, f"The output cannot be written: {error.strerror}. The sync has stopped.\n".encode())
+        _stop(1)
+
+
+def _stop(exit_code: int) -> NoReturn:
+    """End the process at once.
+
+    Python would wait for the threads, and they wait for room in the queue, which nobody empties any more.
+    """
+    os._exit(exit_code)
 
 
 def _source(command: Namespace) -> SourcePrefect:
