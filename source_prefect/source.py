@@ -61,7 +61,7 @@ class SourcePrefect(YamlDeclarativeSource):
     ) -> None:
         self._problem = _problem(config or {})
         self._saved: Mapping[str, Mapping[str, Any]] = {}
-        # The streams that a sync reads, while it does. A check and a discovery need all.
+        # The streams that a sync reads, until they are built. A check and a discovery need all.
         self._selected: Collection[str] | None = None
         super().__init__(
             path_to_yaml=str(manifest_path()),
@@ -76,7 +76,7 @@ class SourcePrefect(YamlDeclarativeSource):
         if self._problem:
             return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(self._problem))
         # For `http.patience`: a user waits in front of a form.
-        asked = self._config = {**self._config, "is_check": True}
+        asked = {**self._config, "is_check": True}
 
         def connect() -> AirbyteConnectionStatus:
             self._workspaces = _with_room_for_each(each_workspace(asked))
@@ -124,20 +124,21 @@ class SourcePrefect(YamlDeclarativeSource):
         if len(self._workspaces) > 1 and not all(map(names_workspaces, filter(None, self._saved.values()))):
             LOGGER.info("A saved state that does not name its workspace is not used: all are read from the beginning.")
         self._selected = {entry.stream.name for entry in catalog.streams}
-        try:
-            yield from super().read(logger, config, self._ordered(catalog))
-        finally:
-            self._selected = None
+        yield from super().read(logger, config, self._ordered(catalog))
         self._raise_if_unknown(catalog)
 
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:  # noqa: ARG002  (the CDK's signature)
         ids = [each["connection"].get("workspace_id", "") for each in self._workspaces]
-        built = [self._streams(each) for each in self._workspaces]
+        is_sync = self._selected is not None
+        try:
+            built = [self._streams(each) for each in self._workspaces]
+        finally:
+            self._selected = None
         streams = [
             joined(dict(zip(ids, of_name, strict=True)), self._saved.get(of_name[0].name, {}), self._message_repository)
             for of_name in zip(*built, strict=True)
         ]
-        if self._selected is not None:
+        if is_sync:
             for of_workspace in built:
                 share_pages(of_workspace)
         return streams

@@ -20,6 +20,7 @@ from airbyte_cdk.models import (
     ConfiguredAirbyteCatalogSerializer,
     FailureType,
     Level,
+    Status,
     StreamDescriptor,
     Type,
 )
@@ -207,10 +208,27 @@ def test_a_sync_builds_only_the_streams_that_it_reads(api: requests_mock.Mocker)
     api.post(f"{API}/flows/filter", json=[])
     source = Watched(config=CONFIG)
     flows = ConfiguredAirbyteCatalogSerializer.load(catalog(["flows"], "full_refresh"))
-    list(source.read(LOGGER, CONFIG, flows))
+    messages = source.read(LOGGER, CONFIG, flows)
+    next(messages)
     found = source.discover(LOGGER, CONFIG).streams
     assert built == [["flows"], [stream.name for stream in found]]
     assert len(found) > 1
+
+
+def test_a_check_does_not_shorten_the_sync_that_follows(api: requests_mock.Mocker) -> None:
+    def page(request: Any, _context: Any) -> list[dict[str, Any]]:
+        start = request.json().get("offset", 0)
+        return FLOWS[start : start + request.json()["limit"]]
+
+    api.get(requests_mock.ANY, json=[])
+    api.post(requests_mock.ANY, json=[])
+    api.post(f"{API}/flows/filter", json=page)
+    config = {**CONFIG, "page_size": 2}
+    source = SourcePrefect(config=config)
+    assert source.check(LOGGER, config).status == Status.SUCCEEDED
+    flows = ConfiguredAirbyteCatalogSerializer.load(catalog(["flows"], "full_refresh"))
+    records = [message.record for message in source.read(LOGGER, config, flows) if message.record]
+    assert [record.data["id"] for record in records] == [flow["id"] for flow in FLOWS]
 
 
 def test_the_reason_behind_please_see_logs_is_found() -> None:
