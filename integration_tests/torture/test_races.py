@@ -18,8 +18,8 @@ from integration_tests.torture.effort import FACTOR, report, seeds
 from integration_tests.torture.world import World
 
 SYNCS = 3 if FACTOR == 1 else 10
-# Of a request to come after changes. They make a scan longer: with a half, a sync takes half a minute.
-CHANCE = 0.25 if FACTOR == 1 else 0.5
+# Of a request to come after changes. They make a scan longer: with a half, each page brings half a page of new rows.
+CHANCE = 0.25
 
 
 @pytest.fixture(autouse=True)
