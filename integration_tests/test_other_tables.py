@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import time
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -94,6 +95,11 @@ def test_a_later_sync_emits_what_changed(
 def test_a_work_queue_that_was_polled_has_changed(server: PrefectServer, config: dict[str, Any]) -> None:
     _age(server, "work_pool", "work_queue")
     server.post("work_pools/shop/get_scheduled_flow_runs", {"work_queue_names": ["urgent"]})
+    # The server notes it after its answer.
+    deadline = time.monotonic() + 60
+    while not server.get("work_pools/shop/queues/urgent")["last_polled"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     sync = read(config, ["work_queues"], _state(datetime.now(timezone.utc) - timedelta(minutes=5))).ok()
     assert [queue["name"] for queue in sync.records["work_queues"] if "last_polled" in queue] == ["urgent"]
 
