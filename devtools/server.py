@@ -22,14 +22,16 @@ START_TIMEOUT = 120.0
 # Longer than the server waits for a lock of SQLite, a minute: it then answers 503, and is asked again.
 PATIENCE = 90
 
-# Nothing happens on the server but what a test does: no runs are created for schedules, none is marked as late, and
-# no task runs are cancelled some time after their flow run was. Events are stored soon after their changes.
+# Nothing happens on the server but what a test does: no runs are created for schedules, none is marked as late,
+# no task runs are cancelled some time after their flow run was, and no automation acts, which is three more events
+# at some later time. Events are stored soon after their changes.
 QUIET = {
     "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.2",
 }
 
