@@ -30,7 +30,7 @@ def price(url: str, table: str, taken: Sequence[Taken]) -> PagePrice:
 
 
 def _depth(body: dict[str, Any], table: str) -> tuple[int, float]:
-    """Greater for what comes later in a walk by offset, or, in one by time, for what is older."""
+    """Greater for what comes later in a scan by offset, or, in one by time, for what is older."""
     bounds = body.get(table, {}).values()
     before = next((span["before_"] for span in bounds if "before_" in span), None)
     return body.get("offset", 0), -datetime.fromisoformat(before).timestamp() if before else float("-inf")

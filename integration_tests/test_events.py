@@ -19,8 +19,11 @@ from devtools.connector import read_here as read
 from devtools.faults import recorded_waits
 from devtools.proxy import Answer, Forward, Request, proxy
 from devtools.server import PrefectServer
+from source_prefect.streams import feeds
 
 DERIVED = ["flow_run_state_transitions", "asset_materializations", "asset_lineage"]
+# Requests: so many are not made.
+MANY = 30
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
 PAID = {"event_prefixes": ["shop.order."]}
 
@@ -211,7 +214,7 @@ def test_a_server_is_asked_once_for_events_that_it_does_not_have(server: Prefect
 # What happens while it is read
 
 
-def test_more_than_a_page_of_one_instant_is_read_through_the_configured_address(server: PrefectServer) -> None:
+def test_more_than_a_page_of_one_time_is_read_through_the_configured_address(server: PrefectServer) -> None:
     at = NOW - timedelta(hours=2)
     tied = insert_events(server.database, [at] * 120, event="shop.order.tied")
     others = insert_events(server.database, _times(NOW - timedelta(hours=3), 60, 0.001), event="shop.order.tied")
@@ -251,16 +254,16 @@ def test_what_arrives_late_comes_with_the_next_sync(server: PrefectServer, confi
     assert sync.ids("events") == late
 
 
-def test_nothing_is_missed_of_events_that_come_while_a_walk_is_under_way(server: PrefectServer) -> None:
-    _events_during_a_walk(server, 300, before=200)
+def test_nothing_is_missed_of_events_that_come_during_a_scan(server: PrefectServer) -> None:
+    _events_during_a_scan(server, 300, before=200)
 
 
 @pytest.mark.slow
-def test_nothing_is_missed_of_ten_thousand_events_that_come_while_a_walk_is_under_way(server: PrefectServer) -> None:
-    _events_during_a_walk(server, 10_000, before=2_000)
+def test_nothing_is_missed_of_ten_thousand_events_that_come_during_a_scan(server: PrefectServer) -> None:
+    _events_during_a_scan(server, 10_000, before=2_000)
 
 
-def _events_during_a_walk(server: PrefectServer, count: int, before: int) -> None:
+def _events_during_a_scan(server: PrefectServer, count: int, before: int) -> None:
     """Some of them new, and some up to 50 minutes late, spread over what was read and what was not."""
     name = f"shop.order.busy{count}"
     now = datetime.now(timezone.utc)
@@ -271,9 +274,9 @@ def _events_during_a_walk(server: PrefectServer, count: int, before: int) -> Non
         answer = forward(request)
         found = answer.rows["events"]
         if not inserted and any(event["id"] == ids[before // 2] for event in found):
-            arrived = datetime.now(timezone.utc)
+            received = datetime.now(timezone.utc)
             times = _times(now - timedelta(minutes=50), count, 50 * 60 / count)
-            inserted.extend(insert_events(server.database, times, event=name, received=arrived))
+            inserted.extend(insert_events(server.database, times, event=name, received=received))
         return answer
 
     with proxy(server.url, busy) as counted:
@@ -285,6 +288,31 @@ def _events_during_a_walk(server: PrefectServer, count: int, before: int) -> Non
     assert set(first.ids("events")) >= set(ids)
     assert len(set(first.ids("events"))) == len(first.ids("events"))
     assert set(first.ids("events")) | set(second.ids("events")) == {*ids, *inserted}
+
+
+def test_a_sync_ends_although_more_events_come_than_it_reads(
+    server: PrefectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "shop.order.flood"
+    ids = insert_events(
+        server.database, _times(datetime.now(timezone.utc) - timedelta(minutes=9), 120, 1.0), event=name
+    )
+
+    def flood(request: Request, forward: Forward) -> Answer:
+        if len(counted.log) < MANY:
+            ids.extend(insert_events(server.database, _times(datetime.now(timezone.utc), 60, 0.001), event=name))
+        return forward(request)
+
+    monkeypatch.setattr(feeds, "CLOCKS_APART", timedelta(0))
+    with proxy(server.url, flood) as counted:
+        config = {"connection": {"type": "server", "api_url": counted.url}, "event_prefixes": [name]}
+        first = read(config, ["events"]).ok()
+        assert len(counted.log) < MANY
+        counted.behaviour = lambda request, forward: forward(request)
+        monkeypatch.undo()
+        second = read(config, ["events"], first.state).ok()
+    assert set(first.ids("events")) >= set(ids[:120])
+    assert set(first.ids("events")) | set(second.ids("events")) == set(ids)
 
 
 def test_an_answer_without_its_events_is_no_empty_page(server: PrefectServer, events: list[dict[str, Any]]) -> None:

@@ -13,8 +13,11 @@ from devtools.connector import State
 from devtools.connector import read_here as read
 from devtools.proxy import Answer, Forward, Request, proxy
 from devtools.server import PrefectServer
+from source_prefect.streams import feeds
 
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
+# Requests: so many are not made.
+MANY = 40
 RUN, TASK_RUN = "d7d39d9d-dbbd-42f7-8f2c-4d37adde919b", "01a1f8bc-1e67-747f-b5ab-e330d2d71f14"
 
 
@@ -55,7 +58,7 @@ def test_the_level_can_be_chosen(config: dict[str, Any], lines: list[dict[str, A
         assert sorted(sync.ids("logs")) == sorted(line["id"] for line in expected)
 
 
-def test_more_than_a_page_of_one_instant_comes_whole(server: PrefectServer, config: dict[str, Any]) -> None:
+def test_more_than_a_page_of_one_time_comes_whole(server: PrefectServer, config: dict[str, Any]) -> None:
     at = NOW - timedelta(days=300)
     before = insert_logs(server.database, [at - timedelta(milliseconds=n) for n in range(1, 15)])
     tied = insert_logs(server.database, [at] * 45)
@@ -91,6 +94,33 @@ def test_a_server_whose_clock_is_ahead_is_read_to_its_present(server: PrefectSer
     with proxy(server.url, ahead) as gate:
         config = {"connection": {"type": "server", "api_url": gate.url}}
         assert read(config, ["logs"], _state(cursor)).ok().ids("logs") == ids
+
+
+def test_a_sync_ends_although_more_lines_come_than_it_reads(
+    server: PrefectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cursor = datetime.now(timezone.utc) - timedelta(minutes=9)
+    ids = insert_logs(server.database, [cursor + timedelta(seconds=n) for n in range(30)])
+
+    def flood(request: Request, forward: Forward) -> Answer:
+        if len(counted.log) < MANY:
+            ids.extend(
+                insert_logs(
+                    server.database, [datetime.now(timezone.utc) + timedelta(milliseconds=n) for n in range(15)]
+                )
+            )
+        return forward(request)
+
+    monkeypatch.setattr(feeds, "CLOCKS_APART", timedelta(0))
+    with proxy(server.url, flood) as counted:
+        config = {"connection": {"type": "server", "api_url": counted.url}, "page_size": 10}
+        first = read(config, ["logs"], _state(cursor)).ok()
+        assert len(counted.log) < MANY
+        counted.behaviour = lambda request, forward: forward(request)
+        monkeypatch.undo()
+        second = read(config, ["logs"], first.state).ok()
+    assert set(first.ids("logs")) >= set(ids[:30])
+    assert set(first.ids("logs")) | set(second.ids("logs")) >= set(ids)
 
 
 def test_a_sync_that_fails_is_resumed_where_it_stopped(server: PrefectServer) -> None:

@@ -18,7 +18,7 @@ PAGE = 200
 def read(url: str, table: str, cursor: str, span: Span) -> tuple[int, str]:
     column = "end_time" if cursor else "expected_start_time"
     session = requests.Session()
-    rows, border, newest = 0, 0, cursor
+    rows, tied, newest = 0, 0, cursor
     bounds = {"after_": cursor} if cursor else {}
     while True:
         body: dict[str, Any] = {"sort": f"{column.upper()}_DESC", "limit": PAGE}
@@ -27,12 +27,12 @@ def read(url: str, table: str, cursor: str, span: Span) -> tuple[int, str]:
         answer = session.post(f"{url}/{table}/filter", json=body, timeout=600)
         answer.raise_for_status()
         page = orjson.loads(answer.content)
-        rows += len(page) - border
+        rows += len(page) - tied
         newest = max([newest, *(row["end_time"] for row in page if row["end_time"])])
         if len(page) < PAGE or (span[1] is not None and rows >= span[1]):
             return rows, newest
         last = page[-1][column]
-        border = sum(row[column] == last for row in page)
+        tied = sum(row[column] == last for row in page)
         bounds["before_"] = last
 
 

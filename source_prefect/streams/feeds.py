@@ -23,6 +23,10 @@ PERSISTING = timedelta(minutes=15)
 SHORT_TIME = timedelta(days=1)
 
 
+# How far apart the clocks of a server's replicas may be: a row may seem so much younger than it is.
+CLOCKS_APART = timedelta(minutes=5)
+
+
 @dataclass
 class FeedRetriever(PrefectRetriever):
     """Rows that never change, in the order of their event time: logs and events.
@@ -91,20 +95,34 @@ class FeedRetriever(PrefectRetriever):
                 yield self.reached(step.time)
 
     def _pages(self, window: Window) -> Iterator[Rows]:
-        return pages_ascending(
+        pages = pages_ascending(
             lambda since: self.page(Window(since, window.end)),
             lambda at: pages_unordered(lambda number: self.pages_of_tie(at, number)),
             self.event_time,
             window.start,
             window.end,
         )
+        for rows in pages:
+            yield rows
+            if window.end is None and self._came_during_the_scan(rows):
+                # The next sync reads these rows and all later ones. Without an end, a scan would go on for as long as
+                # rows come faster than it reads.
+                return
+
+    def _came_during_the_scan(self, rows: Rows) -> bool:
+        if not rows or not (start := self.watermark.scan_start):
+            return False
+        return all(min(self._times(row), default=start) > start + CLOCKS_APART for row in rows)
 
     def _new(self, rows: Rows, since: datetime | None) -> Rows:
         return [row for row in rows if self._is_new(row, since - PERSISTING)] if since else rows
 
     def _is_new(self, row: Row, since: datetime) -> bool:
-        times = [at for column in (self.event_time, self.ingestion_time) if (at := parse_time(row.get(column)))]
-        return not times or max(times) >= since
+        return max(self._times(row), default=since) >= since
+
+    def _times(self, row: Row) -> list[datetime]:
+        """The row's event time and its ingestion time."""
+        return [at for column in (self.event_time, self.ingestion_time) if (at := parse_time(row.get(column)))]
 
 
 @dataclass
