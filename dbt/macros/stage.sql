@@ -3,11 +3,12 @@
 
     `columns` says of each column its kind (text, time, integer, number, boolean, json), and its name in the table after a
     colon, where that is another: {'message': 'text: state_message'}. `shared` says
-    the same of the columns that another table has as well. -#}
+    the same of the columns that another table has as well. Each row also has its workspace, on Prefect Cloud. -#}
 {% macro stage(table, columns, shared={}) -%}
   {%- set there = prefect_source.columns_of(table) -%}
+  {%- set workspace = {'account_id': 'text', 'workspace_id': 'text'} -%}
   select
-  {%- for name, said in dict(columns, **shared).items() %}
+  {%- for name, said in dict(dict(columns, **shared), **workspace).items() %}
     {%- set kind, _, original = said.partition(': ') %}
     {{ prefect_source.staged_column(there, original or name, kind) }} as {{ name }},
   {%- endfor %}

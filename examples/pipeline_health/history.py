@@ -227,7 +227,7 @@ def tasks(marts: Marts) -> Part:
                 max_by(task_run_url, failed * 1e9 + total_seconds) AS url
             FROM prefect__task_hotspots
             WHERE day >= (SELECT CAST(since AT TIME ZONE 'UTC' AS DATE) FROM int_prefect__period)
-            GROUP BY ALL ORDER BY failed DESC, retries DESC, seconds DESC, task, flow LIMIT 25
+            GROUP BY task, flow_id, flow ORDER BY failed DESC, retries DESC, seconds DESC, task, flow LIMIT 25
         """),
         "No task run has ended in these days.",
     )

@@ -122,7 +122,7 @@ def errors(marts: Marts) -> Part:
             SELECT coalesce(nullif(error_class, ''), '(no message)') AS error, flow_name AS flow, count(*) AS runs,
                 min(ended_at) AS first, max(ended_at) AS last, max_by(run_url, ended_at) AS url
             FROM prefect__runs WHERE outcome IN ('failed', 'crashed') AND PERIOD
-            GROUP BY ALL ORDER BY runs DESC, last DESC, error, flow
+            GROUP BY error, flow_id, flow ORDER BY runs DESC, last DESC, error, flow
         """),
         marts.unless_idle("✓ No run has failed in these days."),
     )

@@ -1,4 +1,4 @@
-"""Building: slots as Prefect itself reckons them, and a second build that takes only what has changed."""
+"""Building: slots as Prefect itself reckons them, two workspaces, a second build that takes only what has changed."""
 
 import shutil
 from datetime import datetime, timedelta, timezone
@@ -11,6 +11,8 @@ from prefect.server.schemas.schedules import CronSchedule, IntervalSchedule, RRu
 
 from devtools.tables import Row, write_duckdb
 from examples.pipeline_health.build import build_duckdb
+from examples.pipeline_health.marts import Marts
+from examples.pipeline_health.present import errors
 from integration_tests.health.warehouse import DuckDB
 
 # Some days after the clocks went back in Berlin, and the days before.
@@ -61,8 +63,18 @@ def _tables() -> dict[str, list[Row]]:
         for name, (row, _) in SCHEDULES.items()
     ]
     runs = [_run(number, AS_OF - 2 * PERIOD + timedelta(hours=number)) for number in range(200)]
+    failure = {"state_type": "FAILED", "state_message": "No disk", "workspace_id": "crm"}
+    # A flow of the same name, in another workspace.
+    runs += [
+        _run(1_000, AS_OF - PERIOD, **failure | {"workspace_id": "shop"}),
+        *(_run(number, AS_OF - PERIOD, flow_id="twin", **failure) for number in (1_001, 1_002)),
+    ]
     return {
-        "flows": [{"id": "flow", "name": "flow", "tags": "[]", "_airbyte_extracted_at": AS_OF}],
+        "workspaces": [{"id": "shop", "name": "Shop"}, {"id": "crm", "name": "CRM"}],
+        "flows": [
+            {"id": id_, "name": "flow", "tags": "[]", "workspace_id": workspace, "_airbyte_extracted_at": AS_OF}
+            for id_, workspace in (("flow", "shop"), ("twin", "crm"))
+        ],
         "deployment_schedules": schedules,
         "flow_runs": runs,
     }
@@ -97,6 +109,13 @@ def _reckoned(schedule: Any) -> list[datetime]:
     return [datetime(*date.timetuple()[:6]) for date in sorted(dates)]
 
 
+def test_flows_of_the_same_name_in_two_workspaces_are_two(built: DuckDB) -> None:
+    failed = built.ask("SELECT workspace_name, count(*) FROM prefect__runs WHERE outcome = 'failed' GROUP BY 1")
+    assert dict(failed) == {"Shop": 1, "CRM": 2}
+    with Marts(built.file) as marts:
+        assert [(row["flow"], row["runs"]) for row in errors(marts).rows] == [("flow", 2), ("flow", 1)]
+
+
 def test_a_second_build_takes_what_has_changed(built: DuckDB, tmp_path: Path) -> None:
     file = tmp_path / "prefect.duckdb"
     shutil.copy(built.file, file)
@@ -118,7 +137,7 @@ def test_a_second_build_takes_what_has_changed(built: DuckDB, tmp_path: Path) ->
     runs = DuckDB(file).ask(
         "SELECT run_id, run_name, status, outcome, error_class, duration_seconds FROM prefect__runs"
     )
-    assert len(runs) == 202
+    assert len(runs) == 205
     assert {run[0]: run[1:] for run in runs if run[0] in ("run-0", "run-199", "run-200", "run-201")} == {
         "run-0": ("as built before", "ended", "succeeded", None, 60),
         "run-199": ("run-199", "ended", "failed", "No disk <n>", 60),

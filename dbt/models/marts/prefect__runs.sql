@@ -24,6 +24,7 @@ judged as (
         flow.flow_url,
         deployment.deployment_name,
         deployment.deployment_url,
+        workspace.name as workspace_name,
         coalesce(deployment.owner, flow.owner) as owner,
         coalesce(run.work_pool_name, deployment.work_pool_name) as pool_name,
         usual.runs as usual_runs,
@@ -44,6 +45,7 @@ judged as (
     from runs as run
     left join {{ ref('int_prefect__flows') }} as flow on flow.flow_id = run.flow_id
     left join {{ ref('int_prefect__deployments') }} as deployment on deployment.deployment_id = run.deployment_id
+    left join {{ ref('stg_prefect__workspaces') }} as workspace on workspace.id = run.workspace_id
     left join {{ ref('int_prefect__usual_durations') }} as usual
         on usual.flow_id = run.flow_id and usual.task_name is null
 
@@ -70,6 +72,8 @@ stated as (
 select
     id as run_id,
     name as run_name,
+    workspace_id,
+    workspace_name,
     flow_id,
     flow_name,
     deployment_id,

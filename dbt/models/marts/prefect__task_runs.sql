@@ -16,6 +16,7 @@ measured as (
     select
         task.*,
         run.run_name,
+        run.workspace_name,
         run.flow_id,
         run.flow_name,
         run.deployment_id,
@@ -42,6 +43,8 @@ select
     task_name,
     flow_run_id as run_id,
     run_name,
+    workspace_id,
+    workspace_name,
     flow_id,
     flow_name,
     deployment_id,
