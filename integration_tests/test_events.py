@@ -300,7 +300,8 @@ def test_a_sync_ends_although_more_events_come_than_it_reads(
 
     def flood(request: Request, forward: Forward) -> Answer:
         if len(counted.log) < MANY:
-            ids.extend(insert_events(server.database, _times(datetime.now(timezone.utc), 60, 0.001), event=name))
+            just_now = datetime.now(timezone.utc) - timedelta(milliseconds=60)
+            ids.extend(insert_events(server.database, _times(just_now, 60, 0.001), event=name))
         return forward(request)
 
     monkeypatch.setattr(feeds, "CLOCKS_APART", timedelta(0))

@@ -96,31 +96,39 @@ def test_a_server_whose_clock_is_ahead_is_read_to_its_present(server: PrefectSer
         assert read(config, ["logs"], _state(cursor)).ok().ids("logs") == ids
 
 
+@pytest.mark.parametrize("is_first", [True, False], ids=["first", "later"])
 def test_a_sync_ends_although_more_lines_come_than_it_reads(
-    server: PrefectServer, monkeypatch: pytest.MonkeyPatch
+    server: PrefectServer, monkeypatch: pytest.MonkeyPatch, is_first: bool
 ) -> None:
-    cursor = datetime.now(timezone.utc) - timedelta(minutes=9)
-    ids = insert_logs(server.database, [cursor + timedelta(seconds=n) for n in range(30)])
+    begin = datetime.now(timezone.utc) - timedelta(minutes=9)
+    ids = insert_logs(server.database, [begin + timedelta(seconds=n) for n in range(30)])
 
     def flood(request: Request, forward: Forward) -> Answer:
         if len(counted.log) < MANY:
-            ids.extend(
-                insert_logs(
-                    server.database, [datetime.now(timezone.utc) + timedelta(milliseconds=n) for n in range(15)]
-                )
-            )
+            now = datetime.now(timezone.utc)
+            ids.extend(insert_logs(server.database, [now - timedelta(milliseconds=n) for n in range(15)]))
         return forward(request)
 
     monkeypatch.setattr(feeds, "CLOCKS_APART", timedelta(0))
     with proxy(server.url, flood) as counted:
-        config = {"connection": {"type": "server", "api_url": counted.url}, "page_size": 10}
-        first = read(config, ["logs"], _state(cursor)).ok()
+        config = {
+            "connection": {"type": "server", "api_url": counted.url},
+            "start_date": begin.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "page_size": 10,
+        }
+        first = read(config, ["logs"], None if is_first else _state(begin)).ok()
         assert len(counted.log) < MANY
         counted.behaviour = lambda request, forward: forward(request)
         monkeypatch.undo()
         second = read(config, ["logs"], first.state).ok()
     assert set(first.ids("logs")) >= set(ids[:30])
     assert set(first.ids("logs")) | set(second.ids("logs")) >= set(ids)
+
+
+def test_lines_of_a_time_when_the_server_was_ahead_come_at_once(server: PrefectServer, config: dict[str, Any]) -> None:
+    cursor = datetime.now(timezone.utc)
+    ids = insert_logs(server.database, [cursor + timedelta(hours=20, seconds=n) for n in range(40)])
+    assert set(read({**config, "page_size": 10}, ["logs"], _state(cursor)).ok().ids("logs")) >= set(ids)
 
 
 def test_a_sync_that_fails_is_resumed_where_it_stopped(server: PrefectServer) -> None:

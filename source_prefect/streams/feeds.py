@@ -110,19 +110,28 @@ class FeedRetriever(PrefectRetriever):
                 return
 
     def _came_during_the_scan(self, rows: Rows) -> bool:
+        """Whether the server ingested all of these rows since the scan began, and their event times are as late.
+
+        Rows dated in the future, by a clock that was ahead, may have been there before.
+        """
         if not rows or not (start := self.watermark.scan_start):
             return False
-        return all(min(self._times(row), default=start) > start + CLOCKS_APART for row in rows)
+        # Answers tell the server's clock in whole seconds, and take a moment to arrive.
+        now = self.server_now + timedelta(seconds=2)
+        return all(
+            (occurred := parse_time(row.get(self.event_time)))
+            and (ingested := parse_time(row.get(self.ingestion_time)))
+            and min(occurred, ingested) > start + CLOCKS_APART
+            and ingested <= now
+            for row in rows
+        )
 
     def _new(self, rows: Rows, since: datetime | None) -> Rows:
         return [row for row in rows if self._is_new(row, since - PERSISTING)] if since else rows
 
     def _is_new(self, row: Row, since: datetime) -> bool:
-        return max(self._times(row), default=since) >= since
-
-    def _times(self, row: Row) -> list[datetime]:
-        """The row's event time and its ingestion time."""
-        return [at for column in (self.event_time, self.ingestion_time) if (at := parse_time(row.get(column)))]
+        times = [at for column in (self.event_time, self.ingestion_time) if (at := parse_time(row.get(column)))]
+        return not times or max(times) >= since
 
 
 @dataclass
@@ -137,7 +146,13 @@ class LogRetriever(FeedRetriever):
         return consecutive_pages(lambda offset: self._lines(Window(at, at), limit=limit, offset=offset))
 
     def windows(self, start: datetime, first_page: Page) -> Iterator[Window]:  # noqa: ARG002  (for events)
-        return windows_by_rows(self._time_at, start, None, self.client.page_size, self.config["num_workers"])
+        scan_start = self.watermark.scan_start
+        for window in windows_by_rows(self._time_at, start, None, self.client.page_size, self.config["num_workers"]):
+            if scan_start and window.start > scan_start:
+                # Rows may come as fast as they are read: then no window would be the last.
+                yield Window(window.start, None)
+                return
+            yield window
 
     def _time_at(self, start: datetime, position: int) -> datetime | None:
         rows = self._lines(Window(start, None), limit=1, offset=position).rows
