@@ -123,6 +123,8 @@ def test_a_second_build_takes_what_has_changed(built: DuckDB, tmp_path: Path) ->
     with duckdb.connect(str(file)) as connection:
         # What is built anew loses this name.
         connection.execute("UPDATE prefect__runs SET run_name = 'as built before' WHERE run_id IN ('run-0', 'run-199')")
+        # As an earlier version of the package built it.
+        connection.execute("ALTER TABLE prefect__runs DROP COLUMN workspace_name")
         connection.execute(
             "UPDATE flow_runs SET state_type = 'FAILED', state_message = 'No disk 7', _airbyte_extracted_at = ? "
             "WHERE id = 'run-199'", [later],
@@ -137,6 +139,7 @@ def test_a_second_build_takes_what_has_changed(built: DuckDB, tmp_path: Path) ->
     runs = DuckDB(file).ask(
         "SELECT run_id, run_name, status, outcome, error_class, duration_seconds FROM prefect__runs"
     )
+    assert DuckDB(file).ask("SELECT DISTINCT workspace_name FROM prefect__runs") == [(None,)]
     assert len(runs) == 205
     assert {run[0]: run[1:] for run in runs if run[0] in ("run-0", "run-199", "run-200", "run-201")} == {
         "run-0": ("as built before", "ended", "succeeded", None, 60),
