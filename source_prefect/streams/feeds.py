@@ -22,7 +22,6 @@ PERSISTING = timedelta(minutes=15)
 # A shorter time is read as one window. The connector's clock is accurate enough for that.
 SHORT_TIME = timedelta(days=1)
 
-
 # How far apart the clocks of a server's replicas may be: a row may seem so much younger than it is.
 CLOCKS_APART = timedelta(minutes=5)
 
@@ -103,10 +102,11 @@ class FeedRetriever(PrefectRetriever):
             window.end,
         )
         for rows in pages:
+            # The next sync reads these rows and all later ones. Without an end, a scan would go on for as long as rows
+            # come faster than it reads. Decided first: whoever takes the rows changes them in place.
+            is_last = window.end is None and self._came_during_the_scan(rows)
             yield rows
-            if window.end is None and self._came_during_the_scan(rows):
-                # The next sync reads these rows and all later ones. Without an end, a scan would go on for as long as
-                # rows come faster than it reads.
+            if is_last:
                 return
 
     def _came_during_the_scan(self, rows: Rows) -> bool:
