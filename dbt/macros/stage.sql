@@ -6,9 +6,8 @@
     the same of the columns that another table has as well. Each row also has its workspace, on Prefect Cloud. -#}
 {% macro stage(table, columns, shared={}) -%}
   {%- set there = prefect_source.columns_of(table) -%}
-  {%- set workspace = {'account_id': 'text', 'workspace_id': 'text'} -%}
   select
-  {%- for name, said in dict(dict(columns, **shared), **workspace).items() %}
+  {%- for name, said in dict(columns, account_id='text', workspace_id='text', **shared).items() %}
     {%- set kind, _, original = said.partition(': ') %}
     {{ prefect_source.staged_column(there, original or name, kind) }} as {{ name }},
   {%- endfor %}
