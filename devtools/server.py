@@ -141,7 +141,9 @@ def prefect_server(
         port = free_port()
         log_path = home / "server.log"
         command = [
-            str(Path(python).parent / "prefect"),
+            str(python),
+            # By its path: the interpreter may be that of another environment.
+            str(Path(__file__).with_name("prefect_process")),
             "server",
             "start",
             "--host",
