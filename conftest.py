@@ -17,3 +17,12 @@ def _schema_parsed_once() -> Iterator[None]:
     # Older versions of the CDK keep it elsewhere; there each source parses it.
     with patch.object(cdk, "get_declarative_component_schema", parse and cache(parse), create=parse is None):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _requests_never_forgotten() -> Iterator[None]:
+    """Each source has a thread that forgets its requests of more than a minute ago, for as long as the process runs."""
+    from pyrate_limiter.abstracts.bucket import BucketFactory
+
+    with patch.object(BucketFactory, "schedule_leak", lambda *_: None):
+        yield

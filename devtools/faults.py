@@ -25,6 +25,9 @@ Fault = Callable[[Answer], Answer]
 LONGEST_SLEEP = 0.01
 LONGEST_READ = 2.0
 
+# What sleeps before it tries again.
+_RETRYING = ("backoff._sync", "airbyte_cdk.sources.streams.http.rate_limiting", "source_prefect.http.cloud")
+
 
 def _status(status: int, headers: Mapping[str, str] | None = None) -> Fault:
     body = json.dumps({"exception_message": f"fault {status}"}).encode()
@@ -107,19 +110,25 @@ class RandomFaults:
 
 @contextmanager
 def impatient() -> Iterator[None]:
-    """Cut the connector's waits short, in this process: it does all that it does otherwise, only sooner."""
-    sleep, send, close = time.sleep, HTTPAdapter.send, Gate.close
+    """Cut the connector's waits short, in this process: it does all that it does otherwise, only sooner.
+
+    Not those for the requests per minute: the CDK would ask for its turn again and again, until the minute is over.
+    """
+    send, close = HTTPAdapter.send, Gate.close
+    little_time = SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, LONGEST_SLEEP)))
 
     def send_soon(self: HTTPAdapter, *args: Any, **kwargs: Any) -> Any:
         if isinstance(kwargs.get("timeout"), tuple):  # as the connector sets it; a test's own client does not
             kwargs["timeout"] = (LONGEST_READ, LONGEST_READ)
         return send(self, *args, **kwargs)
 
-    with (
-        patch("time.sleep", lambda seconds: sleep(min(seconds, LONGEST_SLEEP))),
-        patch.object(HTTPAdapter, "send", send_soon),
-        patch.object(Gate, "close", lambda self, seconds: close(self, min(seconds, LONGEST_SLEEP))),
-    ):
+    with ExitStack() as patches:
+        for module in _RETRYING:
+            patches.enter_context(patch(f"{module}.time", little_time))
+        patches.enter_context(patch.object(HTTPAdapter, "send", send_soon))
+        patches.enter_context(
+            patch.object(Gate, "close", lambda self, seconds: close(self, min(seconds, LONGEST_SLEEP)))
+        )
         yield
 
 
@@ -143,7 +152,7 @@ def recorded_waits() -> Iterator[Waits]:
         return close(self, 0)
 
     with ExitStack() as patches:
-        for module in ("backoff._sync", "airbyte_cdk.sources.streams.http.rate_limiting"):
+        for module in _RETRYING:
             patches.enter_context(patch(f"{module}.time", no_time))
         patches.enter_context(patch.object(Gate, "close", note))
         yield waits
