@@ -13,6 +13,10 @@ SECONDS = 10.0
 
 
 def _collect() -> None:
+    time.sleep(SECONDS)
+    gc.collect()
+    # What there is now is Prefect's code: it need not be looked through again.
+    gc.freeze()
     while True:
         time.sleep(SECONDS)
         gc.collect()
