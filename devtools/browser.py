@@ -76,8 +76,9 @@ def faults(page: Page) -> list[str]:
 
 def find_chromium() -> Path | None:
     """The program that CHROMIUM names, or one on the PATH, or Playwright's own."""
-    candidates = [os.environ.get("CHROMIUM"), *map(shutil.which, NAMES), _playwright_chromium()]
-    return next((Path(path) for path in candidates if path and Path(path).exists()), None)
+    candidates = [os.environ.get("CHROMIUM"), *map(shutil.which, NAMES)]
+    found = next((Path(path) for path in candidates if path and Path(path).exists()), None)
+    return found or _playwright_chromium()
 
 
 def install() -> None:
@@ -89,9 +90,10 @@ def install() -> None:
         subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
 
 
-def _playwright_chromium() -> str:
+def _playwright_chromium() -> Path | None:
     with sync_playwright() as playwright:
-        return playwright.chromium.executable_path
+        path = Path(playwright.chromium.executable_path)
+    return path if path.exists() else None
 
 
 def _os_release() -> list[str]:

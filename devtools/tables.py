@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 import psycopg2
+import pyarrow
 import yaml
 from psycopg2.extras import execute_values
 
@@ -43,9 +44,10 @@ def write_duckdb(file: Path, tables: Tables) -> None:
         connection.begin()
         for stream, rows in tables.items():
             connection.execute(f"CREATE TABLE IF NOT EXISTS {stream} ({_declared(stream)})")
-            values = [[row.get(name) for name in columns(stream)] for row in rows]
-            if values:
-                connection.executemany(f"INSERT INTO {stream} VALUES ({', '.join('?' * len(values[0]))})", values)
+            # Row by row, DuckDB takes a millisecond for each.
+            given = pyarrow.table({name: [row.get(name) for row in rows] for name in columns(stream)})
+            connection.register("given", given)
+            connection.execute(f"INSERT INTO {stream} SELECT * FROM given")
         connection.commit()
 
 

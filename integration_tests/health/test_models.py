@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ import yaml
 
 from devtools.neglected import DOWN_SINCE, neglected
 from devtools.postgres import postgres
-from devtools.tables import write_duckdb, write_postgres
+from devtools.tables import write_postgres
 from devtools.warehouse import AS_OF
-from examples.pipeline_health.build import build_duckdb, build_postgres
+from examples.pipeline_health.build import build_postgres
 from integration_tests.health.warehouse import DuckDB, PostgreSQL, Warehouse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,34 +41,19 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def warehouses(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Warehouse]:
+def warehouses(neglected_file: Path, postgres_url: str) -> dict[str, Warehouse]:
     """Both, built with the tests of the package."""
-    file = tmp_path_factory.mktemp("neglected") / "prefect.duckdb"
-    write_duckdb(file, neglected())
     write_postgres(postgres_url, "prefect", neglected())
-    with pytest.MonkeyPatch.context() as environment, ThreadPoolExecutor() as both:
-        # DuckDB takes the machine's time zone, libpq the one of this variable.
-        environment.setenv("TZ", "America/Los_Angeles")
+    with pytest.MonkeyPatch.context() as environment:
+        # libpq takes the time zone of this variable.
         environment.setenv("PGTZ", "Asia/Tokyo")
-        builds = [
-            both.submit(build_duckdb, file, command="build"),
-            both.submit(build_postgres, postgres_url, "prefect", command="build"),
-        ]
-        for build in builds:
-            build.result()
-    return {"duckdb": DuckDB(file), "postgres": PostgreSQL(postgres_url, "prefect")}
+        build_postgres(postgres_url, "prefect", command="build")
+    return {"duckdb": DuckDB(neglected_file), "postgres": PostgreSQL(postgres_url, "prefect")}
 
 
 @pytest.fixture(scope="module", params=["duckdb", "postgres"])
 def warehouse(warehouses: dict[str, Warehouse], request: pytest.FixtureRequest) -> Warehouse:
     return warehouses[request.param]
-
-
-@pytest.fixture(scope="module")
-def neglected_file(warehouses: dict[str, Warehouse]) -> Path:
-    found = warehouses["duckdb"]
-    assert isinstance(found, DuckDB)
-    return found.file
 
 
 def by_key(warehouse: Warehouse, sql: str) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from playwright.sync_api import Browser, Page, ViewportSize
 
 from devtools.browser import DESK, PHONE, cells, chromium, faults, open_page, switch
 from devtools.connector import read_here as read
-from devtools.neglected import neglected
 from devtools.past import give_past
 from devtools.server import PrefectServer
 from devtools.tables import write_duckdb
@@ -64,13 +63,11 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return built_page(tmp_path_factory.mktemp("neglected"), **neglected())
-
-
-@pytest.fixture(scope="module")
-def neglected_file(report: Path) -> Path:
-    return report.with_name("prefect.duckdb")
+def report(neglected_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("neglected") / "report.html"
+    with Marts(neglected_file) as marts:
+        file.write_text(program.render(marts, neglected_file.name), encoding="utf-8")
+    return file
 
 
 @pytest.fixture(scope="module")
