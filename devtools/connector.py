@@ -6,6 +6,7 @@
 import json
 import logging
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -21,17 +22,11 @@ from airbyte_cdk.exception_handler import assemble_uncaught_exception
 from airbyte_cdk.logger import AirbyteLogFormatter
 from airbyte_cdk.models import AirbyteMessageSerializer
 
-from devtools.prepared import Prepared, Process
 from source_prefect.cli import messages
 
 COMMAND = [sys.executable, "-m", "source_prefect"]
 
 State = list[dict[str, Any]]
-
-
-@cache
-def _prepared() -> Prepared:
-    return Prepared("source_prefect.cli")
 
 
 @dataclass
@@ -94,7 +89,9 @@ def run(command: str, config: Mapping[str, Any] | None = None, *, cwd: Path | No
     """The messages of `spec`, `check` or `discover`, the log lines left out."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = [] if config is None else ["--config", _write(folder, "config.json", config)]
-        done = _prepared().run("source_prefect", [command, *arguments], env=os.environ, cwd=cwd)
+        done = subprocess.run(
+            [*COMMAND, command, *arguments], capture_output=True, text=True, timeout=180, cwd=cwd, check=False
+        )
     messages = [json.loads(line) for line in done.stdout.splitlines()]
     return [message for message in messages if message["type"] != "LOG"]
 
@@ -133,7 +130,7 @@ def read(
     sync_mode: str = "incremental",
     env: Mapping[str, str] | None = None,
     timeout: float = 600,
-    started: Callable[[Process], None] | None = None,
+    started: Callable[[subprocess.Popen[bytes]], None] | None = None,
     killed_when: Callable[[Sync], bool] = lambda _sync: False,
 ) -> Sync:
     """One sync, successful or not. `started` gets the process, for instance to stop it.
@@ -145,23 +142,28 @@ def read(
         sync = Sync()
         began = time.monotonic()
         errors = Path(folder) / "stderr"
-        with _prepared().start(
-            "source_prefect", ["read", *arguments], env={**os.environ, **(env or {})}, stderr=errors
-        ) as process:
-            if started:
-                started(process)
-            killed = False
-            for number, line in enumerate(process.stdout):
-                if not line.endswith(b"\n"):
-                    break  # killed in the middle of a line
-                sync.take(json.loads(line))
-                sync.printed += len(line)
-                if not killed and killed_when(sync):
-                    process.kill()
-                    killed = True
-                if number % 500 == 0:
-                    sync.peak_memory = peak_memory(process.pid) or sync.peak_memory
-            sync.exit_code = process.wait()
+        with errors.open("w") as stderr:
+            process = subprocess.Popen(
+                [*COMMAND, "read", *arguments],
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env={**os.environ, **(env or {})},
+            )
+        assert process.stdout is not None
+        if started:
+            started(process)
+        killed = False
+        for number, line in enumerate(process.stdout):
+            if not line.endswith(b"\n"):
+                break  # killed in the middle of a line
+            sync.take(json.loads(line))
+            sync.printed += len(line)
+            if not killed and killed_when(sync):
+                process.kill()
+                killed = True
+            if number % 500 == 0:
+                sync.peak_memory = peak_memory(process.pid) or sync.peak_memory
+        sync.exit_code = process.wait()
         sync.seconds = time.monotonic() - began
         sync.stderr = errors.read_text()
         assert sync.seconds < timeout, f"the sync took {sync.seconds:.0f} s"

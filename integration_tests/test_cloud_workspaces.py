@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -87,6 +88,21 @@ def workspaces(servers: list[PrefectServer]) -> list[Workspace]:
 def front(workspaces: list[Workspace]) -> Iterator[Cloud]:
     with cloud(workspaces) as running, impatient():
         yield running
+
+
+@pytest.fixture
+def ended(front: Cloud) -> Iterator[threading.Event]:
+    """The end of a test whose check leaves threads behind: they end before `front` does, or they would disturb the
+    next tests.
+    """
+    assert front
+    before, event = set(threading.enumerate()), threading.Event()
+    yield event
+    event.set()
+    # Some start others until they end.
+    while left := [thread for thread in set(threading.enumerate()) - before if re.match("window-|.*run", thread.name)]:
+        left[0].join(60)
+        assert not left[0].is_alive(), left[0].name
 
 
 def connection(front: Cloud, *named: str, **settings: Any) -> dict[str, Any]:
@@ -339,6 +355,7 @@ def test_one_that_cannot_be_read_fails_alone_and_by_name(
     assert ids(next_sync) == ids(again[0], apart[1], again[2])
 
 
+@pytest.mark.usefixtures("ended")
 def test_a_check_names_the_one_that_does_not_answer(
     workspaces: list[Workspace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -351,14 +368,20 @@ def test_a_check_names_the_one_that_does_not_answer(
 
 
 def test_a_check_asks_each_workspace_even_if_a_sync_may_send_fewer_requests_a_minute(
-    front: Cloud, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, front: Cloud, ended: threading.Event
 ) -> None:
+    def turn(_seconds: float) -> None:
+        ended.wait()
+        raise SystemExit  # of the thread that waits for its turn
+
+    monkeypatch.setattr("airbyte_cdk.sources.streams.call_rate.time", SimpleNamespace(sleep=turn))
     monkeypatch.setattr("source_prefect.check.WORKSPACE_SECONDS", 1.0)
     monkeypatch.setattr("source_prefect.source.STREAMS_SECONDS", 0.5)
     assert check(connection(front, max_requests_per_minute=2)) == ""
     assert all(front.requests("flows/filter", workspace) for workspace in front.workspaces)
 
 
+@pytest.mark.usefixtures("ended")
 def test_a_check_waits_for_nothing_without_a_limit(front: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """To build the streams of 30 workspaces takes 3 s of a free processor."""
     builders: set[threading.Thread] = set()

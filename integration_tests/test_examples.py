@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from statistics import median
@@ -20,7 +20,6 @@ from devtools import bulk
 from devtools.browser import PHONE, cells, chromium, open_page
 from devtools.openlineage import problems
 from devtools.postgres import postgres
-from devtools.prepared import Done, Prepared
 from devtools.server import PrefectServer
 from integration_tests.seeding import make_run
 
@@ -68,18 +67,7 @@ def run_example(prefect: PrefectServer, name: str, *arguments: str | Path) -> st
         text=True,
         check=False,
     )
-    return output(Done(done.returncode, done.stdout, done.stderr))
-
-
-@pytest.fixture(scope="module")
-def run_again(prefect: PrefectServer) -> Callable[..., str]:
-    """Runs an example for that server in a process that has imported PyAirbyte, which takes half of a run."""
-    prepared = Prepared("examples.connect")
-    return lambda name, *arguments: output(prepared.run(f"examples.{name}", arguments, env=prefect.env, cwd=ROOT))
-
-
-def output(done: Done) -> str:
-    assert done.exit_code == 0, done.stderr[-4000:]
+    assert done.returncode == 0, done.stderr[-4000:]
     # Nothing on the screen but the example's own lines and PyAirbyte's progress.
     assert "Warning" not in done.stderr
     assert "Anonymous usage reporting" not in done.stdout + done.stderr
@@ -114,9 +102,7 @@ def without_scheduled(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return [row for row in rows if row[2] != "SCHEDULED"]
 
 
-def test_to_duckdb_keeps_its_state(
-    prefect: PrefectServer, synced: Synced, run_again: Callable[..., str], tmp_path: Path
-) -> None:
+def test_to_duckdb_keeps_its_state(prefect: PrefectServer, synced: Synced, tmp_path: Path) -> None:
     def rows() -> list[tuple[Any, ...]]:
         with duckdb.connect(str(file), read_only=True) as connection:
             return without_scheduled(connection.execute(QUERY.format(schema="main")).fetchall())
@@ -129,7 +115,7 @@ def test_to_duckdb_keeps_its_state(
     finished_one_more(prefect)
     deployment = prefect.get("deployments/name/load-orders/nightly")
     prefect.patch(f"deployments/{deployment['id']}", {"tags": ["nightly"]})
-    second = rows_read(run_again("to_duckdb", file))
+    second = rows_read(run_example(prefect, "to_duckdb", file))
     assert 0 < second < LONG_FINISHED
     assert rows() == as_rows(prefect.rows("flow_runs", sort="ID_DESC"))
 
@@ -181,23 +167,23 @@ def test_every_run_of_a_real_sync_is_an_event_for_data_catalogs(
     ]
 
 
-def test_to_postgres_keeps_its_state(prefect: PrefectServer, run_again: Callable[..., str], warehouse: str) -> None:
+def test_to_postgres_keeps_its_state(prefect: PrefectServer, warehouse: str) -> None:
     def rows() -> list[tuple[Any, ...]]:
         with psycopg2.connect(warehouse) as connection, connection.cursor() as cursor:
             cursor.execute(QUERY.format(schema="prefect"))
             return without_scheduled(cursor.fetchall())
 
-    first = rows_read(run_again("to_postgres", warehouse, "prefect"))
+    first = rows_read(run_example(prefect, "to_postgres", warehouse, "prefect"))
     assert first > LONG_FINISHED
     assert rows() == as_rows(prefect.rows("flow_runs", sort="ID_DESC"))
 
     finished_one_more(prefect)
-    second = rows_read(run_again("to_postgres", warehouse, "prefect"))
+    second = rows_read(run_example(prefect, "to_postgres", warehouse, "prefect"))
     assert 0 < second < LONG_FINISHED
     assert rows() == as_rows(prefect.rows("flow_runs", sort="ID_DESC"))
 
 
-def test_to_pandas_tells_how_often_each_flow_succeeds(prefect: PrefectServer, run_again: Callable[..., str]) -> None:
+def test_to_pandas_tells_how_often_each_flow_succeeds(prefect: PrefectServer) -> None:
     names = {flow["id"]: flow["name"] for flow in prefect.rows("flows")}
     ended = defaultdict(list)
     for run in prefect.rows("flow_runs", sort="ID_DESC"):
@@ -211,6 +197,6 @@ def test_to_pandas_tells_how_often_each_flow_succeeds(prefect: PrefectServer, ru
         )
         for flow, runs in ended.items()
     }
-    table = run_again("to_pandas").splitlines()[2:]
+    table = run_example(prefect, "to_pandas").splitlines()[2:]
     shown = {flow: (int(runs), float(rate), float(time)) for flow, runs, rate, time in map(str.split, table)}
     assert shown == expected

@@ -1,6 +1,7 @@
 """The process killed at any moment, and started again from the last state that it printed: nothing is lost."""
 
 import random
+import subprocess
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -8,7 +9,6 @@ import pytest
 
 from devtools.bulk import Run, history, insert_flow_runs
 from devtools.connector import read, read_here
-from devtools.prepared import Process
 from devtools.proxy import Answer, Forward, Request, proxy
 from devtools.server import PrefectServer
 from integration_tests.torture.destination import Destination, differences, snapshot
@@ -24,10 +24,10 @@ class Killer:
 
     def __init__(self, number: int) -> None:
         self._left = number
-        self._process: Process | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self.struck = False
 
-    def aim(self, process: Process) -> None:
+    def aim(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
 
     def __call__(self, request: Request, forward: Forward) -> Answer:
