@@ -21,8 +21,8 @@ def _schema_parsed_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _requests_never_forgotten() -> Iterator[None]:
-    """Each source has a thread that forgets its requests of more than a minute ago, for as long as the process runs."""
+    """Start no thread that forgets a source's requests of more than a minute ago: it would never end."""
     from pyrate_limiter.abstracts.bucket import BucketFactory
 
-    with patch.object(BucketFactory, "schedule_leak", lambda *_: None):
+    with patch.object(BucketFactory, "schedule_leak", lambda *_, **__: None):
         yield

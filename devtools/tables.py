@@ -44,7 +44,7 @@ def write_duckdb(file: Path, tables: Tables) -> None:
         connection.begin()
         for stream, rows in tables.items():
             connection.execute(f"CREATE TABLE IF NOT EXISTS {stream} ({_declared(stream)})")
-            # Row by row, DuckDB takes a millisecond for each.
+            # Row by row, DuckDB takes a millisecond for each. The values of a column are of one type.
             given = pyarrow.table({name: [row.get(name) for row in rows] for name in columns(stream)})
             connection.register("given", given)
             connection.execute(f"INSERT INTO {stream} SELECT * FROM given")

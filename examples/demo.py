@@ -155,6 +155,8 @@ def connect(connection: dict[str, Any]) -> tuple["ab.Source", "ab.DuckDBCache"]:
             streams="*",
             local_executable=Path(sys.executable).with_name("source-prefect"),
         )
+        # The first sync would do it, and start the connector once more.
+        source.validate_config()
         return source, ab.DuckDBCache(db_path=DATABASE, cache_dir=FOLDER / "cache")
 
 

@@ -100,7 +100,7 @@ def ended(front: Cloud) -> Iterator[threading.Event]:
     yield event
     event.set()
     # Some start others until they end.
-    while left := [thread for thread in set(threading.enumerate()) - before if re.match("window-|.*run", thread.name)]:
+    while left := [thread for thread in set(threading.enumerate()) - before if re.match("window-|check", thread.name)]:
         left[0].join(60)
         assert not left[0].is_alive(), left[0].name
 
@@ -371,7 +371,7 @@ def test_a_check_asks_each_workspace_even_if_a_sync_may_send_fewer_requests_a_mi
     monkeypatch: pytest.MonkeyPatch, front: Cloud, ended: threading.Event
 ) -> None:
     def turn(_seconds: float) -> None:
-        ended.wait()
+        assert ended.wait(60)
         raise SystemExit  # of the thread that waits for its turn
 
     monkeypatch.setattr("airbyte_cdk.sources.streams.call_rate.time", SimpleNamespace(sleep=turn))

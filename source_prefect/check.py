@@ -67,7 +67,7 @@ def within(seconds: float, work: Callable[[], T]) -> T | None:
             failed.append(error)
 
     # A daemon: the process may end before it.
-    thread = Thread(target=run, daemon=True)
+    thread = Thread(target=run, name="check", daemon=True)
     thread.start()
     thread.join(seconds)
     if failed:

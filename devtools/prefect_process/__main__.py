@@ -6,20 +6,16 @@ lock, whose holder cannot commit without the thread that serves requests (seen i
 """
 
 import gc
+import itertools
 import threading
 import time
 
-SECONDS = 10.0
-
 
 def _collect() -> None:
-    time.sleep(SECONDS)
-    gc.collect()
-    # What there is now is Prefect's code: it need not be looked through again.
-    gc.freeze()
-    while True:
-        time.sleep(SECONDS)
-        gc.collect()
+    for second in itertools.count(1):
+        time.sleep(1)
+        # What is new, and now and then everything, which takes half a second.
+        gc.collect(2 if second % 60 == 0 else 1)
 
 
 if __name__ == "__main__":
