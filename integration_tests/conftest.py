@@ -107,6 +107,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 Once = Callable[[str, Callable[[Path], None]], Path]
 
+# In the lock of what is whole.
+MADE = "made"
+
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
@@ -117,10 +120,13 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
 
     def make_once(name: str, make: Callable[[Path], None]) -> Path:
         path = folder / name
-        with path.with_suffix(".lock").open("w") as lock:
+        with path.with_suffix(".lock").open("a+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not path.exists():
                 make(path)
+                lock.write(MADE)
+            lock.seek(0)
+            assert lock.read() == MADE, f"{path} is unfinished: to make it failed, see the test that came first."
         return path
 
     return make_once

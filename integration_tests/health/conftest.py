@@ -1,4 +1,3 @@
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,13 +13,11 @@ def neglected_file(once: Once) -> Path:
     """A neglected workspace in a DuckDB file, with the models; the tests of the package have passed there."""
 
     def build(folder: Path) -> None:
-        unfinished = Path(tempfile.mkdtemp(dir=folder.parent))
-        write_duckdb(unfinished / "prefect.duckdb", neglected())
+        folder.mkdir()
+        write_duckdb(folder / "prefect.duckdb", neglected())
         with pytest.MonkeyPatch.context() as environment:
             # DuckDB takes the machine's time zone.
             environment.setenv("TZ", "America/Los_Angeles")
-            build_duckdb(unfinished / "prefect.duckdb", command="build")
-        # Another worker finds it whole, or not at all.
-        unfinished.rename(folder)
+            build_duckdb(folder / "prefect.duckdb", command="build")
 
     return once("neglected", build) / "prefect.duckdb"
