@@ -109,26 +109,35 @@ class RandomFaults:
 
 
 @contextmanager
+def _waiting(sleep: Callable[[float], None], close: Callable[[Gate, float], bool]) -> Iterator[None]:
+    """Wait like this before another try, and where a 429 closes the gate, in this process."""
+    with ExitStack() as patches:
+        for module in _RETRYING:
+            patches.enter_context(patch(f"{module}.time", SimpleNamespace(sleep=sleep)))
+        patches.enter_context(patch.object(Gate, "close", close))
+        yield
+
+
+@contextmanager
 def impatient() -> Iterator[None]:
     """Cut the connector's waits short, in this process: it does all that it does otherwise, only sooner.
 
     Not those for the requests per minute: the CDK would ask for its turn again and again, until the minute is over.
     """
     send, close = HTTPAdapter.send, Gate.close
-    little_time = SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, LONGEST_SLEEP)))
 
     def send_soon(self: HTTPAdapter, *args: Any, **kwargs: Any) -> Any:
         if isinstance(kwargs.get("timeout"), tuple):  # as the connector sets it; a test's own client does not
             kwargs["timeout"] = (LONGEST_READ, LONGEST_READ)
         return send(self, *args, **kwargs)
 
-    with ExitStack() as patches:
-        for module in _RETRYING:
-            patches.enter_context(patch(f"{module}.time", little_time))
-        patches.enter_context(patch.object(HTTPAdapter, "send", send_soon))
-        patches.enter_context(
-            patch.object(Gate, "close", lambda self, seconds: close(self, min(seconds, LONGEST_SLEEP)))
-        )
+    with (
+        _waiting(
+            lambda seconds: time.sleep(min(seconds, LONGEST_SLEEP)),
+            lambda self, seconds: close(self, min(seconds, LONGEST_SLEEP)),
+        ),
+        patch.object(HTTPAdapter, "send", send_soon),
+    ):
         yield
 
 
@@ -144,15 +153,15 @@ class Waits:
 def recorded_waits() -> Iterator[Waits]:
     """Note the waits for retries, in this process, instead of waiting."""
     waits = Waits()
-    no_time = SimpleNamespace(sleep=lambda seconds: waits.retries.append(seconds) if seconds else None)
     close = Gate.close
 
-    def note(self: Gate, seconds: float) -> bool:
+    def note_retry(seconds: float) -> None:
+        if seconds:
+            waits.retries.append(seconds)
+
+    def note_gate(self: Gate, seconds: float) -> bool:
         waits.gate.append(seconds)
         return close(self, 0)
 
-    with ExitStack() as patches:
-        for module in _RETRYING:
-            patches.enter_context(patch(f"{module}.time", no_time))
-        patches.enter_context(patch.object(Gate, "close", note))
+    with _waiting(note_retry, note_gate):
         yield waits
