@@ -76,9 +76,13 @@ def faults(page: Page) -> list[str]:
 
 def find_chromium() -> Path | None:
     """The program that CHROMIUM names, or one on the PATH, or Playwright's own."""
-    candidates = [os.environ.get("CHROMIUM"), *map(shutil.which, NAMES)]
-    found = next((Path(path) for path in candidates if path and Path(path).exists()), None)
-    return found or _playwright_chromium()
+    return next((path for path in map(Path, _candidates()) if path.exists()), None)
+
+
+def _candidates() -> Iterator[str]:
+    yield from filter(None, [os.environ.get("CHROMIUM"), *map(shutil.which, NAMES)])
+    # Last, for it starts Playwright.
+    yield _playwright_chromium()
 
 
 def install() -> None:
@@ -90,10 +94,9 @@ def install() -> None:
         subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
 
 
-def _playwright_chromium() -> Path | None:
+def _playwright_chromium() -> str:
     with sync_playwright() as playwright:
-        path = Path(playwright.chromium.executable_path)
-    return path if path.exists() else None
+        return playwright.chromium.executable_path
 
 
 def _os_release() -> list[str]:
