@@ -16,6 +16,7 @@ help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 .venv/.demo: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11 to 3.13 is needed, and $(PYTHON) is %d.%d. Name another one: make PYTHON=python3.12" % sys.version_info[:2])'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt --editable . --group demo
@@ -86,9 +87,9 @@ image: install ## Builds docker/Dockerfile with buildah, and tries the image on 
 	$(BIN)/python -m devtools.image $(BASE)
 
 constraints: install ## Compiles constraints.txt anew
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --group dev --no-emit-index-url --no-annotate --no-header \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --group dev --no-emit-index-url --no-annotate --no-header \
 		--output-file constraints.txt pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --group dbt --no-emit-index-url --no-annotate --no-header \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --group dbt --no-emit-index-url --no-annotate --no-header \
 		--output-file dbt/constraints.txt
 
 clean: ## Removes what the targets made

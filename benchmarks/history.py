@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ _CHUNK = 20_000
 
 def fill(server: PrefectServer, database: Path | str, table: str, count: int) -> None:
     """Add `count` runs to `table`, `flow_runs` or `task_runs`; a few have not finished, and some were renamed late."""
-    until = datetime.now(timezone.utc) - timedelta(hours=1)
+    until = datetime.now(UTC) - timedelta(hours=1)
     unfinished = (Run(until, None, state="RUNNING") for _ in range(UNFINISHED))
     finished = enumerate(history(count - UNFINISHED, until=until, every=EVERY))
     renamed_late = (
@@ -35,7 +35,7 @@ def fill(server: PrefectServer, database: Path | str, table: str, count: int) ->
 
 def add_recent(server: PrefectServer, database: Path | str, table: str, count: int) -> None:
     """Add runs that ended within the last hour, all of them after those of `fill`."""
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     _write(server, database, table, history(count, until=now, every=timedelta(minutes=50) / count))
 
 

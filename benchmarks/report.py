@@ -4,7 +4,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def report(all_results: Sequence[Results]) -> str:
 def _machine(with_postgres: bool) -> Iterator[str]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     yield (
-        f"{datetime.now(timezone.utc):%Y-%m-%d}, {os.cpu_count()} cores ({_processor()}), {memory:.0f} GiB, "
+        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({_processor()}), {memory:.0f} GiB, "
         f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
     )
     yield ", ".join(f"{package} {version(package)}" for package in _PACKAGES)

@@ -5,7 +5,7 @@ import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 Columns = dict[str, Any]
 
 # Prefect's SQLite tables hold a duration as the time since then.
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Run(NamedTuple):
@@ -154,7 +154,7 @@ def insert(database: Path, tables: Mapping[str, Sequence[Columns]]) -> None:
 
 def sqlite_time(time: datetime) -> str:
     """A timestamp as Prefect's SQLite tables hold it."""
-    return time.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f")
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 def _sqlite_value(value: Any) -> Any:

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
@@ -34,7 +34,7 @@ class Probe:
         self._api_url = api_url
         self._session = requests.Session()
         self._session.headers["Authorization"] = f"Bearer {key}"
-        self._now = datetime.now(timezone.utc)
+        self._now = datetime.now(UTC)
         self._numbers: Iterator[int] = iter(range(1, 8))
 
     def run(self, address: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from types import SimpleNamespace
 from typing import Any
@@ -39,7 +39,7 @@ def _body(body: bytes, content_type: str = "application/json") -> Fault:
 
 
 def _retry_at_a_date(_: Answer) -> Answer:
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     dates = {"Retry-After": format_datetime(now + timedelta(seconds=1), usegmt=True), "Date": format_datetime(now)}
     return Answer(429, b"", dates)
 

@@ -10,7 +10,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from prefect import flow, tags, task
@@ -179,7 +179,7 @@ def deployments() -> list[RunnerDeployment]:
             "nightly",
             schedules=[
                 Cron("0 2 * * *", timezone="Europe/Berlin", slug="night"),
-                Interval(timedelta(hours=6), anchor_date=datetime(2026, 1, 1, tzinfo=timezone.utc)),
+                Interval(timedelta(hours=6), anchor_date=datetime(2026, 1, 1, tzinfo=UTC)),
                 RRule("FREQ=WEEKLY;BYDAY=MO;BYHOUR=5", active=False),
             ],
             parameters={"regions": REGIONS, "options": {"full": True}, "order_ids": []},

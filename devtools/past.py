@@ -10,7 +10,7 @@ import random
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,7 +69,7 @@ def give_past(server: PrefectServer) -> int:
             "'$[#]', 'om-destination:warehouse.mart.forecast') WHERE name = ?", (WAITING,),
         )  # fmt: skip
     deployments = {row["flow_id"]: row for row in server.rows("deployments")}
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     added = 0
     for flow in server.rows("flows"):
         if habit := HABITS.get(flow["name"]):
@@ -181,7 +181,7 @@ def _move_run(connection: sqlite3.Connection, run_id: str, by: timedelta) -> Non
 
 
 def _move(connection: sqlite3.Connection, table: str, column: str, value: str, by: timedelta) -> None:
-    now = sqlite_time(datetime.now(timezone.utc))
+    now = sqlite_time(datetime.now(UTC))
 
     def earlier(time: str | None) -> str | None:
         return time if time is None or time > now else sqlite_time(datetime.fromisoformat(f"{time}+00:00") - by)

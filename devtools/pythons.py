@@ -11,7 +11,7 @@ from pathlib import Path
 from devtools.server import prefect_server
 
 ROOT = Path(__file__).resolve().parent.parent
-SUPPORTED = ("3.10", "3.11", "3.12", "3.13")
+SUPPORTED = ("3.11", "3.12", "3.13")
 UV = Path(sys.executable).parent / "uv"
 
 

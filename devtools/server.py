@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -77,7 +77,7 @@ class PrefectServer:
 
     def wait_for_events(self) -> None:
         """Return when all events on their way are written: the server keeps their order, and a last one is sent."""
-        last = {"id": str(uuid4()), "occurred": datetime.now(timezone.utc).isoformat(), "event": "devtools.last"}
+        last = {"id": str(uuid4()), "occurred": datetime.now(UTC).isoformat(), "event": "devtools.last"}
         self.post("events", [{**last, "resource": {"prefect.resource.id": f"devtools.{last['id']}"}}])
         deadline = time.monotonic() + 60
         while not self.post("events/filter", {"filter": {"id": {"id": [last["id"]]}}})["events"]:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
@@ -164,7 +164,7 @@ def sync(source: "ab.Source", cache: "ab.DuckDBCache", counter: Proxy) -> Sync:
     from examples.connect import copy
 
     before = len(counter.log)
-    began = datetime.now(timezone.utc)
+    began = datetime.now(UTC)
     with quiet():
         copy(source, cache)
     requests = Counter(WORKSPACE.sub("", request.path).split("/")[0] for request in counter.log[before:])

@@ -1,7 +1,7 @@
 """Rows of every stream on one server, with events as old as Prefect Cloud keeps them, and older."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -9,7 +9,7 @@ from devtools.bulk import Run, insert_flow_runs, insert_logs
 from devtools.server import PrefectServer
 from integration_tests.seeding import make_flow, make_one_of_everything, make_run, make_task_run
 
-NOW = datetime.now(timezone.utc).replace(microsecond=0)
+NOW = datetime.now(UTC).replace(microsecond=0)
 
 # Each side of what the plans keep (7, 14, 30 days), and what none of them does.
 AGES = [timedelta(hours=hours) for hours in (1, 30, 6.8 * 24, 7.2 * 24, 10 * 24, 13.8 * 24, 14.2 * 24)]

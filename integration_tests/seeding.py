@@ -2,7 +2,7 @@
 
 import sqlite3
 from contextlib import closing
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from devtools.connector import State
@@ -15,7 +15,7 @@ STATE_TYPES = [
 
 
 def now() -> datetime:
-    return datetime.now(timezone.utc)
+    return datetime.now(UTC)
 
 
 def make_flow(server: PrefectServer, name: str = "load-orders", **fields: Any) -> str:

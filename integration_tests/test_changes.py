@@ -1,7 +1,7 @@
 """The changes that a real server reports: the shapes of its events are Prefect's, not ours."""
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -113,7 +113,7 @@ def test_no_more_is_asked_for_than_changes(server: PrefectServer, events: Rows) 
 
 
 def test_the_boundary_is_inclusive(server: PrefectServer, config: dict[str, Any]) -> None:
-    cursor = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(hours=6)
+    cursor = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=6)
     boundary, millisecond = cursor - PERSISTING, timedelta(milliseconds=1)
     before, at, after = (
         insert_events(server.database, [time], event="prefect.flow.updated")
@@ -151,9 +151,9 @@ def test_each_deletion_without_an_event_is_one_row(
     # The same names again are other objects.
     _make_one_of_each(server)
     # The server's clock is read from its `Date`, which has no fraction.
-    before = datetime.now(timezone.utc) - timedelta(seconds=1)
+    before = datetime.now(UTC) - timedelta(seconds=1)
     noticed = read(config, [STREAM], first.state).ok()
-    after = datetime.now(timezone.utc) + timedelta(seconds=2)
+    after = datetime.now(UTC) + timedelta(seconds=2)
     later = read(config, [STREAM], noticed.state).ok()
     last = read(config, [STREAM], later.state).ok()
     events = [row for row in noticed.records[STREAM] if row["action"] == "deleted" and row["known_from"] == "event"]
@@ -239,7 +239,7 @@ def test_the_objects_of_another_server_were_not_deleted(
 def test_a_table_that_fills_a_page_is_left_to_its_events(
     server: PrefectServer, config: dict[str, Any], doomed: dict[str, str]
 ) -> None:
-    insert_deployments(server.database, [[]] * 250, until=datetime.now(timezone.utc))
+    insert_deployments(server.database, [[]] * 250, until=datetime.now(UTC))
     first = read(config, [STREAM]).ok()
     assert sum("deployments fills a page" in line for line in first.logs) == 1
     assert len(json.dumps(first.state)) < 2_000

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -103,7 +103,7 @@ def test_no_request_asks_for_more_than_the_plan_keeps(workspace: Workspace) -> N
         read(front, *OF_EVENTS).ok()
         spans = [request.body["filter"]["occurred"] for request in front.requests("events/filter")]
     begun = [_time(span["since"]) for span in spans]
-    ended = [_time(span["until"]) if span.get("until") else datetime.now(timezone.utc) for span in spans]
+    ended = [_time(span["until"]) if span.get("until") else datetime.now(UTC) for span in spans]
     assert max(end - begin for begin, end in zip(begun, ended, strict=True)) < timedelta(days=14)
     assert min(begun) > NOW - timedelta(days=14, minutes=1)
     # Not one window after the other of which nothing is kept.
@@ -201,9 +201,7 @@ def test_a_schedule_that_makes_a_run_is_no_change_of_its_deployment(workspace: W
         def planned(request: Request, forward: Forward) -> Answer:
             answer = forward(request)
             for schedule in (schedule for row in answer.rows for schedule in row["schedules"]):
-                schedule["last_scheduled_at"] = schedule["latest_scheduled_run"] = (
-                    f"{datetime.now(timezone.utc):%FT%TZ}"
-                )
+                schedule["last_scheduled_at"] = schedule["latest_scheduled_run"] = f"{datetime.now(UTC):%FT%TZ}"
             return answer.with_rows(answer.rows)
 
         front.spoil = planned

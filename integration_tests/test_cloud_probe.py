@@ -1,7 +1,7 @@
 """The probe of Prefect Cloud against the stand-in: what it finds out, and that it prints nothing else."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from integration_tests.seeding import make_flow, make_run
 
 KEY = Key("pnu_secret_of_ada")
 SERVICE = Key("pnb_secret_of_a_robot", reads_account=False)
-NOW = datetime.now(timezone.utc)
+NOW = datetime.now(UTC)
 
 
 @pytest.fixture(scope="module")

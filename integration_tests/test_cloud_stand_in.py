@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from devtools.proxy import Answer
 from devtools.server import PrefectServer
 from integration_tests.seeding import make_deployment, make_flow, make_one_of_everything, make_run, make_task_run
 
-NOW = datetime.now(timezone.utc)
+NOW = datetime.now(UTC)
 USER = Key()
 SERVICE = Key("pnb_0123456789", reads_account=False)
 STRANGER = Key("pnu_stranger", workspace_ids=[])
@@ -70,7 +70,7 @@ def _headers(key: Key) -> dict[str, str]:
 
 
 def _days_ago(days: float) -> str:
-    return (datetime.now(timezone.utc) - timedelta(days=days)).isoformat()
+    return (datetime.now(UTC) - timedelta(days=days)).isoformat()
 
 
 # Who may read what

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -31,7 +31,7 @@ from source_prefect import SourcePrefect
 # With a cursor, and one of each way that a table is read: what a second sync brings is known.
 WITH_CURSOR = ["flows", "flow_runs", "logs"]
 
-NOW = datetime.now(timezone.utc)
+NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
 RUNS = 30
 WEEK = {"start_date": f"{NOW - timedelta(days=7):%Y-%m-%d}"}

@@ -1,7 +1,7 @@
 """The result of each failure, and what the user reads. The waits between retries are recorded, not made."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
@@ -152,7 +152,7 @@ def test_retry_after_is_obeyed(gate: Proxy, server: PrefectServer, all_waits: Wa
 
 
 def test_retry_after_as_a_date_is_measured_on_the_clock_that_set_it(gate: Proxy, all_waits: Waits) -> None:
-    years_ahead = datetime(2031, 5, 4, 3, 2, 1, tzinfo=timezone.utc)
+    years_ahead = datetime(2031, 5, 4, 3, 2, 1, tzinfo=UTC)
     until = _http_date(years_ahead + timedelta(seconds=30))
     _read_flows(gate, _once_on_the_second_page(_too_many(until, Date=_http_date(years_ahead)))).ok()
     assert all_waits == Waits(retries=[31], gate=[30])

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Iterable
 from contextlib import closing
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,7 +24,7 @@ from source_prefect.streams import feeds
 DERIVED = ["flow_run_state_transitions", "asset_materializations", "asset_lineage"]
 # Requests: so many are not made.
 MANY = 30
-NOW = datetime.now(timezone.utc).replace(microsecond=0)
+NOW = datetime.now(UTC).replace(microsecond=0)
 PAID = {"event_prefixes": ["shop.order."]}
 
 
@@ -190,7 +190,7 @@ def test_prefect_cloud_is_asked_for_no_more_than_two_weeks_at_a_time(
 ) -> None:
     ids = ["01234567-89ab-cdef-0123-456789abcdef", "89abcdef-0123-4567-89ab-cdef01234567"]
     connection = {"type": "cloud", "api_key": "pnu_0123456789abcdef", "account_id": ids[0], "workspace_id": ids[1]}
-    cursor = f"{datetime.now(timezone.utc) - (cursor_age or timedelta(0)):%FT%T.%fZ}"
+    cursor = f"{datetime.now(UTC) - (cursor_age or timedelta(0)):%FT%T.%fZ}"
     saved = {"stream_descriptor": {"name": "asset_lineage"}, "stream_state": {"occurred": cursor}}
     with proxy(server.url, prefix=f"/api/accounts/{ids[0]}/workspaces/{ids[1]}") as counted:
         config = {"connection": {**connection, "api_url": f"{counted.origin}/api"}}
@@ -200,7 +200,7 @@ def test_prefect_cloud_is_asked_for_no_more_than_two_weeks_at_a_time(
     newest = [span for span in spans if "until" not in span]
     lengths = [_time(span["until"]) - _time(span["since"]) for span in spans if "until" in span]
     assert len(newest) == 1
-    assert datetime.now(timezone.utc) - _time(newest[0]["since"]) < timedelta(days=14)
+    assert datetime.now(UTC) - _time(newest[0]["since"]) < timedelta(days=14)
     assert max(lengths) < timedelta(days=14)
 
 
@@ -266,7 +266,7 @@ def test_nothing_is_missed_of_ten_thousand_events_that_come_during_a_scan(server
 def _events_during_a_scan(server: PrefectServer, count: int, before: int) -> None:
     """Some of them new, and some up to 50 minutes late, spread over what was read and what was not."""
     name = f"shop.order.busy{count}"
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     ids = insert_events(server.database, _times(now - timedelta(minutes=50), before, 50 * 60 / before), event=name)
     inserted: list[str] = []
 
@@ -274,7 +274,7 @@ def _events_during_a_scan(server: PrefectServer, count: int, before: int) -> Non
         answer = forward(request)
         found = answer.rows["events"]
         if not inserted and any(event["id"] == ids[before // 2] for event in found):
-            received = datetime.now(timezone.utc)
+            received = datetime.now(UTC)
             times = _times(now - timedelta(minutes=50), count, 50 * 60 / count)
             inserted.extend(insert_events(server.database, times, event=name, received=received))
         return answer
@@ -294,13 +294,11 @@ def test_a_sync_ends_although_more_events_come_than_it_reads(
     server: PrefectServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "shop.order.flood"
-    ids = insert_events(
-        server.database, _times(datetime.now(timezone.utc) - timedelta(minutes=9), 120, 1.0), event=name
-    )
+    ids = insert_events(server.database, _times(datetime.now(UTC) - timedelta(minutes=9), 120, 1.0), event=name)
 
     def flood(request: Request, forward: Forward) -> Answer:
         if len(counted.log) < MANY:
-            just_now = datetime.now(timezone.utc) - timedelta(milliseconds=60)
+            just_now = datetime.now(UTC) - timedelta(milliseconds=60)
             ids.extend(insert_events(server.database, _times(just_now, 60, 0.001), event=name))
         return forward(request)
 

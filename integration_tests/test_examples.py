@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -31,9 +31,7 @@ LONG_FINISHED = 300
 def prefect(filled_server: PrefectServer) -> PrefectServer:
     """A filled server with a past: runs that a second sync has no reason to read again."""
     flow = filled_server.post("flows/", {"name": "legacy-import"})
-    past = bulk.history(
-        LONG_FINISHED, until=datetime.now(timezone.utc) - timedelta(days=3), every=timedelta(minutes=10)
-    )
+    past = bulk.history(LONG_FINISHED, until=datetime.now(UTC) - timedelta(days=3), every=timedelta(minutes=10))
     bulk.insert_flow_runs(filled_server.database, flow["id"], past)
     return filled_server
 

@@ -1,7 +1,7 @@
 """What a later sync brings: all that changed, and next to nothing else."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -163,7 +163,7 @@ def _an_old_world(server: PrefectServer) -> set[tuple[str, str]]:
     flow_id = _row(server, "flows", "load-orders")["id"]
     for state in ("RUNNING", "FAILED", "COMPLETED"):
         make_run(server, flow_id, state, name=state.lower())
-    make_run(server, flow_id, name="due in a week", due=datetime.now(timezone.utc) + timedelta(days=7))
+    make_run(server, flow_id, name="due in a week", due=datetime.now(UTC) + timedelta(days=7))
     make_task_run(server, _run_named(server, "running"), "load", "RUNNING")
     age(server, HOUR)
     new_flow_id = make_flow(server, "heartbeat")
@@ -242,7 +242,7 @@ def test_the_cursor_never_goes_back(config: dict[str, Any], old_world: OldWorld)
 def test_the_boundary_is_inclusive(server: PrefectServer, config: dict[str, Any]) -> None:
     """A row changed at the cursor (less what may have been in flight) comes; a millisecond before, it does not."""
     make_one_of_everything(server)
-    cursor = datetime.now(timezone.utc).replace(microsecond=0) - HOUR
+    cursor = datetime.now(UTC).replace(microsecond=0) - HOUR
     boundary = cursor - IN_FLIGHT
     flow_id = _row(server, "flows", "load-orders")["id"]
     ids: dict[str, list[str]] = {"flows": [], "variables": [], "artifacts": [], "deployments": []}

@@ -5,7 +5,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ SOON = 5
 @pytest.fixture(scope="module")
 def arguments(server: PrefectServer, config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     insert_flow_runs(
-        server.database, make_flow(server), history(RUNS, until=datetime.now(timezone.utc), every=timedelta(minutes=1))
+        server.database, make_flow(server), history(RUNS, until=datetime.now(UTC), every=timedelta(minutes=1))
     )
     folder = tmp_path_factory.mktemp("files")
     files = {"config": config, "catalog": catalog(["flow_runs"], "incremental")}

@@ -3,7 +3,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -242,7 +242,7 @@ def test_requests_do_not_grow_with_the_edges(server: PrefectServer) -> None:
     insert_deployments(
         server.database,
         [[f"om-source:raw.shop.t{n}", "source:raw.shop.all", f"om-destination:mart.shop.t{n}"] for n in tables],
-        until=datetime.now(timezone.utc),
+        until=datetime.now(UTC),
     )
     with proxy(server.url) as served:
         rows = lineage({"connection": {"type": "server", "api_url": served.url}})

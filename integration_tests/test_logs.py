@@ -2,7 +2,7 @@
 
 import logging
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from devtools.proxy import Answer, Forward, Request, proxy
 from devtools.server import PrefectServer
 from source_prefect.streams import feeds
 
-NOW = datetime.now(timezone.utc).replace(microsecond=0)
+NOW = datetime.now(UTC).replace(microsecond=0)
 # Requests: so many are not made.
 MANY = 40
 RUN, TASK_RUN = "d7d39d9d-dbbd-42f7-8f2c-4d37adde919b", "01a1f8bc-1e67-747f-b5ab-e330d2d71f14"
@@ -88,7 +88,7 @@ def test_a_server_whose_clock_is_ahead_is_read_to_its_present(server: PrefectSer
 
     def ahead(request: Request, forward: Forward) -> Answer:
         answer = forward(request)
-        answer.headers["date"] = format_datetime(datetime.now(timezone.utc) + timedelta(days=2), usegmt=True)
+        answer.headers["date"] = format_datetime(datetime.now(UTC) + timedelta(days=2), usegmt=True)
         return answer
 
     with proxy(server.url, ahead) as gate:
@@ -100,12 +100,12 @@ def test_a_server_whose_clock_is_ahead_is_read_to_its_present(server: PrefectSer
 def test_a_sync_ends_although_more_lines_come_than_it_reads(
     server: PrefectServer, monkeypatch: pytest.MonkeyPatch, is_first: bool
 ) -> None:
-    begin = datetime.now(timezone.utc) - timedelta(minutes=9)
+    begin = datetime.now(UTC) - timedelta(minutes=9)
     ids = insert_logs(server.database, [begin + timedelta(seconds=n) for n in range(30)])
 
     def flood(request: Request, forward: Forward) -> Answer:
         if len(counted.log) < MANY:
-            now = datetime.now(timezone.utc)
+            now = datetime.now(UTC)
             ids.extend(insert_logs(server.database, [now - timedelta(milliseconds=n) for n in range(15)]))
         return forward(request)
 
@@ -126,7 +126,7 @@ def test_a_sync_ends_although_more_lines_come_than_it_reads(
 
 
 def test_lines_of_a_time_when_the_server_was_ahead_come_at_once(server: PrefectServer, config: dict[str, Any]) -> None:
-    cursor = datetime.now(timezone.utc)
+    cursor = datetime.now(UTC)
     ids = insert_logs(server.database, [cursor + timedelta(hours=20, seconds=n) for n in range(40)])
     assert set(read({**config, "page_size": 10}, ["logs"], _state(cursor)).ok().ids("logs")) >= set(ids)
 

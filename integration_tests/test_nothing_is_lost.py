@@ -1,6 +1,6 @@
 """Rows that are easily lost in silence: odd times, clocks that were wrong, settings that were mended, late changes."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -45,15 +45,15 @@ def insert_runs(server: PrefectServer, stream: str, runs: list[Run]) -> list[str
 @pytest.mark.parametrize("recent", [0, 40])
 @pytest.mark.parametrize("stream", RUNS)
 def test_runs_due_at_any_time_arrive(empty: PrefectServer, config: dict[str, Any], stream: str, recent: int) -> None:
-    old = list(history(130, until=datetime(2019, 12, 31, tzinfo=timezone.utc), every=20 * DAY))
-    far = [Run(datetime(year, 1, 1, tzinfo=timezone.utc), None, now(), "SCHEDULED") for year in (1970, 2040, 9999)]
+    old = list(history(130, until=datetime(2019, 12, 31, tzinfo=UTC), every=20 * DAY))
+    far = [Run(datetime(year, 1, 1, tzinfo=UTC), None, now(), "SCHEDULED") for year in (1970, 2040, 9999)]
     insert_runs(empty, stream, [*old, *far, *history(recent, until=now(), every=DAY)])
     first = read(config, [stream], sync_mode="full_refresh").ok()
     assert ids(first.records[stream]) == ids(empty.rows(stream, sort="ID_DESC"))
 
 
 def test_log_lines_of_any_time_arrive(empty: PrefectServer, config: dict[str, Any]) -> None:
-    times = [datetime(2012, 1, 1, tzinfo=timezone.utc) + n * 30 * DAY for n in range(60)]
+    times = [datetime(2012, 1, 1, tzinfo=UTC) + n * 30 * DAY for n in range(60)]
     inserted = insert_logs(empty.database, times)
     assert sorted(read(config, ["logs"]).ok().ids("logs")) == sorted(inserted)
 

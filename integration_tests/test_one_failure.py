@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on
 from devtools.server import PrefectServer
 from integration_tests.seeding import make_flow
 
-NOW = datetime.now(timezone.utc).replace(microsecond=0)
+NOW = datetime.now(UTC).replace(microsecond=0)
 ROWS = 300
 WORKERS = 4
 

@@ -4,7 +4,7 @@ import json
 import sqlite3
 import time
 from contextlib import closing
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -86,7 +86,7 @@ def test_a_later_sync_emits_what_changed(
     urgent = next(queue for queue in tables["work_queues"] if queue["name"] == "urgent")
     server.patch(f"work_queues/{urgent['id']}", {"is_paused": True})
     server.patch("v2/concurrency_limits/crm", {"limit": 7})
-    sync = read(config, list(TABLES), _state(datetime.now(timezone.utc) - timedelta(minutes=5))).ok()
+    sync = read(config, list(TABLES), _state(datetime.now(UTC) - timedelta(minutes=5))).ok()
     [queue], [limit] = sync.records["work_queues"], sync.records["global_concurrency_limits"]
     assert (queue["name"], queue["is_paused"], limit["name"], limit["limit"]) == ("urgent", True, "crm", 7)
     assert sync.records["work_pools"] == sync.records["automations"] == []
@@ -100,7 +100,7 @@ def test_a_work_queue_that_was_polled_has_changed(server: PrefectServer, config:
     while not server.get("work_pools/shop/queues/urgent")["last_polled"]:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    sync = read(config, ["work_queues"], _state(datetime.now(timezone.utc) - timedelta(minutes=5))).ok()
+    sync = read(config, ["work_queues"], _state(datetime.now(UTC) - timedelta(minutes=5))).ok()
     assert [queue["name"] for queue in sync.records["work_queues"] if "last_polled" in queue] == ["urgent"]
 
 

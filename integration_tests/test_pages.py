@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from integration_tests.seeding import make_flow, set_state, state_at
 PAGE_SIZE = 5
 
 # Whole seconds, so that a time's text is the same everywhere.
-NOW = datetime.now(timezone.utc).replace(microsecond=0)
+NOW = datetime.now(UTC).replace(microsecond=0)
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
 

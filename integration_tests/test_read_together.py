@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from integration_tests.seeding import execute, make_flow, make_run, state_at
 TASK_RUNS, EDGES = TOGETHER = ["task_runs", "task_dependencies"]
 RUNS = 300
 ROWS = {TASK_RUNS: RUNS, EDGES: 2 * RUNS}
-NOW = datetime.now(timezone.utc).replace(microsecond=0)
+NOW = datetime.now(UTC).replace(microsecond=0)
 # Of the run that ended last: within reach of a later sync.
 LAST_END = NOW - timedelta(hours=1)
 RAN = ["STARTED", "RUNNING", "COMPLETE"]
@@ -131,7 +131,7 @@ def test_sync_modes_may_differ_in_a_first_sync(
 def test_what_changed_comes_in_both(first: Sync, config: dict[str, Any], gate: Proxy, rows: PrefectServer) -> None:
     [changed] = rows.post("task_runs/filter", {"limit": 1, "sort": "END_TIME_DESC"})
     update = "UPDATE task_run SET updated = ? WHERE id = ?"
-    execute(rows, update, f"{datetime.now(timezone.utc):%F %T.%f}", changed["id"])
+    execute(rows, update, f"{datetime.now(UTC):%F %T.%f}", changed["id"])
     later = read(config, TOGETHER, first.state).ok()
     assert later.ids(TASK_RUNS) == [changed["id"]]
     assert [edge["task_run_id"] for edge in later.records[EDGES]] == 2 * [changed["id"]]

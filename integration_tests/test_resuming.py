@@ -5,7 +5,7 @@ are, beyond what had not come yet, about as many windows as there are workers; n
 far more than the others, or where there are few windows.
 """
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -31,7 +31,7 @@ def ids(server: PrefectServer) -> dict[str, list[str]]:
 
 
 def _edited_late() -> list[Run]:
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     runs = list(history(RUNS, until=now - timedelta(hours=1), every=timedelta(weeks=WEEKS) / RUNS))
     for n in range(0, RUNS, EACH_WEEK):
         runs[n] = runs[n]._replace(updated=now - timedelta(days=1))

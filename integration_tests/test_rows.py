@@ -1,6 +1,6 @@
 """What the connector emits is what the API returns, put through the record rules: field by field, on real runs."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def api_rows(server: PrefectServer, sync_of_nothing: Sync, pipelines: Path) -> R
     for state in STATE_TYPES:
         make_run(server, flow_id, state, name=state, parameters={"text": "ü" * 20_000, "nested": [[{"a": None}]]})
         make_task_run(server, parent, state, state)
-    tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
     make_run(server, flow_id, "CANCELLED", due=tomorrow, name="cancelled before due")
     return {stream: server.rows(stream) for stream in STREAMS}
 

@@ -1,7 +1,7 @@
 """A long history: each run once, at a constant price a page, in little memory; then a sync with nothing new."""
 
 import math
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -23,7 +23,7 @@ UNFINISHED = 305
 def test_a_long_history(count: int, most_requests: int, server: PrefectServer) -> None:
     server.clear()
     flow_id = make_flow(server)
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     every = timedelta(seconds=100)
     ids = insert_flow_runs(
         server.database, flow_id, history(count - UNFINISHED, until=now - timedelta(minutes=20), every=every)

@@ -1,7 +1,7 @@
 """What each setting of the config does, and the Cloud shape of a config."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from devtools.server import PrefectServer
 from integration_tests.record_rules import STREAMS, comparable, expected_row
 from integration_tests.seeding import execute, make_flow, make_one_of_everything, state_at
 
-NOW = datetime.now(timezone.utc).replace(microsecond=0)
+NOW = datetime.now(UTC).replace(microsecond=0)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 

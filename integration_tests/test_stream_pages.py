@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def fill(server: PrefectServer) -> None:
     server.post("automations/", body)
     deployment = server.get("deployments/name/load-orders/nightly")
     # One run of a deployment that is to begin, and one that has.
-    soon = (datetime.now(timezone.utc) + timedelta(hours=1)).isoformat()
+    soon = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     for states in (
         [{"type": "SCHEDULED", "state_details": {"scheduled_time": soon}}],
         [{"type": "PENDING"}, {"type": "RUNNING"}, {"type": "COMPLETED"}],

@@ -1,7 +1,7 @@
 """Which task run depends on what: the edges of real runs, and what a later sync brings of them."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -61,7 +61,7 @@ def test_every_origin_of_every_input_is_a_row(config: dict[str, Any], expected: 
 
 
 def test_the_boundary_of_a_later_sync_is_that_of_task_runs(server: PrefectServer) -> None:
-    cursor = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(hours=1)
+    cursor = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
     boundary, millisecond = cursor - IN_FLIGHT, timedelta(milliseconds=1)
     flow_run = make_run(server, make_flow(server, "boundary"), "COMPLETED")
     inputs = {"x": [OTHER_ORIGINS["region"][0]], "y": [OTHER_ORIGINS["limit"][0]]}

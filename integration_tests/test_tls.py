@@ -41,7 +41,7 @@ def issue(name: str, issuer: Identity | None = None, host: str | None = None) ->
     """A certificate signed by the issuer; without one, a CA that signs itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -4,7 +4,7 @@ Each function yields the rows of one page at a time, and no row twice.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from source_prefect.times import ONE_MICROSECOND, format_time, parse_time
@@ -15,7 +15,7 @@ SMALLEST_PAGE = 2
 Row = dict[str, Any]
 Rows = list[Row]
 
-_LATEST = datetime.max.replace(tzinfo=timezone.utc)
+_LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 # How often pages that do not overlap are taken for the trace of a deletion.

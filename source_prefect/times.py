@@ -1,7 +1,7 @@
 """Prefect's timestamps as datetimes. Their text must never be compared: `…13Z` sorts after `…13.5Z`."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 ONE_MICROSECOND = timedelta(microseconds=1)
 
 # A bound that every time satisfies, but no row without a time.
-BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
+BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 _parse = TypeAdapter(datetime).validate_python
 
@@ -25,7 +25,7 @@ def parse_time(text: Any) -> datetime | None:
         time = _parse(text)
     except ValidationError:
         return None
-    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def latest(texts: Iterable[Any]) -> str | None:
@@ -36,4 +36,4 @@ def latest(texts: Iterable[Any]) -> str | None:
 
 def format_time(time: datetime) -> str:
     """The time as the API's filters and the connector's state write it: UTC with microseconds."""
-    return f"{time.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    return f"{time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"

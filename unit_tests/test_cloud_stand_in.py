@@ -1,6 +1,6 @@
 """The parts of the stand-in for Prefect Cloud that need no server."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -83,7 +83,7 @@ def test_without_limits_everything_may_be_asked_for() -> None:
 
 def _within_limits(since: int, until: int | None, **ways: Any) -> dict[str, Any] | Answer:
     """What is left of a request for events from so many days ago until so many days ago, or until now."""
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     occurred = {"since": (now - since * DAY).isoformat()}
     if until is not None:
         occurred["until"] = (now - until * DAY).isoformat()
@@ -91,4 +91,4 @@ def _within_limits(since: int, until: int | None, **ways: Any) -> dict[str, Any]
 
 
 def _age(text: str) -> timedelta:
-    return datetime.now(timezone.utc) - datetime.fromisoformat(text)
+    return datetime.now(UTC) - datetime.fromisoformat(text)

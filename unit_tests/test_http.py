@@ -1,6 +1,6 @@
 """How answers are read. What becomes of bad ones is tested against a server: integration_tests/test_errors.py."""
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -60,6 +60,6 @@ def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
 
 def test_the_servers_clock_is_in_the_header_date() -> None:
     date = server_date(_answer(Date="Fri, 20 Nov 2026 12:00:00 GMT"))
-    assert date == datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+    assert date == datetime(2026, 11, 20, 12, tzinfo=UTC)
     assert server_date(_answer()) is None
     assert server_date(_answer(Date="today")) is None

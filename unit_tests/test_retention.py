@@ -1,5 +1,5 @@
 import logging
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -7,7 +7,7 @@ from source_prefect.sync.retention import KeptEvents, warn_of_gap
 
 
 def test_a_cursor_older_than_a_week_is_worth_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    since = datetime.now(timezone.utc) - timedelta(days=9)
+    since = datetime.now(UTC) - timedelta(days=9)
     with caplog.at_level(logging.WARNING, logger="airbyte"):
         warn_of_gap("events", since, None)
     [record] = caplog.records
@@ -16,13 +16,13 @@ def test_a_cursor_older_than_a_week_is_worth_a_warning(caplog: pytest.LogCapture
 
 @pytest.mark.parametrize(("days", "warned"), [(7, True), (8, True), (14, False)])
 def test_a_plan_that_is_known_has_a_number(days: int, warned: bool, caplog: pytest.LogCaptureFixture) -> None:
-    warn_of_gap("events", datetime.now(timezone.utc) - timedelta(days=9), days)
+    warn_of_gap("events", datetime.now(UTC) - timedelta(days=9), days)
     assert [f"for {days} days: what was deleted" in record.message for record in caplog.records] == [True] * warned
 
 
 @pytest.mark.parametrize("age", [None, timedelta(days=6, hours=23)])
 def test_a_first_sync_and_a_fresh_cursor_are_not(age: timedelta | None, caplog: pytest.LogCaptureFixture) -> None:
-    warn_of_gap("events", datetime.now(timezone.utc) - age if age else None, None)
+    warn_of_gap("events", datetime.now(UTC) - age if age else None, None)
     assert caplog.records == []
 
 
@@ -38,7 +38,7 @@ def test_what_is_kept_is_found_to_the_day_and_once(kept: int) -> None:
     events.find(is_kept)
     assert events.days == kept
     assert len(asked) <= 8
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     assert timedelta(0) < events.since(now) - (now - timedelta(days=kept)) <= timedelta(minutes=1)
 
 

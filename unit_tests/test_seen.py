@@ -1,7 +1,7 @@
 """An object that is gone was deleted - if it stays missing, no event reports it, and the server is the same."""
 
 import json
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from source_prefect.sync.seen import LATEST_EVENT, Seen, SeenObjects
 from source_prefect.sync.state import StateError
 from source_prefect.times import ONE_MICROSECOND, format_time
 
-NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
 SERVER = "http://127.0.0.1:4200/api"
 
 

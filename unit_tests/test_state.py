@@ -1,12 +1,12 @@
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from source_prefect.sync.state import StateError, StreamState, load_state, names_workspaces, part_of_state, with_part
 
-NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
-START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 TEXT = "2026-11-20T12:00:00.000000Z"
 

@@ -1,4 +1,4 @@
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from source_prefect.times import format_time, parse_time
 
-UTC = timezone.utc
+UTC = UTC
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The cursor is a time of the server's clock that lies, for certain, before the scan began."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 from source_prefect.sync.watermark import Watermark
 from source_prefect.times import format_time
 
-NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 @pytest.fixture

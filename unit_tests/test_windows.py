@@ -1,4 +1,4 @@
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from hypothesis import given
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from source_prefect.sync.windows import ContiguousProgress, Window, windows_by_rows, windows_by_time
 
-NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
 
 

@@ -1,7 +1,7 @@
 """Building: slots as Prefect itself reckons them, two workspaces, a second build that takes only what has changed."""
 
 import shutil
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +104,8 @@ def test_slots_are_those_that_prefect_reckons(built: DuckDB, name: str) -> None:
 
 
 def _reckoned(schedule: Any) -> list[datetime]:
-    start, end = (time.replace(tzinfo=timezone.utc) for time in (AS_OF - PERIOD, AS_OF - timedelta(minutes=1)))
-    dates = {date.astimezone(timezone.utc) for date in schedule._get_dates_generator(start=start, end=end)}
+    start, end = (time.replace(tzinfo=UTC) for time in (AS_OF - PERIOD, AS_OF - timedelta(minutes=1)))
+    dates = {date.astimezone(UTC) for date in schedule._get_dates_generator(start=start, end=end)}
     return [datetime(*date.timetuple()[:6]) for date in sorted(dates)]
 
 

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote
@@ -94,7 +94,7 @@ def demo_report(filled_server: PrefectServer, config: dict[str, Any], tmp_path_f
         aside.submit(give_past, filled_server).result()
     streams = [path.stem for path in (ROOT / "docs" / "streams").glob("*.md")]
     records = read(config, streams).ok().records
-    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    now = datetime.now(UTC).replace(tzinfo=None)
     tables = {stream: [{**row, "_airbyte_extracted_at": now} for row in records[stream]] for stream in streams}
     return built_page(tmp_path_factory.mktemp("demo"), **tables)
 

@@ -1,7 +1,7 @@
 """Two databases to ask the same question, and answers that can be compared."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -46,7 +46,7 @@ def _value(value: Any) -> Any:
     if isinstance(value, float | Decimal):
         return round(float(value), 6)
     if isinstance(value, datetime):
-        moment = value.astimezone(timezone.utc) if value.tzinfo else value
+        moment = value.astimezone(UTC) if value.tzinfo else value
         return moment.replace(tzinfo=None)
     if isinstance(value, date):
         return value.isoformat()

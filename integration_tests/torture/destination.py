@@ -3,14 +3,14 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from devtools.connector import State, Sync
 from devtools.server import PrefectServer
 from source_prefect.times import parse_time
 
-NEVER = datetime.min.replace(tzinfo=timezone.utc)
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 Row = dict[str, Any]
 Table = dict[str, Row]

@@ -1,6 +1,6 @@
 """The connector's clock and the server's differ: no row is lost and no stream ends early."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ MINUTES, DAY, WEEKS = timedelta(minutes=10), timedelta(days=1), timedelta(days=2
 
 @pytest.mark.parametrize("ahead", [-DAY, -MINUTES, MINUTES, DAY, *([-WEEKS, WEEKS] if FACTOR > 1 else [])], ids=str)
 def test_a_clock_that_is_wrong_changes_nothing(server: PrefectServer, ahead: timedelta) -> None:
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     world = World(server, ahead // MINUTES)
     world.change(40)
     flow = server.post("flows/", {"name": f"clock-{ahead}"})["id"]
@@ -28,7 +28,7 @@ def test_a_clock_that_is_wrong_changes_nothing(server: PrefectServer, ahead: tim
     destination = Destination()
     for _ in range(2 + FACTOR):
         before = snapshot(server)
-        with time_machine.travel(datetime.now(timezone.utc) + ahead, tick=True):
+        with time_machine.travel(datetime.now(UTC) + ahead, tick=True):
             destination.load(read_here(config(server), state=destination.state).ok())
         assert differences(destination, before, snapshot(server)) == []
         world.change(15)
@@ -40,7 +40,7 @@ def test_a_clock_that_is_set_right_between_two_syncs_changes_nothing(server: Pre
     for ahead in (DAY, timedelta(0), -DAY, MINUTES, -MINUTES):
         world.change(20)
         before = snapshot(server)
-        with time_machine.travel(datetime.now(timezone.utc) + ahead, tick=True):
+        with time_machine.travel(datetime.now(UTC) + ahead, tick=True):
             destination.load(read_here(config(server), state=destination.state).ok())
         assert differences(destination, before, snapshot(server)) == []
 
@@ -49,7 +49,7 @@ def test_a_clock_that_is_weeks_behind_changes_nothing(server: PrefectServer) -> 
     World(server, 78).change(30)
     destination = Destination()
     before = snapshot(server)
-    with time_machine.travel(datetime.now(timezone.utc) - timedelta(days=40), tick=True):
+    with time_machine.travel(datetime.now(UTC) - timedelta(days=40), tick=True):
         destination.load(read_here(config(server)).ok())
         destination.load(read_here(config(server), state=destination.state).ok())
     assert differences(destination, before, snapshot(server)) == []

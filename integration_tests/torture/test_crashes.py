@@ -2,7 +2,7 @@
 
 import random
 import subprocess
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from integration_tests.torture.effort import FACTOR, report, seeds
 from integration_tests.torture.world import World
 
 KILLS = 5 if FACTOR == 1 else 12
-NOW = datetime.now(timezone.utc)
+NOW = datetime.now(UTC)
 
 
 class Killer:

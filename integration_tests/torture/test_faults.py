@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -28,7 +28,7 @@ def world(server: PrefectServer) -> World:
     world = World(server, 1)
     world.change(150)
     flow = server.post("flows/", {"name": "nightly"})["id"]
-    insert_flow_runs(server.database, flow, history(150, until=datetime.now(timezone.utc), every=timedelta(days=1)))
+    insert_flow_runs(server.database, flow, history(150, until=datetime.now(UTC), every=timedelta(days=1)))
     return world
 
 

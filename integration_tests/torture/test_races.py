@@ -3,7 +3,7 @@
 import random
 import threading
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -58,7 +58,7 @@ def test_what_changes_during_a_scan_is_read_then_or_by_the_next_sync(server: Pre
     world = World(server, seed)
     world.change(CHANGES)
     flow = server.post("flows/", {"name": f"weekly-{seed}"})["id"]
-    insert_flow_runs(server.database, flow, history(40, until=datetime.now(timezone.utc), every=timedelta(days=3)))
+    insert_flow_runs(server.database, flow, history(40, until=datetime.now(UTC), every=timedelta(days=3)))
     meddler = Meddler(world, seed)
     destination = Destination()
     for _ in range(SYNCS):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -109,7 +109,7 @@ def test_a_row_that_is_dated_in_the_future_does_not_carry_the_cursor(
         sync = read_here(config(between, 4), ["flow_runs"]).ok()
         cursor = parse_time(sync.cursor("flow_runs"))
         assert cursor is not None
-        assert cursor <= datetime.now(timezone.utc) + timedelta(seconds=1)
+        assert cursor <= datetime.now(UTC) + timedelta(seconds=1)
         server.patch(f"flow_runs/{runs['plain 0']['id']}", {"name": "renamed"})
         later = read_here(config(between, 4), ["flow_runs"], sync.state).ok()
     assert "renamed" in [row["name"] for row in later.records["flow_runs"]]

@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from devtools.server import PrefectServer
@@ -89,7 +89,7 @@ class World:
     def create_run(self) -> None:
         state: dict[str, Any] = {"type": self._random.choice(["SCHEDULED", "SCHEDULED", "PENDING"])}
         if state["type"] == "SCHEDULED":
-            due = datetime.now(timezone.utc) + timedelta(minutes=self._random.randrange(-3000, 3000))
+            due = datetime.now(UTC) + timedelta(minutes=self._random.randrange(-3000, 3000))
             state["state_details"] = {"scheduled_time": due.isoformat()}
         body = {"name": self._name("run"), "flow_id": self._flow(), "state": state, "tags": self._tags()}
         self._create("flow_runs", body)

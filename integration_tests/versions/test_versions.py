@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -33,7 +33,7 @@ def seeded(server: PrefectServer) -> PrefectServer:
     paused = make_deployment(server, flow_ids[1], "paused")
     server.post(f"deployments/{paused}/pause_deployment")
     parent = make_run(server, flow_ids[0], "RUNNING", name="parent")
-    tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
     for state in STATE_TYPES:
         make_run(server, flow_ids[0], state, name=state, parameters={"nested": [[{"größe": None}]]})
         make_run(server, flow_ids[0], state, name=f"{state} of tomorrow", due=tomorrow)

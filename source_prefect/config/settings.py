@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import isodate
@@ -271,7 +271,7 @@ def _start_date(config: Mapping[str, Any]) -> datetime | None:
     time = parse_time(text) if _DATE.fullmatch(text) else None
     if time is None or not 1970 <= time.year < 9999:
         raise ConfigError(f"start_date is {_shown(text)}; it must look like 2026-01-01 or 2026-01-01T00:00:00Z.")
-    return time.astimezone(timezone.utc)
+    return time.astimezone(UTC)
 
 
 def _whole_number(config: Mapping[str, Any], name: str, least: int, most: int) -> int | None:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -84,7 +84,7 @@ def retry_after(response: requests.Response) -> float | None:
     if until is None:
         return None
     # Measured on the clock that set the date.
-    now = server_date(response) or datetime.now(timezone.utc)
+    now = server_date(response) or datetime.now(UTC)
     return max(0.0, (until - now).total_seconds())
 
 
@@ -103,4 +103,4 @@ def _http_date(text: str) -> datetime | None:
         date = parsedate_to_datetime(text)
     except (TypeError, ValueError):
         return None
-    return date if date.tzinfo else date.replace(tzinfo=timezone.utc)
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -2,7 +2,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, replace
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import requests
@@ -93,7 +93,7 @@ class PrefectRetriever(Retriever):
     @property
     def server_now(self) -> datetime:
         """The server's clock; the connector's own until an answer has a `Date`."""
-        return datetime.now(timezone.utc) + (self._offset or timedelta(0))
+        return datetime.now(UTC) + (self._offset or timedelta(0))
 
     @abstractmethod
     def sync(self, state: StreamState) -> Iterator[Step]:
@@ -184,7 +184,7 @@ class PrefectRetriever(Retriever):
     def _take_in(self, response: requests.Response, page: Page) -> None:
         """Learn from an answer: the server's clock, and the ingestion times of its rows."""
         if date := server_date(response):
-            now = datetime.now(timezone.utc)
+            now = datetime.now(UTC)
             is_first = self.watermark.limit(date)
             # The clocks of replicas of the server may differ: the one that is behind counts.
             self._offset = min(date - now, self._offset or date - now)

@@ -1,6 +1,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -51,7 +51,7 @@ class EventRetriever(FeedRetriever):
 
     @property
     def beginning(self) -> datetime:
-        return self.start_date or datetime.now(timezone.utc) - HISTORY
+        return self.start_date or datetime.now(UTC) - HISTORY
 
     @property
     def longest_window(self) -> timedelta | None:
@@ -72,7 +72,7 @@ class EventRetriever(FeedRetriever):
 
     def windows(self, start: datetime, first_page: Page) -> Iterator[Window]:
         count = min(first_page.total // (_PAGES_A_WINDOW * PAGE_SIZE), _MOST_WINDOWS)
-        return windows_by_time(start, self.watermark.scan_start or datetime.now(timezone.utc), count, LONGEST_WINDOW)
+        return windows_by_time(start, self.watermark.scan_start or datetime.now(UTC), count, LONGEST_WINDOW)
 
     def rows_of(self, rows: Rows) -> Iterable[Row]:
         return (row for event in rows for row in SHAPES[self.shape](event))

@@ -1,7 +1,7 @@
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import isodate
@@ -69,7 +69,7 @@ class FeedRetriever(PrefectRetriever):
     def sync(self, state: StreamState) -> Iterator[Step]:
         warn_of_gap(self.label, state.cursor, self.config.get("retention_days"))
         start = state.cursor - isodate.parse_duration(self.lookback) if state.cursor else self.beginning
-        present = datetime.now(timezone.utc)
+        present = datetime.now(UTC)
         if self.longest_window:
             yield from self._read(state, windows_by_time(start, present, 1, self.longest_window))
         elif state.cursor and present - state.cursor < SHORT_TIME:

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 LOGGER = logging.getLogger("airbyte")
 
@@ -19,7 +19,7 @@ def warn_of_gap(stream: str, since: datetime | None, plan_days: int | None) -> N
 
     `plan_days` is the retention of the plan of Prefect Cloud, where that is known.
     """
-    age = datetime.now(timezone.utc) - since if since else timedelta(0)
+    age = datetime.now(UTC) - since if since else timedelta(0)
     if age > (timedelta(days=plan_days) if plan_days else SHORTEST_RETENTION):
         kept = (
             f"This plan of Prefect Cloud keeps runs and events for {plan_days} days"

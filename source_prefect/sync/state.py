@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from source_prefect.times import BEGINNING, format_time, parse_time
@@ -21,8 +21,8 @@ IN_FLIGHT = timedelta(minutes=5)
 _SAME_CLOCK = timedelta(minutes=1)
 
 # Limits that no server's clock exceeds, and within which no arithmetic on times overflows.
-_EARLIEST_CURSOR = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_END = datetime(9999, 12, 31, tzinfo=timezone.utc)
+_EARLIEST_CURSOR = datetime(1970, 1, 1, tzinfo=UTC)
+_END = datetime(9999, 12, 31, tzinfo=UTC)
 _LONGEST_OFFSET = 1_000_000_000  # seconds
 
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:?\d{2})")

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from source_prefect.times import parse_time
@@ -65,7 +65,7 @@ class Watermark:
         with self._lock:
             if self._latest is None or self._began is None:
                 return None
-            return min(self._latest, self._limit or datetime.fromtimestamp(self._began[1], timezone.utc))
+            return min(self._latest, self._limit or datetime.fromtimestamp(self._began[1], UTC))
 
     def _elapsed(self) -> timedelta:
         if self._began is None:
