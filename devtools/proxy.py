@@ -57,6 +57,10 @@ Forward = Callable[[Request], Answer]
 Behaviour = Callable[[Request, Forward], Answer]
 
 
+# The question for the server's time, which one stream of a sync asks: it passes, and is not in the log.
+TIME = "health"
+
+
 def pass_on(request: Request, forward: Forward) -> Answer:
     return forward(request)
 
@@ -160,14 +164,13 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.path.startswith(prefix):
             self._send(Answer(404, b'{"detail":"Not Found"}'))
             return
+        path, headers = self.path[len(prefix) :], dict(self.headers.items())
+        if path == TIME:
+            self._send(send(self.proxy.upstream, Request(self.command, path, headers, None, -1)))
+            return
         with self.proxy.lock:
-            request = Request(
-                self.command,
-                self.path[len(prefix) :],
-                dict(self.headers.items()),
-                json.loads(raw) if raw else None,
-                len(self.proxy.log),
-            )
+            body = json.loads(raw) if raw else None
+            request = Request(self.command, path, headers, body, len(self.proxy.log))
             self.proxy.log.append(request)
         self._send(self.proxy.behaviour(request, lambda it: send(self.proxy.upstream, it)))
 

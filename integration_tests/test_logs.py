@@ -13,7 +13,7 @@ from devtools.connector import State
 from devtools.connector import read_here as read
 from devtools.proxy import Answer, Forward, Request, proxy
 from devtools.server import PrefectServer
-from source_prefect.streams import feeds
+from source_prefect.reading import feeds
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 # Requests: so many are not made.

@@ -22,7 +22,7 @@ from integration_tests.record_rules import comparable, expected_row
 from integration_tests.seeding import make_flow, make_run, make_task_run, now, set_state
 from integration_tests.test_without_end_time_filter import refuses
 from integration_tests.torture.destination import Destination
-from source_prefect.sync import state
+from source_prefect.progress import state
 
 PAGE_SIZE = 5
 RUNS = ["flow_runs", "task_runs"]
@@ -43,7 +43,7 @@ def sharp(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     writes `updated` in milliseconds, rounded down.
     """
     monkeypatch.setattr(state, "IN_FLIGHT", timedelta(milliseconds=5))
-    monkeypatch.setattr("source_prefect.streams.base.server_date", lambda _response: None)
+    monkeypatch.setattr("source_prefect.reading.scan.server_date", lambda _response: None)
     with impatient():
         yield
 

@@ -2,15 +2,16 @@
 
 import gc
 import os
+import signal
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NoReturn
 
 import orjson
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
-from airbyte_cdk.exception_handler import init_uncaught_exception_handler
-from airbyte_cdk.logger import PRINT_BUFFER, init_logger
+from airbyte_cdk.exception_handler import assemble_uncaught_exception
+from airbyte_cdk.logger import PRINT_BUFFER
 from airbyte_cdk.models import (
     AirbyteErrorTraceMessage,
     AirbyteMessage,
@@ -19,12 +20,9 @@ from airbyte_cdk.models import (
     FailureType,
 )
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, update_secrets
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_prefect.config.secrets import secret_texts
-from source_prefect.source import SourcePrefect, config_error
-
-T = TypeVar("T")
+from source_prefect.settings.secrets import secret_texts
+from source_prefect.source import SourcePrefect
 
 
 class Entrypoint(AirbyteEntrypoint):
@@ -32,7 +30,7 @@ class Entrypoint(AirbyteEntrypoint):
 
     @staticmethod
     def validate_connection(source_spec: ConnectorSpecification, config: Mapping[str, Any]) -> None:
-        """Nothing: the source validates its config. The CDK's `check` would print the whole connection."""
+        """Nothing: the source validates its config. The CDK's `check` would print the complete connection."""
 
     @staticmethod
     def set_up_secret_filter(config: Mapping[str, Any], connection_specification: Mapping[str, Any]) -> None:
@@ -60,40 +58,50 @@ _GARBAGE_COLLECTION_AFTER = 20_000
 # threads that interrupt each other there only wait for their common queue. A request releases the lock anyway.
 _SWITCH_INTERVAL = 0.1
 
-# The exit code of a program that ended by SIGINT, as shells report it.
-_INTERRUPTED = 130
+# What shells add to the number of the signal that has ended a program.
+_BY_SIGNAL = 128
 
 # The file descriptor: `PRINT_BUFFER` stands in for both streams.
 _STDERR = 2
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
-    """Run one command of the Airbyte protocol: spec, check, discover or read."""
+    """The process: run one command, and end."""
     gc.set_threshold(_GARBAGE_COLLECTION_AFTER)
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    init_uncaught_exception_handler(init_logger("airbyte"))
-    args = list(sys.argv[1:] if arguments is None else arguments)
-    command = AirbyteEntrypoint.parse_args(args or ["--help"])
-    try:
-        with PRINT_BUFFER:
-            _print(messages(command))
-    except AirbyteTracedException as error:
-        if error.failure_type != FailureType.config_error:
-            raise
-        _say(error, command)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _frame: _end(_BY_SIGNAL + number))
+    # The protocol wants UTF-8, whatever the locale is.
+    sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    if exit_code := execute(sys.argv[1:] if arguments is None else arguments):
+        _end(exit_code)
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Print the output of one command of the Airbyte protocol: spec, check, discover or read. Returns the exit code."""
+    command = AirbyteEntrypoint.parse_args(list(arguments) or ["--help"])
+    with PRINT_BUFFER:
+        return _print(command)
 
 
 def messages(command: Namespace) -> Iterable[str]:
     """The output of a command, message by message. Raises AirbyteTracedException."""
-    yield from Entrypoint(_source(command)).run(command)
+    return Entrypoint(SourcePrefect()).run(command)
 
 
-def _print(messages: Iterable[str]) -> None:
+def _print(command: Namespace) -> int:
     try:
-        for message in messages:
+        for message in messages(command):
             _write(f"{message}\n")
-    except KeyboardInterrupt:
-        _stop(_INTERRUPTED)
+    except Exception as error:
+        failed = assemble_uncaught_exception(type(error), error)
+        status = failed.as_connection_status_message() if command.command == "check" else None
+        if status and failed.failure_type == FailureType.config_error:
+            _write(f"{orjson.dumps(AirbyteMessageSerializer.dump(status)).decode()}\n")
+            return 0
+        failed.emit_message()
+        return 1
+    return 0
 
 
 def _write(line: str) -> None:
@@ -102,46 +110,12 @@ def _write(line: str) -> None:
         sys.stdout.write(line)
     except OSError as error:
         os.write(_STDERR, f"The output cannot be written: {error.strerror}. The sync has stopped.\n".encode())
-        _stop(1)
+        _end(1)
 
 
-def _stop(exit_code: int) -> NoReturn:
-    """End the process at once.
-
-    Python would wait for the threads, and they wait for room in the queue, which nobody empties any more.
-    """
+def _end(exit_code: int) -> NoReturn:
+    """End the process at once: a thread may be waiting for an answer, and Python would wait for the thread."""
     os._exit(exit_code)
-
-
-def _source(command: Namespace) -> SourcePrefect:
-    config_path = getattr(command, "config", None)
-    return SourcePrefect(
-        catalog=_read("catalog", getattr(command, "catalog", None), SourcePrefect.read_catalog),
-        config=_read("config", config_path, SourcePrefect.read_config),
-        state=_read("state", getattr(command, "state", None), SourcePrefect.read_state),
-        config_path=config_path,
-    )
-
-
-def _read(what: str, path: str | None, reader: Callable[[str], T]) -> T | None:
-    if not path:
-        return None
-    try:
-        return reader(path)
-    except OSError as error:
-        raise config_error(f"The {what} file {path} cannot be read: {error.strerror}.") from None
-    except Exception as error:  # The CDK's readers raise whatever their parsers raise.
-        reason = (str(error) or type(error).__name__).splitlines()[0][:300]
-        raise config_error(f"The {what} is not valid: {reason}") from None
-
-
-def _say(error: AirbyteTracedException, command: Namespace) -> None:
-    """A config error as the protocol requires it: a status for `check`; a trace and exit code 1 for other commands."""
-    if command.command == "check" and (status := error.as_connection_status_message()):
-        sys.stdout.write(f"{orjson.dumps(AirbyteMessageSerializer.dump(status)).decode()}\n")
-        return
-    error.emit_message()
-    sys.exit(1)
 
 
 def _mask(error: AirbyteErrorTraceMessage) -> None:

@@ -44,7 +44,7 @@ from source_prefect.cdk import (
     unquoted,
 )
 from source_prefect.http.transport import Transport
-from source_prefect.streams.base import PrefectRetriever
+from source_prefect.reading.scan import PrefectRetriever
 
 API = "http://127.0.0.1:4200/api"
 LOGGER = logging.getLogger("airbyte")

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from source_prefect.config.settings import ConfigError, minimum_log_level, normalize
+from source_prefect.settings.parse import ConfigError, minimum_log_level, normalize
 
 SERVER = {"connection": {"type": "server", "api_url": "http://localhost:4200"}}
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from devtools.configs import API_KEY, CONFIG, NOBODY_LISTENS
-from source_prefect.config.settings import ConfigError, lookback_window, normalize
+from source_prefect.settings.parse import ConfigError, lookback_window, normalize
 
 ACCOUNT = "01234567-89ab-cdef-0123-456789abcdef"
 WORKSPACE = "89abcdef-0123-4567-89ab-cdef01234567"

@@ -10,7 +10,7 @@ import pytest
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_prefect.streams.shared import SharedRead
+from source_prefect.reading.shared import SharedRead
 
 ROW = {"id": "run"}
 

@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_prefect.config.settings import LOG_LEVELS, ConfigError, normalize
-from source_prefect.source import manifest_path
+from source_prefect.settings.parse import LOG_LEVELS, ConfigError, normalize
+from source_prefect.manifest import manifest_path
 
 SPEC: dict[str, Any] = yaml.safe_load(manifest_path().read_text())["spec"]["connection_specification"]
 SETTINGS: dict[str, dict[str, Any]] = {name: s for name, s in SPEC["properties"].items() if name != "connection"}

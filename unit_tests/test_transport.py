@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from source_prefect.config.tls import TlsSettings
+from source_prefect.settings.tls import TlsSettings
 from source_prefect.http.patience import IN_A_SYNC
 from source_prefect.http.transport import shared_transport
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from source_prefect.sync.watermark import Watermark
+from source_prefect.progress.watermark import Watermark
 from source_prefect.times import format_time
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -17,7 +17,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The connector's two clocks, of which one is a day ahead of the server's."""
     clock = SimpleNamespace(steady=1_000.0, wall=(NOON + timedelta(days=1)).timestamp())
     fake = SimpleNamespace(monotonic=lambda: clock.steady, time=lambda: clock.wall)
-    monkeypatch.setattr("source_prefect.sync.watermark.time", fake)
+    monkeypatch.setattr("source_prefect.progress.watermark.time", fake)
     return clock
 
 

@@ -17,7 +17,7 @@ from source_prefect import SourcePrefect
 from source_prefect.cdk import StreamCursor, WorkspaceCursor, retriever_of
 from source_prefect.http.cloud import Config, with_plans
 from source_prefect.http.workspaces import TemporaryError, each_workspace
-from source_prefect.streams.base import PrefectRetriever
+from source_prefect.reading.scan import PrefectRetriever
 
 ROOT = "https://api.prefect.cloud/api"
 KEY = {"type": "cloud", "api_key": "pnu_0123456789"}

@@ -1,12 +1,12 @@
-"""The connections to one Prefect API, which all streams and threads share."""
+"""The connections of one command to a Prefect API: every request passes here, is repeated here, and waits here."""
 
 import logging
+import re
 import threading
 import time
 import uuid
 from collections.abc import Mapping
-from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
@@ -15,98 +15,147 @@ from airbyte_cdk.sources.http_config import MAX_CONNECTION_POOL_SIZE
 from airbyte_cdk.sources.streams.http.tcp_keepalive import TcpKeepaliveHTTPAdapter
 from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 
-from source_prefect.config.address import is_local
-from source_prefect.config.tls import TlsSettings
+from source_prefect.http.answers import retry_after, server_date
+from source_prefect.http.clock import ServerClock
+from source_prefect.http.errors import Problem, no_answer, problem_of, redirected
 from source_prefect.http.gate import Gate
-from source_prefect.http.patience import Patience
-from source_prefect.http.responses import is_maintenance, retry_after
+from source_prefect.settings.address import is_local
+from source_prefect.settings.tls import TlsSettings
 
 LOGGER = logging.getLogger("airbyte")
 
-# In seconds, for a whole body. A read time-out alone never fires while single bytes trickle in.
+# In seconds, for a complete body. A read time-out alone never fires while single bytes trickle in.
 LONGEST_BODY = 300.0
 _CHUNK = 1 << 20
 
-# In seconds: how often to poll during a maintenance of Prefect Cloud.
-_MAINTENANCE_POLL = 15.0
+_ACCOUNT = re.compile(r"/accounts/([^/]+)")
 
 
-@cache
-def shared_transport(api_url: str, tls: TlsSettings, has_secret: bool, workers: int, patience: Patience) -> "Transport":
-    """The transport to this server: one for all streams of the process. Logs once what is unsafe about it."""
-    parts = urlsplit(api_url)
-    if parts.scheme == "http" and has_secret and not is_local(parts.hostname or ""):
-        LOGGER.warning(f"The credentials for {parts.netloc} travel unencrypted: its address begins with http://.")
-    if not tls.verify:
-        # Logged here once; urllib3 would print it for every request.
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        LOGGER.warning(
-            f"TLS verification is OFF (verify_tls): anyone between this machine and {parts.netloc} can read and "
-            "change everything, credentials included. Better paste the CA's certificate into ca_certificate."
-        )
-    return Transport(api_url, tls, workers, patience)
+class Patience(NamedTuple):
+    """How long to wait for an answer, in seconds.
+
+    `pauses`: before each repetition of a request; `unreached` of them where the server never answered, because a wrong
+    address stays wrong. `longest_wait`: the longest `Retry-After`. `longest_maintenance`: of each stream.
+    """
+
+    pauses: tuple[float, ...]
+    unreached: int
+    longest_wait: float
+    longest_maintenance: float
+
+
+IN_A_SYNC = Patience(pauses=(1, 2, 4, 8, 16), unreached=3, longest_wait=600, longest_maintenance=1800)
+# A user waits in front of a form.
+IN_A_CHECK = Patience(pauses=(1,), unreached=1, longest_wait=2, longest_maintenance=0)
 
 
 class Transport(TcpKeepaliveHTTPAdapter):
     """Sends the requests to one Prefect API.
 
-    - TLS as configured.
+    - TLS as configured. No redirect is followed: that would send the credentials to another address.
     - No more than `workers` requests at the same time, however many threads there are.
-    - A 429 makes all requests wait, not only the one that got it. So does a maintenance of Prefect Cloud.
-    - CSRF protection is detected. All requests share one token, for a second one invalidates the first.
+    - What may succeed later is repeated, as `patience` says; a 429 makes all requests to the account wait.
+    - CSRF protection is detected. All requests share one token, because a second one invalidates the first.
     - A body must be complete after LONGEST_BODY seconds.
     """
 
-    def __init__(self, api_url: str, tls: TlsSettings, workers: int, patience: Patience) -> None:
+    def __init__(
+        self, api_url: str, tls: TlsSettings, workers: int, per_minute: int | None, patience: Patience
+    ) -> None:
+        self.clock = ServerClock()
         self._patience = patience
         self._tls = tls.context()
-        self._gate = Gate()
+        self._gate = Gate(per_minute)
+        self._gates: dict[str, Gate] = {}
         self._slots = threading.BoundedSemaphore(workers)
         self._csrf = CsrfToken(f"{api_url}/csrf-token")
-        # How long to wait for the end of the current maintenance.
-        self._patient_until: float | None = None
+        self._has_answered = False
         super().__init__(pool_connections=MAX_CONNECTION_POOL_SIZE, pool_maxsize=MAX_CONNECTION_POOL_SIZE)
 
+    def limit(self, account_id: str, per_minute: int) -> None:
+        """Send no more requests a minute to this account of Prefect Cloud."""
+        self._gates[account_id] = Gate(per_minute)
+
+    def pause(self, seconds: float) -> None:
+        """Wait. Raises SessionClosedError when the command ends meanwhile."""
+        self._gate.pause(seconds)
+
+    def end(self) -> None:
+        """Send nothing more. Not `close`, which each session of `requests` calls at its end."""
+        for gate in (self._gate, *self._gates.values()):
+            gate.shut()
+        super().close()
+
+    def close(self) -> None:
+        """Nothing: other sessions use the connections too."""
+
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """The answer, even a refusal or the last of several failures.
+
+        Raises AirbyteTracedException where there is none, SessionClosedError after `end`.
+        """
+        for sent, pause in enumerate((*self._patience.pauses, None)):
+            response, problem = self._try(request, *args, **kwargs)
+            if problem is None or not problem.is_temporary or pause is None:
+                break
+            if problem.is_unreached and not self._has_answered and sent >= self._patience.unreached:
+                break
+            self._wait(problem, response, pause)
+        if response is None:
+            raise problem.failure()  # type: ignore[union-attr]  # without an answer, there is a problem
+        return response
+
+    def _try(
+        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> tuple[requests.Response | None, Problem | None]:
+        try:
+            response = self._send_with_token(request, *args, **kwargs)
+        except requests.RequestException as error:
+            return None, no_answer(error, self._has_answered)
+        self._has_answered = True
+        if response.is_redirect:
+            # `requests` would follow it.
+            raise redirected(response).failure()
+        return response, problem_of(response, self._patience.longest_wait)
+
+    def _wait(self, problem: Problem, response: requests.Response | None, seconds: float) -> None:
+        asked = retry_after(response) if response is not None else None
+        if asked is not None and _is_rate_limit(response):
+            return  # The gate is closed for so long.
+        seconds = seconds if asked is None else asked
+        LOGGER.info(f"{problem.sentence} The request is sent again in {seconds:g} s.")
+        self.pause(seconds)
+
+    def _gate_to(self, url: str | None) -> Gate:
+        account = _ACCOUNT.search(url or "")
+        return self._gates.get(account[1], self._gate) if account else self._gate
+
+    def _send_with_token(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         request.headers.update(self._csrf.headers)
-        response = self._send_through_gate(request, *args, **kwargs)
+        response = self._send_once(request, *args, **kwargs)
         if not _wants_csrf_token(response):
             return response
         with self._csrf.lock:
             # Another thread may have fetched a token since this request was made.
             if self._csrf.is_used_by(request):
-                answer = self._send_through_gate(self._csrf.request(request), *args, **kwargs)
+                answer = self._send_once(self._csrf.request(request), *args, **kwargs)
                 if not answer.ok:
                     return answer
                 self._csrf.take(answer)
         request.headers.update(self._csrf.headers)
-        return self._send_through_gate(request, *args, **kwargs)
-
-    def _send_through_gate(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        while is_maintenance(response := self._send_once(request, *args, **kwargs)):
-            if self._patient_until is not None and time.monotonic() >= self._patient_until:
-                return response
-        self._patient_until = None
-        return response
+        return self._send_once(request, *args, **kwargs)
 
     def _send_once(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        with self._gate.passing(), self._slots:
+        # A slot first: a 429 must find all others still in front of the gate.
+        with self._slots, self._gate_to(request.url).passing():
             response = super().send(request, *args, **kwargs)
             _read_body(response)
-            if response.status_code == requests.codes.too_many_requests:
-                seconds = retry_after(response)
-                if seconds is not None and seconds <= self._patience.longest_wait and self._gate.close(seconds):
+            self.clock.read(server_date(response))
+            if _is_rate_limit(response):
+                seconds = retry_after(response) or self._patience.pauses[0]
+                if seconds <= self._patience.longest_wait and self._gate_to(request.url).close(seconds):
                     LOGGER.info(f"Prefect asked to slow down (429): all requests wait for {seconds:g} s.")
-            elif is_maintenance(response):
-                self._wait_for_maintenance(min(retry_after(response) or _MAINTENANCE_POLL, self._patience.longest_wait))
             return response
-
-    def _wait_for_maintenance(self, seconds: float) -> None:
-        self._gate.close(seconds)
-        if self._patient_until is None:
-            longest = self._patience.longest_maintenance
-            self._patient_until = time.monotonic() + longest
-            LOGGER.info(f"Prefect Cloud is under maintenance. The sync waits for at most {longest / 60:.0f} minutes.")
 
     # The two places where requests lets an adapter bring its own SSLContext.
 
@@ -121,13 +170,27 @@ class Transport(TcpKeepaliveHTTPAdapter):
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
 
 
+def warn_of_risks(api_url: str, tls: TlsSettings, has_secret: bool) -> None:
+    """Log what is unsafe about a connection."""
+    parts = urlsplit(api_url)
+    if parts.scheme == "http" and has_secret and not is_local(parts.hostname or ""):
+        LOGGER.warning(f"The credentials for {parts.netloc} travel unencrypted: its address begins with http://.")
+    if not tls.verify:
+        # Logged here once; urllib3 would print it for every request.
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        LOGGER.warning(
+            f"TLS verification is OFF (verify_tls): anyone between this machine and {parts.netloc} can read and "
+            "change everything, credentials included. Better paste the CA's certificate into ca_certificate."
+        )
+
+
 def _read_body(response: requests.Response) -> None:
     """Read the body, as `requests` would do next, but within LONGEST_BODY."""
     deadline = time.monotonic() + LONGEST_BODY
-    chunks = []
+    body = bytearray()
     try:
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
-            chunks.append(chunk)
+            body += chunk
             if time.monotonic() > deadline:
                 response.close()
                 raise requests.exceptions.ReadTimeout(
@@ -142,11 +205,11 @@ def _read_body(response: requests.Response) -> None:
     except urllib3.exceptions.SSLError as error:
         raise requests.exceptions.SSLError(error, request=response.request) from error
     # Where `requests` keeps a body after reading it.
-    response._content, response._content_consumed = b"".join(chunks), True  # type: ignore[attr-defined]
+    response._content, response._content_consumed = bytes(body), True  # type: ignore[attr-defined]
 
 
 class CsrfToken:
-    """The token of this process, which a server with CSRF protection requires on every POST."""
+    """The token of this command, which a server with CSRF protection requires on every POST."""
 
     def __init__(self, url: str) -> None:
         self.lock = threading.Lock()
@@ -173,3 +236,7 @@ class CsrfToken:
 
 def _wants_csrf_token(response: requests.Response) -> bool:
     return response.status_code == requests.codes.forbidden and b"CSRF token" in response.content
+
+
+def _is_rate_limit(response: requests.Response | None) -> bool:
+    return response is not None and response.status_code == requests.codes.too_many_requests

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterator
 
-from source_prefect.pagination import Row
+from source_prefect.paging import Row
 from source_prefect.records.event_labels import ID, NAME, bare_id, labels, related
 
 # On a server, the other events of an object report its health (`ready`, `not-ready`) or work (`triggered`).

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from source_prefect.pagination import Row
+from source_prefect.paging import Row
 
 ID = "prefect.resource.id"
 NAME = "prefect.resource.name"

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from source_prefect.pagination import Row
+from source_prefect.paging import Row
 from source_prefect.records.asset_keys import split_key
 from source_prefect.records.changes import changes
 from source_prefect.records.event_labels import ID, NAME, bare_id, labels, related
@@ -72,9 +72,10 @@ def asset_edges(event: Row) -> Iterator[Row]:
         }
 
 
-# By the names in the manifest: the rows that an event becomes.
-SHAPES: dict[str, Callable[[Row], Iterator[Row]]] = {
+# By their names in the manifest.
+ROWS_OF_AN_EVENT: dict[str, Callable[[Row], Iterator[Row]]] = {
     "events": events,
+    "state_transitions": state_transitions,
     "materializations": materializations,
     "asset_edges": asset_edges,
     "changes": changes,

@@ -4,7 +4,7 @@ import json
 import uuid
 from collections.abc import Iterator
 
-from source_prefect.pagination import Row
+from source_prefect.paging import Row
 
 # The namespace of the ids of edges: another one would give every row a new id.
 _EDGES = uuid.UUID("8f0f0b1e-52a4-4f0e-9a0c-3f7b5d0c6e11")

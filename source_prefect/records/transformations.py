@@ -1,6 +1,6 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from airbyte_cdk.sources.declarative.transformations import RecordTransformation
@@ -44,18 +44,20 @@ class FlattenRecord(RowTransformation):
 
 
 @dataclass
-class LinkToUi(RowTransformation):
+class LinkToUi(RecordTransformation):
     """`ui_url`, the page of the record in Prefect's UI. `AddFields` would render a template for every row."""
 
-    config: Config
     ui_path: str
-    _base: str = field(init=False, default="")
 
-    def __post_init__(self) -> None:
-        self._base = f"{self.config.get('ui_url')}/{self.ui_path}/"
-
-    def change(self, record: dict[str, Any]) -> None:
-        record["ui_url"] = f"{self._base}{record['id']}" if record.get("id") else None
+    def transform(
+        self,
+        record: dict[str, Any],
+        config: Config | None = None,  # noqa: ARG002  (this and the next: the CDK's signature)
+        stream_state: StreamState | None = None,  # noqa: ARG002
+        stream_slice: StreamSlice | None = None,
+    ) -> None:
+        base = stream_slice["ui_url"] if stream_slice else ""
+        record["ui_url"] = f"{base}/{self.ui_path}/{record['id']}" if record.get("id") else None
 
 
 @dataclass
