@@ -6,6 +6,7 @@
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -96,6 +97,15 @@ def run(command: str, config: Mapping[str, Any] | None = None, *, cwd: Path | No
     return [message for message in messages if message["type"] != "LOG"]
 
 
+def start(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+    """The process of one command. It can be interrupted even where a shell started this one to ignore that."""
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, **options)
+    finally:
+        signal.signal(signal.SIGINT, inherited)
+
+
 def catalog(streams: Sequence[str] | None, sync_mode: str) -> dict[str, Any]:
     """A configured catalog of these streams, in their order, or of all, each in this sync mode where it can."""
     known = {stream["name"]: stream for stream in _discovered()}
@@ -132,10 +142,12 @@ def read(
     timeout: float = 600,
     started: Callable[[subprocess.Popen[bytes]], None] | None = None,
     killed_when: Callable[[Sync], bool] = lambda _sync: False,
+    by: signal.Signals = signal.SIGKILL,
 ) -> Sync:
     """One sync, successful or not. `started` gets the process, for instance to stop it.
 
     `killed_when` is called after each message, with all messages so far. Output printed until then is still read.
+    The process is killed `by` this signal.
     """
     with tempfile.TemporaryDirectory() as folder:
         arguments = _read_arguments(folder, config, catalog(streams, sync_mode), state)
@@ -143,12 +155,7 @@ def read(
         began = time.monotonic()
         errors = Path(folder) / "stderr"
         with errors.open("w") as stderr:
-            process = subprocess.Popen(
-                [*COMMAND, "read", *arguments],
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                env={**os.environ, **(env or {})},
-            )
+            process = start("read", *arguments, stderr=stderr, env={**os.environ, **(env or {})})
         assert process.stdout is not None
         if started:
             started(process)
@@ -159,7 +166,7 @@ def read(
             sync.take(json.loads(line))
             sync.printed += len(line)
             if not killed and killed_when(sync):
-                process.kill()
+                process.send_signal(by)
                 killed = True
             if number % 500 == 0:
                 sync.peak_memory = peak_memory(process.pid) or sync.peak_memory

@@ -14,6 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from devtools.connector import run_here
+from devtools.pythons import SUPPORTED, find_python, make_environment
 from devtools.server import PrefectServer
 from integration_tests.record_rules import STREAMS
 from integration_tests.seeding import make_one_of_everything
@@ -72,6 +73,16 @@ def test_every_command_works_in_a_folder_that_holds_another_manifest(
     (folder / "catalog.json").write_text(json.dumps(catalog))
     messages = _run([connector, "read", "--config", "config.json", "--catalog", "catalog.json"], folder)
     assert {m["record"]["stream"] for m in messages if m["type"] == "RECORD"} >= set(STREAMS)
+
+
+def test_every_other_supported_python_that_is_here_prints_the_same_spec(wheel: Path, tmp_path: Path) -> None:
+    """This one runs all the other tests."""
+    others = [version for version in SUPPORTED if not sys.version.startswith(f"{version}.")]
+    for version, python in ((version, find_python(version)) for version in others):
+        if python:
+            folder = tmp_path / version
+            programs = make_environment(folder, python, "--constraints", "constraints.txt", str(wheel))
+            assert _run([programs / "source-prefect", "spec"], folder) == run_here("spec"), version
 
 
 def test_the_source_can_be_imported(scripts: Path, tmp_path: Path) -> None:
