@@ -19,7 +19,7 @@ from devtools.server import PrefectServer
 from integration_tests.connecting import assert_config_error
 from integration_tests.month import NOW, OF_EVENTS, transition
 from integration_tests.seeding import make_deployment, make_flow, state_at
-from source_prefect.http.patience import IN_A_SYNC
+from source_prefect.http.transport import IN_A_SYNC
 
 YESTERDAY = f"{NOW - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
 ROBOT = Key("pnb_0123456789", reads_account=False)
@@ -264,7 +264,7 @@ def test_a_long_maintenance_is_waited_for_and_said_so_once(workspace: Workspace,
 def test_a_maintenance_without_an_end_ends_the_sync_with_one_sentence(
     workspace: Workspace, workspaces: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("source_prefect.http.patience.IN_A_SYNC", IN_A_SYNC._replace(longest_maintenance=0.5))
+    monkeypatch.setattr("source_prefect.source.IN_A_SYNC", IN_A_SYNC._replace(longest_maintenance=0.5))
     with cloud([workspace]) as front:
         front.maintenance = 1_000_000
         all_of_them: dict[str, Any] = {"account_id": "", "workspace_id": "", "workspaces": workspaces}

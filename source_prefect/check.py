@@ -31,10 +31,16 @@ class CheckError(Exception):
     """A sentence: why the connection cannot be used."""
 
 
-def check(session: Session, first: Callable[[], Declared], others: Callable[[], Iterable[Declared]]) -> str | None:
+def check(
+    session: Session,
+    first: Callable[[], Declared],
+    others: Callable[[], Iterable[Declared]],
+    most_tries: int | None,
+) -> str | None:
     """A sentence about the streams that cannot be read; None where all can.
 
-    `first` must be readable in each workspace: raises CheckError where it is not. `others` are tried for some seconds.
+    `first` must be readable in each workspace: raises CheckError where it is not. `others` are tried for some seconds,
+    `most_tries` at most.
     """
     began = time.monotonic()
     found = finished({"": lambda: (workspaces_to_read(session), first())}, CONNECTION_SECONDS, 1)
@@ -54,10 +60,12 @@ def check(session: Session, first: Callable[[], Declared], others: Callable[[], 
     reasons += [f"{each.label or each.api_url} did not answer within {seconds:.0f} s" for each in silent]
     if reasons:
         raise CheckError("; ".join(reasons))
-    return _unreadable(session, workspaces, others())
+    return _unreadable(session, workspaces, others(), most_tries)
 
 
-def _unreadable(session: Session, workspaces: Iterable[Workspace], streams: Iterable[Declared]) -> str | None:
+def _unreadable(
+    session: Session, workspaces: Iterable[Workspace], streams: Iterable[Declared], most_tries: int | None
+) -> str | None:
     tries = {
         (stream.name, each): _try(session, each, stream)
         for each in workspaces
@@ -65,8 +73,7 @@ def _unreadable(session: Session, workspaces: Iterable[Workspace], streams: Iter
         # The others read all flows or deployments before their first row.
         if stream.cursor_field
     }
-    # No more in all than a sync sends in a minute.
-    allowed = dict(islice(tries.items(), session.settings.max_requests_per_minute))
+    allowed = dict(islice(tries.items(), most_tries))
     reasons: dict[str, list[str]] = {}
     for (name, _), error in finished(allowed, STREAMS_SECONDS, session.settings.num_workers).items():
         if isinstance(error, Exception):

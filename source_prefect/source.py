@@ -2,6 +2,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from airbyte_cdk.models import (
@@ -40,6 +41,7 @@ from source_prefect.http.answers import quoted
 from source_prefect.http.errors import failure
 from source_prefect.http.session import Session
 from source_prefect.http.transport import IN_A_CHECK, IN_A_SYNC
+from source_prefect.progress.state import names_workspaces
 from source_prefect.reading.scan import Output
 from source_prefect.reading.shared import scans
 from source_prefect.settings.parse import ConfigError, parse
@@ -90,11 +92,14 @@ class SourcePrefect(Source):
         [first] = written["check"]["stream_names"]
         others = [name for name in manifest.stream_names(written) if name != first]
         try:
-            with Session(_settings(config, written), IN_A_CHECK) as session:
+            settings = _settings(config, written)
+            # A person waits: the limit of a sync would make a check of many workspaces wait for a minute.
+            with Session(replace(settings, max_requests_per_minute=None), IN_A_CHECK) as session:
                 message = check(
                     session,
                     lambda: _declared(written, [first], session)[0],
                     lambda: _declared(written, others, session),
+                    most_tries=settings.max_requests_per_minute,
                 )
         except (ConfigError, CheckError) as error:
             return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(str(error)))
@@ -158,6 +163,12 @@ def _reading(
     outbox: Outbox,
 ) -> list[AbstractStream]:
     """The streams with a partition for each workspace."""
+    is_cloud = bool(workspaces[0].workspace_id)
+    if foreign := [name for name, state in saved.items() if state and names_workspaces(state) != is_cloud]:
+        LOGGER.info(
+            f"The saved state of {', '.join(foreign)} is not from this kind of connection (Prefect Cloud, Prefect "
+            "Server), so it is not used: all rows are read."
+        )
     cursors = {
         each.name: StreamCursor(each.name, each.cursor_field, saved.get(each.name, {}), outbox)
         if each.cursor_field

@@ -125,12 +125,17 @@ def load_state(stream: str, cursor_field: str, saved: Mapping[str, Any]) -> Stre
     )
 
 
+def names_workspaces(whole: Mapping[str, Any]) -> bool:
+    """Whether a stream's state has one part for each workspace. That of a server has none."""
+    return _PARTS in whole
+
+
 def part_of_state(stream: str, whole: Mapping[str, Any], workspace_id: str) -> Mapping[str, Any]:
     """The part of a stream's state that belongs to a workspace; all of it for a server, which has no workspace.
 
     Empty where the state is of the other kind. Raises StateError.
     """
-    if (_PARTS in whole) != bool(workspace_id):
+    if names_workspaces(whole) != bool(workspace_id):
         return {}
     if not workspace_id:
         return whole
