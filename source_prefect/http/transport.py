@@ -120,9 +120,9 @@ class Transport(TcpKeepaliveHTTPAdapter):
 
     def _wait(self, problem: Problem, response: requests.Response | None, seconds: float) -> None:
         asked = retry_after(response) if response is not None else None
-        if asked is not None and _is_rate_limit(response):
+        if asked and _is_rate_limit(response):
             return  # The gate is closed for so long.
-        seconds = seconds if asked is None else asked
+        seconds = asked or seconds
         LOGGER.info(f"{problem.sentence} The request is sent again in {seconds:g} s.")
         self.pause(seconds)
 
