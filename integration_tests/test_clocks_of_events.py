@@ -150,7 +150,8 @@ def refuse(numbers: set[int], status: int) -> Behaviour:
 
 def bursts() -> Iterator[set[int]]:
     """Refusals in a row, and far apart: what is asked again is accepted."""
-    yield from (set(range(first, first + count)) for first in (0, 1, 3) for count in (1, 8))
+    yield from (set(range(count)) for count in range(1, 9))
+    yield set(range(3, 9))
     yield from (set(range(first, 200, 15)) for first in (0, 2))
 
 
@@ -176,10 +177,10 @@ def test_a_refusal_for_another_reason_hides_no_event(
                 assert set(first.ids("events")) == of_a_month, sorted(numbers)
             else:
                 assert any(f"refused a request of the stream events ({status})" in e["message"] for e in first.errors)
-            # A destination may drop what came after the last state.
-            kept = first.ids("events")[: first.committed["events"]]
-            later = read(front, "events", event_prefixes=["shop.refused"], state=first.state).ok()
-            assert {*kept, *later.ids("events")} == of_a_month, sorted(numbers)
+                # A destination may drop what came after the last state.
+                kept = first.ids("events")[: first.committed["events"]]
+                later = read(front, "events", event_prefixes=["shop.refused"], state=first.state).ok()
+                assert {*kept, *later.ids("events")} == of_a_month, sorted(numbers)
             # Nothing of it is remembered.
             whole = read(front, "events", event_prefixes=["shop.refused"]).ok()
             assert set(whole.ids("events")) == of_a_month, sorted(numbers)
