@@ -180,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
 
         try:
             return self.proxy.behaviour(request, forward)
-        except LookupError:  # It looks into the body of a page's request.
+        except (LookupError, TypeError):  # It looks for what the request and the answer of a page hold.
             return forward(request)
 
     do_GET = do_POST = handle_any  # noqa: N815  (the names that http.server looks for)
