@@ -82,7 +82,7 @@ class Client:
         self._patient_until = None
         if problem := problem_of(response, self.session.patience.longest_wait):
             if response.status_code == requests.codes.not_found and (sentence := self.why_missing()):
-                raise failure(sentence, FailureType.config_error)
+                raise failure(sentence)
             raise problem.failure()
         return response
 
@@ -117,8 +117,7 @@ class Client:
         if int(allowed[1]) < SMALLEST_PAGE:
             raise failure(
                 f"The Prefect server allows {allowed[1]} row a page (PREFECT_SERVER_API_DEFAULT_LIMIT); at least "
-                f"{SMALLEST_PAGE} are needed.",
-                FailureType.config_error,
+                f"{SMALLEST_PAGE} are needed."
             )
         LOGGER.info(f"{self.stream}: the server takes at most {allowed[1]} rows a page; page_size is lowered to that.")
         self.page_size = int(allowed[1])

@@ -53,7 +53,7 @@ class Problem(NamedTuple):
         return failure(f"{tried}{self.sentence}", self.failure_type)
 
 
-def failure(message: str, failure_type: FailureType) -> AirbyteTracedException:
+def failure(message: str, failure_type: FailureType = FailureType.config_error) -> AirbyteTracedException:
     """An error that says the same to users and in the logs."""
     return AirbyteTracedException(message=message, internal_message=message, failure_type=failure_type)
 
