@@ -1,14 +1,19 @@
-"""What all components of one command share."""
+"""What all components of one command share, and the two of the manifest that send with it."""
 
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 import requests
+from airbyte_cdk.sources.declarative.auth.declarative_authenticator import DeclarativeAuthenticator
+from airbyte_cdk.sources.declarative.requesters import HttpRequester
+from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_prefect.cdk import session_of
 from source_prefect.http.transport import Patience, Transport, warn_of_risks
 from source_prefect.settings.values import Settings
 
@@ -27,6 +32,9 @@ class Session(Mapping[str, Any], AbstractContextManager["Session"]):
     def __init__(self, settings: Settings, patience: Patience) -> None:
         connection = settings.connection
         warn_of_risks(connection.api_url, connection.tls, bool(connection.headers))
+        for value in connection.headers.values():
+            # The CDK finds no secret in a list, and it masks the plain `auth_string`, not its Basic form.
+            add_to_secrets(value.removeprefix("Basic "))
         self.settings = settings
         self.patience = patience
         self.transport = Transport(
@@ -53,7 +61,7 @@ class Session(Mapping[str, Any], AbstractContextManager["Session"]):
         with requests.Session() as session:
             session.mount(url, self.transport)
             # As `auth`, because `requests` would otherwise take credentials from ~/.netrc.
-            return session.get(url, auth=self._authorize, timeout=_TIMEOUT, allow_redirects=False)
+            return session.get(url, auth=ServerAuthenticator(self), timeout=_TIMEOUT, allow_redirects=False)
 
     def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """What `make` returned, or raised, at the first call with this key."""
@@ -72,17 +80,41 @@ class Session(Mapping[str, Any], AbstractContextManager["Session"]):
         """The server's time; the connector's where no answer tells it. Raises AirbyteTracedException."""
         clock = self.transport.clock
         if clock.now is None:
-            self.once("time", self._ask_for_time)
+            try:
+                self.once("time", lambda: self.ask("health"))
+            except AirbyteTracedException:
+                if clock.now is None:  # A redirect has a `Date`, too.
+                    raise
         return clock.now or datetime.now(UTC)
 
-    def _ask_for_time(self) -> None:
-        try:
-            self.ask("health")
-        except AirbyteTracedException:
-            # A redirect has a `Date`, too.
-            if self.transport.clock.now is None:
-                raise
 
-    def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers.update(self.settings.connection.headers)
-        return request
+@dataclass
+class PrefectRequester(HttpRequester):
+    """The CDK's requester on the connections of the command, which all streams share.
+
+    The CDK gives each stream a connection pool of its own, knows no TLS settings, and would follow a redirect with
+    the API key and the custom headers - as a GET, which Prefect's lists refuse.
+    """
+
+    config: Session
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters)
+        for scheme in ("https://", "http://"):
+            session_of(self).mount(scheme, self.config.transport)
+
+
+@dataclass
+class ServerAuthenticator(DeclarativeAuthenticator):
+    """The headers that a Prefect Server and a proxy in front of it require.
+
+    Basic credentials where `auth_string` is set (the server's `PREFECT_SERVER_API_AUTH_STRING`, since 3.1), and
+    the `custom_headers`. The CDK's own authenticators take one header each, with a name known beforehand.
+    """
+
+    config: Session
+    auth_header = "Authorization"
+    token = ""
+
+    def get_auth_header(self) -> Mapping[str, str]:
+        return self.config.settings.connection.headers
