@@ -23,12 +23,13 @@ class Stream:
     label: str
 
 
-RUNS, DEPENDENCIES = Stream("task_runs"), Stream("task_dependencies")
+RUNS: Any = Stream("task_runs")
+DEPENDENCIES: Any = Stream("task_dependencies")
 
 
 def shared(records: Iterator[Any]) -> SharedScan:
-    scan = SimpleNamespace(records=lambda: records)
-    return SharedScan(scan, RUNS, DEPENDENCIES)  # type: ignore[arg-type]  # stand-ins
+    scan: Any = SimpleNamespace(records=lambda: records)
+    return SharedScan(scan, RUNS, DEPENDENCIES)
 
 
 def test_the_second_partition_ends_after_the_last_record_and_brings_none() -> None:

@@ -6,7 +6,8 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -21,7 +22,6 @@ from source_prefect.http.errors import Problem, no_answer, problem_of
 from source_prefect.http.gate import Gate
 from source_prefect.settings.address import is_local
 from source_prefect.settings.tls import TlsSettings
-from source_prefect.times import shift
 
 LOGGER = logging.getLogger("airbyte")
 
@@ -59,20 +59,20 @@ class ServerClock:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        # What the server's clock showed when the monotonic clock was at zero.
-        self._zero: datetime | None = None
+        # How far the server's clock is ahead of the monotonic one, in seconds.
+        self._ahead: float | None = None
 
     def read(self, date: datetime | None) -> None:
         """Learn from the `Date` of an answer that has just come."""
         if date is not None:
-            zero = shift(date, -timedelta(seconds=time.monotonic()))
+            ahead = date.timestamp() - time.monotonic()
             with self._lock:
-                self._zero = min(zero, self._zero or zero)
+                self._ahead = ahead if self._ahead is None else min(ahead, self._ahead)
 
     @property
     def now(self) -> datetime | None:
         """The server's time; None where no answer had a `Date`."""
-        return shift(self._zero, timedelta(seconds=time.monotonic())) if self._zero else None
+        return None if self._ahead is None else datetime.fromtimestamp(self._ahead + time.monotonic(), UTC)
 
 
 class Transport(TcpKeepaliveHTTPAdapter):
@@ -140,6 +140,13 @@ class Transport(TcpKeepaliveHTTPAdapter):
         if response is None or response.is_redirect:  # `requests` would follow it.
             raise problem.failure()  # type: ignore[union-attr]  # in both cases, there is a problem
         return response
+
+    def try_twice(self, request: requests.PreparedRequest, **kwargs: Any) -> None:
+        """Send a request only for what its answer tells to `clock`, without patience."""
+        for _ in range(2):
+            with suppress(requests.RequestException):
+                self._send_once(request, **kwargs)
+                return
 
     def _wait(self, problem: Problem, response: requests.Response | None, seconds: float) -> None:
         if response is not None and (asked := retry_after(response)):
