@@ -230,4 +230,7 @@ def _read_body(response: requests.Response) -> None:
                 raise requests.exceptions.ReadTimeout(f"the body was not complete after {LONGEST_BODY:.0f} s")
 
     raw.stream = chunks
-    _ = response.content
+    try:
+        _ = response.content
+    finally:
+        del raw.stream  # It refers to the response, whose body would stay until Python looks for cycles.
