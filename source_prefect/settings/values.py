@@ -62,8 +62,8 @@ class Server(Templated):
 class Settings(Templated):
     """A valid config.
 
-    `lookback_window`: how long after its end a run is read again. `log_level`: Python's number of the least severe
-    level. `unknown`: the paths of keys that are no settings.
+    `lookback_window` is how long after its end a run is read again, `log_level` Python's number of the least severe
+    level. `unknown` holds the paths of keys that are no settings.
     """
 
     connection: Cloud | Server
@@ -81,9 +81,9 @@ class Settings(Templated):
 class Workspace:
     """What a scan reads: a workspace of Prefect Cloud, or a server, which has no ids.
 
-    `reported`: what Prefect Cloud reports about it, empty where it was not asked. `label`: its name in messages, where
-    there are several. `problem`: a sentence that says why it cannot be read. `retention_days`: how long its plan keeps
-    runs and events, where that is known.
+    `reported` is empty where Prefect Cloud was not asked about it. `label` is its name in messages, where there are
+    several, and `problem` a sentence that says why it cannot be read. `retention_days` is how long its plan keeps runs
+    and events, where that is known.
     """
 
     api_url: str
