@@ -12,16 +12,13 @@ class Templated(Mapping[str, Any]):
     """A dataclass whose fields the templates of the manifest read as they read a config: by name."""
 
     def __getitem__(self, name: str) -> Any:
-        try:
-            return getattr(self, name)
-        except AttributeError:
-            raise KeyError(name) from None
+        return vars(self)[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.__dataclass_fields__)  # type: ignore[attr-defined]
+        return iter(vars(self))
 
     def __len__(self) -> int:
-        return len(self.__dataclass_fields__)  # type: ignore[attr-defined]
+        return len(vars(self))
 
 
 class Named(NamedTuple):
@@ -33,13 +30,15 @@ class Named(NamedTuple):
 
 @dataclass(frozen=True)
 class Cloud(Templated):
-    """A connection to Prefect Cloud. `api_url` is the address of its API, without a workspace."""
+    """A connection to Prefect Cloud. `api_url` is the address of its API, without a workspace.
+
+    `named` is empty where all workspaces are read; a single name without ids means the only one that the key reads.
+    """
 
     api_key: str
     api_url: str
-    # The only workspace that the key reads, where its name has no id.
-    named: tuple[Named, ...] = (Named(),)
-    reads_all: bool = False
+    named: tuple[Named, ...]
+    reads_all: bool
     tls: TlsSettings = field(default_factory=TlsSettings)
     type: str = "cloud"
 
@@ -53,8 +52,8 @@ class Server(Templated):
     """A connection to a Prefect Server. `headers` holds Basic credentials and the custom headers."""
 
     api_url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    tls: TlsSettings = field(default_factory=TlsSettings)
+    headers: Mapping[str, str]
+    tls: TlsSettings
     type: str = "server"
 
 
