@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 CLOUD_API = "https://api.prefect.cloud/api"
 CLOUD_UI = "https://app.prefect.cloud"
@@ -19,24 +19,23 @@ _ENDPOINTS = _UI_PAGES | {
     *("redoc", "task_runs", "ui", "version", "work_pools", "work_queues"),
 }
 
-_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 # A workspace in an address of Cloud's UI or API.
-_WORKSPACE = re.compile(rf"/accounts?/({_UUID})/workspaces?/({_UUID})")
+_WORKSPACE = re.compile(rf"/accounts?/({UUID})/workspaces?/({UUID})")
 
 
 def server_api_url(text: str) -> str:
     """The API's address of a Prefect Server, without a trailing slash.
 
-    Accepts the address with or without scheme and `/api`, and the address of a page of the UI.
-
-    Raises ValueError with one sentence about what is wrong with it.
+    Accepts the address with or without scheme and `/api`, and the address of a page of the UI. Raises ValueError with
+    one sentence about what is wrong with it.
     """
-    scheme, host, segments = _parts(text)
+    scheme, host, path = _parts(text)
     if _is_cloud(host):
-        named = _WORKSPACE.search("/" + "/".join(segments))
+        named = _WORKSPACE.search(path)
         ids = f", with account_id {named[1]} and workspace_id {named[2]}" if named else ""
         raise ValueError(f"{host} is Prefect Cloud, not a Prefect Server: choose Prefect Cloud as the connection{ids}.")
-    return urlunsplit((scheme, host, "/" + "/".join(_api_path(segments)), "", ""))
+    return f"{scheme}://{host}{_api_path(path)}"
 
 
 def workspaces_in(text: str) -> list[tuple[str, str]]:
@@ -47,17 +46,12 @@ def workspaces_in(text: str) -> list[tuple[str, str]]:
 def cloud_api_url(text: str) -> str:
     """The address of Prefect Cloud's API, or of a private endpoint, without a workspace and a trailing slash.
 
-    Accepts an address of Cloud's API or UI, or of a workspace there.
-
-    Raises ValueError with one sentence about what is wrong with it.
+    Accepts an address of Cloud's API or UI, or of a workspace there. Raises ValueError as above.
     """
-    scheme, host, segments = _parts(text)
-    path = "/" + "/".join(segments)
-    named = _WORKSPACE.search(path)
-    segments = [segment for segment in path[: named.start() if named else None].split("/") if segment]
+    scheme, host, path = _parts(text)
     if _is_cloud(host) and host.startswith("app."):
-        host, segments = f"api.{host.removeprefix('app.')}", []
-    return urlunsplit((scheme, host, "/" + "/".join(_api_path(segments)), "", ""))
+        return f"{scheme}://api.{host.removeprefix('app.')}/api"
+    return f"{scheme}://{host}{_api_path(_WORKSPACE.split(path)[0])}"
 
 
 def workspace_api_url(cloud_url: str, account_id: str, workspace_id: str) -> str:
@@ -67,11 +61,9 @@ def workspace_api_url(cloud_url: str, account_id: str, workspace_id: str) -> str
 
 def is_local(host: str) -> bool:
     """Whether a host is, by its name or IP address, in a private network."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return "." not in host or host.endswith((".local", ".internal", ".localhost", ".lan"))
-    return address.is_private or address.is_loopback or address.is_link_local
+    if address := _ip(host):
+        return address.is_private
+    return "." not in host or host.endswith((".local", ".internal", ".localhost", ".lan"))
 
 
 def server_ui_url(api_url: str) -> str:
@@ -90,19 +82,21 @@ def _is_cloud(host: str) -> bool:
     return host == "prefect.cloud" or host.endswith(".prefect.cloud")
 
 
-def _api_path(segments: list[str]) -> list[str]:
-    """The path of the API: up to its `api`, or `api` in place of a page of the UI."""
+def _api_path(path: str) -> str:
+    """The path of the API: up to its `api`, or with `api` in place of a page of the UI."""
+    segments = [segment for segment in path.split("/") if segment]
     for i, segment in enumerate(segments):
         rest = segments[i + 1 :]
         # An `api` in front of something else is part of a prefix: a gateway's /api/prefect.
         is_api = segment.lower() == "api" and (not rest or rest[0] in _ENDPOINTS or set(rest) == {"api"})
         if is_api or (segment in _UI_PAGES and "api" not in rest):
-            return [*segments[:i], "api"]
-    return [*segments, "api"]
+            segments = segments[:i]
+            break
+    return "/".join(["", *segments, "api"])
 
 
-def _parts(text: str) -> tuple[str, str, list[str]]:
-    """Scheme, host with port, and the segments of the path."""
+def _parts(text: str) -> tuple[str, str, str]:
+    """Scheme, host with port, and path."""
     address = re.sub(r"^(https?):/*", r"\1://", text.strip().strip("\"'<>"), flags=re.IGNORECASE)
     if not address:
         raise ValueError("It is empty. It should look like http://localhost:4200/api.")
@@ -111,12 +105,10 @@ def _parts(text: str) -> tuple[str, str, list[str]]:
     if re.search(r"\s", address):
         raise ValueError(f"{address!r} contains a space. It should look like http://localhost:4200/api.")
     try:
-        if "://" not in address:
-            address = _with_scheme(address)
-        parts = urlsplit(address)
+        parts = urlsplit(address if "://" in address else _with_scheme(address.lstrip("/")))
         if parts.netloc.count(":") > 1 and not parts.netloc.startswith("["):
             raise ValueError("an IPv6 address stands in brackets, such as http://[::1]:4200/api")
-        port = parts.port
+        port = f":{parts.port}" if parts.port else ""
     except ValueError as error:
         raise ValueError(f"{address!r} is not a web address ({error}).") from None
     if parts.scheme not in ("http", "https"):
@@ -124,28 +116,21 @@ def _parts(text: str) -> tuple[str, str, list[str]]:
     if not parts.hostname:
         raise ValueError(f"{address!r} names no host. It should look like http://localhost:4200/api.")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return parts.scheme, f"{host}:{port}" if port else host, [s for s in parts.path.split("/") if s]
+    return parts.scheme, f"{host}{port}", re.sub("/+", "/", parts.path)
 
 
 def _with_scheme(address: str) -> str:
     """Plain http for a host in a private network, https for a public name."""
-    address = address.lstrip("/")
     authority, slash, path = address.partition("/")
-    if _is_ipv6(authority):
-        return f"http://[{authority}]{slash}{path}"
-    parts = urlsplit(f"//{authority}")
-    host = parts.hostname or ""
-    plain = is_local(host) or _is_ip(host) or authority.endswith(":4200")
-    return f"{'http' if plain else 'https'}://{address}"
+    if ":" in authority and _ip(authority):
+        authority = f"[{authority}]"
+    host = urlsplit(f"//{authority}").hostname or ""
+    plain = is_local(host) or _ip(host) or authority.endswith(":4200")
+    return f"{'http' if plain else 'https'}://{authority}{slash}{path}"
 
 
-def _is_ip(text: str) -> bool:
+def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        ipaddress.ip_address(text)
+        return ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return False
-    return True
-
-
-def _is_ipv6(text: str) -> bool:
-    return ":" in text and _is_ip(text)
+        return None

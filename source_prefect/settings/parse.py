@@ -1,16 +1,16 @@
 """A config becomes `Settings`, or one sentence says what is wrong with it."""
 
+import base64
 import re
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any
 
 import isodate
 import requests
 
-from source_prefect.settings.address import CLOUD_API, cloud_api_url, server_api_url, workspaces_in
-from source_prefect.settings.headers import server_headers
+from source_prefect.settings.address import CLOUD_API, UUID, cloud_api_url, server_api_url, workspaces_in
 from source_prefect.settings.tls import TlsSettings
 from source_prefect.settings.values import Cloud, Named, Server, Settings
 from source_prefect.times import parse_time
@@ -23,13 +23,13 @@ LOG_LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 5
 
 LONGEST_LOOKBACK = timedelta(days=3650)
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
-_API_KEY = re.compile(r"[!-~]+")
 # How the keys of users and of service accounts begin.
 _CLOUD_KEY = re.compile(r"[^\w]*pn[ub]_\w")
-_QUOTES = "\"'`“”„<>"
-_DURATION = re.compile(r"P(?!$)(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(T.+)?")
+# Control characters except line breaks, and lone surrogates.
+_INVISIBLE = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+# With other values, Prefect would not read the body, and would ignore every filter.
+_OF_THE_BODY = {"content-encoding", "content-length", "content-type", "transfer-encoding"}
 
 
 class ConfigError(Exception):
@@ -37,271 +37,244 @@ class ConfigError(Exception):
 
 
 def parse(config: Mapping[str, Any], specification: Mapping[str, Any]) -> Settings:
-    """The settings of a config. Defaults and bounds are those of the specification. Raises ConfigError."""
-    declared = specification["properties"]
-    connection = _connection(config)
-
-    def number(name: str) -> Any:
-        return _whole_number(config, name, declared[name])
-
+    """The settings of a config. Types, defaults and bounds are those of the specification. Raises ConfigError."""
+    declared = dict(specification["properties"])
+    option = _option(config.get("connection"), declared.pop("connection")["oneOf"])
+    given = _fields("connection.", config["connection"], option["properties"])
+    _refuse_misplaced_key(given)
+    values = _fields("", config, declared)
+    unknown = [str(key) for key in config if key not in declared and key != "connection"]
     return Settings(
-        connection=connection,
-        start_date=_start_date(config),
-        lookback_window=_lookback_window(config, declared["lookback_window"]["default"]),
-        log_level=_log_level(config, declared["log_level"]["default"]),
-        event_prefixes=_event_prefixes(config),
-        max_requests_per_minute=number("max_requests_per_minute"),
-        num_workers=number("num_workers"),
-        page_size=number("page_size"),
-        unknown=tuple(_unknown(config, declared, connection.type)),
+        connection=_cloud(given) if given["type"] == "cloud" else _server(given),
+        start_date=_start_date(values["start_date"]),
+        lookback_window=_lookback_window(values["lookback_window"], declared["lookback_window"]["pattern"]),
+        log_level=LOG_LEVELS[values["log_level"]],
+        event_prefixes=tuple(values["event_prefixes"]),
+        **{name: values[name] for name in ("max_requests_per_minute", "num_workers", "page_size")},
+        unknown=(*unknown, *(f"connection.{key}" for key in config["connection"] if key not in given)),
     )
 
 
-def _unknown(config: Mapping[str, Any], declared: Mapping[str, Any], kind: str) -> Iterator[str]:
-    """The paths of the keys that no option of the specification has."""
-    [option] = [it for it in declared["connection"]["oneOf"] if it["properties"]["type"]["const"] == kind]
-    yield from (str(key) for key in config if key not in declared)
-    yield from (f"connection.{key}" for key in config["connection"] if key not in option["properties"])
+def _refuse_if(wrong: object, sentence: str) -> None:
+    if wrong:
+        raise ConfigError(sentence)
 
 
-def _lookback_window(config: Mapping[str, Any], default: str) -> timedelta:
-    text = _text(config, "lookback_window") or default
-    try:
-        duration = isodate.parse_duration(text) if _DURATION.fullmatch(text) else None
-    except (isodate.ISO8601Error, ArithmeticError, ValueError):
-        duration = None
-    if not isinstance(duration, timedelta) or duration > LONGEST_LOOKBACK:
-        raise ConfigError(
-            f"lookback_window is {_shown(text)}; it must be an ISO 8601 duration in days or hours, such as P1D, "
-            f"of at most {LONGEST_LOOKBACK.days} days."
-        )
-    return duration
+def _option(connection: Any, options: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The schema of the chosen connection."""
+    _refuse_if(connection is None, "connection is missing: choose Prefect Cloud or Prefect Server.")
+    if not isinstance(connection, Mapping):
+        raise ConfigError(f"connection must be an object with a type and its fields, not {_kind(connection)}.")
+    by_type = {option["properties"]["type"]["const"]: option for option in options}
+    given = _fields("connection.", connection, {"type": {"type": "string"}})["type"]
+    found = f"is {_shown(given)}" if given else "is missing"
+    _refuse_if(given not in by_type, f"connection.type {found}; it must be {' or '.join(by_type)}.")
+    return by_type[given]
 
 
-def _log_level(config: Mapping[str, Any], default: str) -> int:
-    name = (_text(config, "log_level") or default).upper()
-    if name not in LOG_LEVELS:
-        raise ConfigError(f"log_level is {_shown(name)}; it must be one of {', '.join(LOG_LEVELS)}.")
-    return LOG_LEVELS[name]
+def _start_date(text: str) -> datetime | None:
+    time = parse_time(text) if re.fullmatch(r"\d{4}-\d{2}-\d{2}(T.+)?", text) else None
+    is_valid = not text or (time and 1970 <= time.year < 9999)
+    _refuse_if(not is_valid, f"start_date is {_shown(text)}; it must look like 2026-01-01 or 2026-01-01T00:00:00Z.")
+    return time
 
 
-def _event_prefixes(config: Mapping[str, Any]) -> tuple[str, ...]:
-    prefixes = config.get("event_prefixes") or ()
-    if not isinstance(prefixes, list | tuple) or not all(isinstance(prefix, str) for prefix in prefixes):
-        raise ConfigError("event_prefixes must be a list of texts, such as prefect.flow-run.")
-    return tuple(prefixes)
+def _lookback_window(text: str, pattern: str) -> timedelta:
+    window = timedelta.max
+    with suppress(ArithmeticError, ValueError):
+        window = isodate.parse_duration(text) if re.fullmatch(pattern, text) else window
+    _refuse_if(
+        window > LONGEST_LOOKBACK,
+        f"lookback_window is {_shown(text)}; it must be an ISO 8601 duration in days or hours, such as P1D, "
+        f"of at most {LONGEST_LOOKBACK.days} days.",
+    )
+    return window
 
 
 # The connection
 
 
-def _connection(config: Mapping[str, Any]) -> Cloud | Server:
-    connection = config.get("connection")
-    if connection is None:
-        raise ConfigError("connection is missing: choose Prefect Cloud or Prefect Server.")
-    if not isinstance(connection, Mapping):
-        raise ConfigError(f"connection must be an object with a type and its fields, not {_kind(connection)}.")
-    kind = _text(connection, "type", "connection.")
-    if kind == "cloud":
-        return _cloud(connection)
-    if kind == "server":
-        return _server(connection)
-    given = f"is {_shown(kind)}" if kind else "is missing"
-    raise ConfigError(f"connection.type {given}; it must be cloud or server.")
+def _refuse_misplaced_key(given: Mapping[str, Any]) -> None:
+    right = "api_key" if given["type"] == "cloud" else "a connection to Prefect Cloud"
+    for name, value in {**given, **_listed(given), "api_key": ""}.items():
+        is_key = isinstance(value, str) and _CLOUD_KEY.match(value)
+        _refuse_if(is_key, f"connection.{name} holds an API key of Prefect Cloud: it belongs in {right}.")
 
 
-def _cloud(connection: Mapping[str, Any]) -> Cloud:
-    account, workspace, api_url = (_no_api_key(connection, name) for name in ("account_id", "workspace_id", "api_url"))
-    several = _texts(connection.get("workspaces"))
-    in_address = _workspace_in("connection.api_url", api_url)
-    if several and (account or workspace or in_address):
-        raise ConfigError(
-            "connection.workspaces names the workspaces already: leave account_id and workspace_id empty, and name no "
-            "workspace in api_url."
-        )
-    reads_all = several == [ALL]
-    if reads_all:
-        named: tuple[Named, ...] = ()
-    elif several:
-        named = tuple(_one_of_several(f"connection.workspaces[{n}]", text) for n, text in enumerate(several))
-    else:
-        named = (_one(account, workspace, in_address),)
-    return Cloud(_api_key(connection), _cloud_url(api_url, [workspace, *several]), named, reads_all)
+def _listed(given: Mapping[str, Any]) -> dict[str, str]:
+    """The texts of a list of workspaces, by their paths."""
+    return {f"workspaces[{n}]": text for n, text in enumerate(given.get("workspaces", ()))}
 
 
-def _api_key(connection: Mapping[str, Any]) -> str:
-    api_key = _text(connection, "api_key", "connection.")
-    if not api_key:
-        raise ConfigError("connection.api_key is missing: paste an API key from Prefect Cloud's Profile > API Keys.")
-    if api_key[0] in _QUOTES or api_key[-1] in _QUOTES:
-        raise ConfigError("connection.api_key has quotes around it: paste the key alone, such as pnu_0123456789.")
-    if "://" in api_key or "prefect.cloud" in api_key:
-        raise ConfigError("connection.api_key holds an address: paste an API key, such as pnu_0123456789.")
-    if not _API_KEY.fullmatch(api_key):
-        raise ConfigError(
-            "connection.api_key contains a space or a special character: paste the key alone, such as pnu_0123456789."
-        )
-    return api_key
+def _cloud(given: Mapping[str, Any]) -> Cloud:
+    account, workspace, listed = given["account_id"], given["workspace_id"], _listed(given)
+    in_address = _workspace_in("api_url", given["api_url"])
+    _refuse_if(
+        listed and (account or workspace or in_address),
+        "connection.workspaces names the workspaces already: leave account_id and workspace_id empty, and name no "
+        "workspace in api_url.",
+    )
+    reads_all = given["workspaces"] == [ALL]
+    named = [] if reads_all else [_one_of_several(*each) for each in listed.items()]
+    if not listed:
+        named = [_single(account, workspace, in_address)]
+    pasted = {"workspace_id": workspace, **listed}
+    return Cloud(_api_key(given["api_key"]), _cloud_url(given["api_url"], pasted), tuple(named), reads_all)
 
 
-def _one(account: str, workspace: str, in_address: Named | None) -> Named:
-    """The workspace of the fields for a single one."""
-    pasted = _workspace_in("connection.workspace_id", workspace)
-    if pasted and account and account.lower() != pasted.account_id:
-        raise ConfigError(f"connection.workspace_id names the account {pasted.account_id}, unlike account_id.")
-    named = pasted or Named(_uuid("account_id", account, "/account/"), _uuid("workspace_id", workspace, "/workspace/"))
-    if in_address is None:
-        return named
-    if any(given and given != there for given, there in zip(named, in_address, strict=True)):
+def _api_key(key: str) -> str:
+    field, example = "connection.api_key", "such as pnu_0123456789"
+    _refuse_if(not key, f"{field} is missing: paste an API key from Prefect Cloud's Profile > API Keys.")
+    _refuse_if({key[0], key[-1]} & set("\"'`“”„<>"), f"{field} has quotes around it: paste the key alone, {example}.")
+    _refuse_if("://" in key or "prefect.cloud" in key, f"{field} holds an address: paste an API key, {example}.")
+    is_plain = re.fullmatch(r"[!-~]+", key)
+    _refuse_if(not is_plain, f"{field} contains a space or a special character: paste the key alone, {example}.")
+    return key
+
+
+def _single(account: str, workspace: str, in_address: Named | None) -> Named:
+    """The workspace that the fields for a single one name."""
+    named = _workspace_in("workspace_id", workspace)
+    if named and account.lower() not in ("", named.account_id):
+        raise ConfigError(f"connection.workspace_id names the account {named.account_id}, unlike account_id.")
+    named = named or Named(_uuid("account", account), _uuid("workspace", workspace))
+    if in_address and any(given not in ("", there) for given, there in zip(named, in_address, strict=True)):
         raise ConfigError(
             f"connection.api_url: It names the workspace {in_address.workspace_id} of the account "
             f"{in_address.account_id}, unlike account_id and workspace_id."
         )
-    return in_address
+    return in_address or named
 
 
 def _one_of_several(field: str, text: str) -> Named:
     if named := _workspace_in(field, text):
         return named
-    if _UUID.fullmatch(text):
-        return Named(workspace_id=text.lower())
-    raise ConfigError(
-        f"{field} is {_shown(text)}; it must be the address of a workspace as the browser shows it, the UUID after "
-        f"/workspace/ in it, or {ALL}, which stands alone."
+    _refuse_if(
+        not re.fullmatch(UUID, text),
+        f"connection.{field} is {_shown(text)}; it must be the address of a workspace as the browser shows it, the "
+        f"UUID after /workspace/ in it, or {ALL}, which stands alone.",
     )
+    return Named(workspace_id=text.lower())
 
 
 def _workspace_in(field: str, text: str) -> Named | None:
     """The workspace that an address names."""
     found = workspaces_in(text)
-    if len(found) > 1:
-        raise ConfigError(f"{field} names {len(found)} workspaces: make each an entry of connection.workspaces.")
+    sentence = f"connection.{field} names {len(found)} workspaces: make each an entry of connection.workspaces."
+    _refuse_if(len(found) > 1, sentence)
     return Named(*found[0]) if found else None
 
 
-def _cloud_url(api_url: str, pasted: list[str]) -> str:
-    """The address of Prefect Cloud, or of the private endpoint that the addresses of workspaces belong to."""
-    if api_url and api_url != CLOUD_API:
-        return _address(cloud_api_url, api_url)
-    roots = {_address(cloud_api_url, text) for text in pasted if workspaces_in(text)}
-    if len(roots) > 1:
-        raise ConfigError(f"connection.workspaces names more than one Prefect Cloud: {', '.join(sorted(roots))}.")
-    return roots.pop() if roots else CLOUD_API
-
-
-def _texts(values: Any) -> list[str]:
-    if values is None:
-        return []
-    if not isinstance(values, list):
-        raise ConfigError(f"connection.workspaces must be a list of texts, not {_kind(values)}.")
-    return [_no_api_key({f"workspaces[{n}]": value}, f"workspaces[{n}]") for n, value in enumerate(values)]
-
-
-def _no_api_key(connection: Mapping[str, Any], name: str) -> str:
-    value = _text(connection, name, "connection.")
-    if _CLOUD_KEY.match(value):
-        right = "api_key" if connection.get("type") != "server" else "a connection to Prefect Cloud"
-        raise ConfigError(f"connection.{name} holds an API key of Prefect Cloud: it belongs in {right}.")
-    return value
-
-
-def _uuid(name: str, value: str, before: str) -> str:
-    if value and not _UUID.fullmatch(value):
-        raise ConfigError(
-            f"connection.{name} is not a valid UUID: copy what follows {before} in the address of your workspace in "
-            "the Prefect Cloud UI, such as 01234567-89ab-cdef-0123-456789abcdef."
-        )
+def _uuid(what: str, value: str) -> str:
+    _refuse_if(
+        value and not re.fullmatch(UUID, value),
+        f"connection.{what}_id is not a valid UUID: copy what follows /{what}/ in the address of your workspace in the "
+        "Prefect Cloud UI, such as 01234567-89ab-cdef-0123-456789abcdef.",
+    )
     return value.lower()
 
 
-def _server(connection: Mapping[str, Any]) -> Server:
-    api_url = _text(connection, "api_url", "connection.")
-    if not api_url:
-        raise ConfigError("connection.api_url is missing: it should look like http://localhost:4200/api.")
-    verify = connection.get("verify_tls")
-    if not isinstance(verify, bool | None):
-        raise ConfigError(f"connection.verify_tls must be true or false, not {_kind(verify)}.")
-    auth_string = _no_api_key(connection, "auth_string")
-    custom_headers = _custom_headers(connection.get("custom_headers"))
-    pem = {
-        name: _text(connection, name, "connection.", lines=True)
-        for name in ("ca_certificate", "client_certificate", "client_key")
-    }
-    tls = TlsSettings(**pem, verify=verify is not False)
+def _cloud_url(api_url: str, pasted: Mapping[str, str]) -> str:
+    """The address of Prefect Cloud, or of the private endpoint that the addresses of workspaces belong to."""
+    if api_url != CLOUD_API:
+        return _address(cloud_api_url, "api_url", api_url)
+    clouds = sorted({_address(cloud_api_url, *each) for each in pasted.items() if workspaces_in(each[1])})
+    _refuse_if(len(clouds) > 1, f"connection.workspaces names more than one Prefect Cloud: {', '.join(clouds)}.")
+    return clouds[0] if clouds else CLOUD_API
+
+
+def _server(given: Mapping[str, Any]) -> Server:
+    api_url, auth_string = given["api_url"], given["auth_string"]
+    _refuse_if(not api_url, "connection.api_url is missing: it should look like http://localhost:4200/api.")
+    headers = {each["name"]: _header_value(**each) for each in given["custom_headers"]}
+    if auth_string:
+        headers["Authorization"] = f"Basic {base64.b64encode(auth_string.encode()).decode()}"
+    tls = TlsSettings(given["ca_certificate"], given["client_certificate"], given["client_key"], given["verify_tls"])
     try:
-        headers = server_headers(auth_string, custom_headers)
         tls.context()
     except ValueError as error:
         raise ConfigError(f"connection.{error}") from None
-    return Server(_address(server_api_url, api_url), headers, tls)
+    return Server(_address(server_api_url, "api_url", api_url), headers, tls)
 
 
-def _custom_headers(headers: Any) -> list[tuple[str, str]]:
-    if headers is None:
-        return []
-    if not isinstance(headers, list):
-        raise ConfigError(f"connection.custom_headers must be a list of names and values, not {_kind(headers)}.")
-    return [_custom_header(header, f"connection.custom_headers[{n}]") for n, header in enumerate(headers)]
+def _header_value(name: str, value: str) -> str:
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+        wrong = f"{name!r} is not a valid name of a header. It should look like CF-Access-Client-Id."
+    elif name.lower() in _OF_THE_BODY:
+        wrong = f"{name} describes the body of a request, and cannot be changed."
+    elif not re.fullmatch(r"[\x20-\x7e\x80-\xff]+", value):
+        wrong = f"the value of {name} is empty, or contains a line break or a letter that no header can hold."
+    else:
+        return value
+    raise ConfigError(f"connection.custom_headers: {wrong}")
 
 
-def _custom_header(header: Any, path: str) -> tuple[str, str]:
-    if not isinstance(header, Mapping):
-        raise ConfigError(f"{path} must be an object with a name and a value, not {_kind(header)}.")
-    return _text(header, "name", f"{path}.", lines=True), _text(header, "value", f"{path}.", lines=True)
-
-
-def _address(api_url: Callable[[str], str], text: str) -> str:
+def _address(api_url: Callable[[str], str], field: str, text: str) -> str:
     try:
         url = api_url(text)
     except ValueError as error:
-        raise ConfigError(f"connection.api_url: {error}") from None
+        raise ConfigError(f"connection.{field}: {error}") from None
     try:
         requests.Request("POST", url).prepare()
     except (requests.RequestException, UnicodeError):
-        raise ConfigError(
-            f"connection.api_url is {_shown(text)}, which names no machine; it should look like http://localhost:4200/api."
-        ) from None
+        wrong = f"connection.{field} is {_shown(text)}, which names no machine"
+        raise ConfigError(f"{wrong}; it should look like http://localhost:4200/api.") from None
     return url
 
 
-# Values
+# Any value
 
 
-def _text(values: Mapping[str, Any], name: str, prefix: str = "", *, lines: bool = False) -> str:
-    """The text, stripped; empty where there is none."""
-    value = values.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise ConfigError(f"{prefix}{name} must be text, not {_kind(value)}.")
-    value = value.strip()
-    if not lines and ("\n" in value or "\r" in value):
-        raise ConfigError(f"{prefix}{name} contains a line break: it must be one line.")
-    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in value if letter not in "\r\n"):
-        raise ConfigError(f"{prefix}{name} contains an invisible control character: retype it.")
-    return value
+def _fields(prefix: str, given: Mapping[str, Any], schemas: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of an object; the default, or an empty value, where a field is missing."""
+    fields = {}
+    for name, schema in schemas.items():
+        value, empty = given.get(name), {"string": "", "array": []}.get(schema["type"])
+        fields[name] = schema.get("default", empty) if value is None else _checked(prefix + name, value, schema)
+    return fields
 
 
-def _start_date(config: Mapping[str, Any]) -> datetime | None:
-    text = _text(config, "start_date")
-    if not text:
-        return None
-    time = parse_time(text) if _DATE.fullmatch(text) else None
-    if time is None or not 1970 <= time.year < 9999:
-        raise ConfigError(f"start_date is {_shown(text)}; it must look like 2026-01-01 or 2026-01-01T00:00:00Z.")
-    return time.astimezone(UTC)
+def _checked(path: str, value: Any, schema: Mapping[str, Any]) -> Any:
+    """A value of the schema's type and within its bounds, with stripped texts and with its defaults.
+
+    Patterns are not checked here: what is valid there needs a sentence of its own.
+    """
+    match schema["type"]:
+        case "object" if isinstance(value, Mapping):
+            return _fields(f"{path}.", value, schema["properties"])
+        case "array" if isinstance(value, list):
+            return [_checked(f"{path}[{n}]", each, schema["items"]) for n, each in enumerate(value)]
+        case "string" if isinstance(value, str):
+            return _text(path, value.strip() or schema.get("default", ""), schema)
+        case "boolean" if isinstance(value, bool):
+            return value
+        case "integer":
+            least, most = schema["minimum"], schema["maximum"]
+            given = _shown(value) if type(value) in (int, float, str) else _kind(value)
+            is_valid = type(value) is int and least <= value <= most
+            _refuse_if(not is_valid, f"{path} is {given}; it must be a whole number from {least} to {most}.")
+            return value
+    raise ConfigError(f"{path} must be {_expected(schema)}, not {_kind(value)}.")
 
 
-def _whole_number(config: Mapping[str, Any], name: str, declared: Mapping[str, Any]) -> int | None:
-    """The number, within the declared bounds; the default where there is none."""
-    value, least, most = config.get(name), declared["minimum"], declared["maximum"]
-    if value is None:
-        default: int | None = declared.get("default")
-        return default
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        given = _kind(value) if isinstance(value, bool | list | Mapping) else _shown(value)
-        raise ConfigError(f"{name} is {given}; it must be a whole number from {least} to {most}.")
-    return value
+def _text(path: str, text: str, schema: Mapping[str, Any]) -> str:
+    is_line = "\n" not in text and "\r" not in text
+    _refuse_if(not is_line and not schema.get("multiline"), f"{path} contains a line break: it must be one line.")
+    _refuse_if(_INVISIBLE.search(text), f"{path} contains an invisible control character: retype it.")
+    if choice := schema.get("enum"):
+        text = text.upper()
+        _refuse_if(text not in choice, f"{path} is {_shown(text)}; it must be one of {', '.join(choice)}.")
+    return text
+
+
+def _expected(schema: Mapping[str, Any]) -> str:
+    fields = schema.get("items", schema).get("properties", ["text"])
+    return {
+        "string": "text",
+        "boolean": "true or false",
+        "array": f"a list of {' and '.join(f'{name}s' for name in fields)}",
+        "object": f"an object with {' and '.join(f'a {name}' for name in fields)}",
+    }[schema["type"]]
 
 
 def _shown(value: Any) -> str:
@@ -311,10 +284,5 @@ def _shown(value: Any) -> str:
 
 def _kind(value: Any) -> str:
     """The JSON type of a value, as a person calls it."""
-    kinds: tuple[tuple[type | tuple[type, ...], str], ...] = (
-        (bool, "true or false"),
-        ((int, float), "a number"),
-        (str, "text"),
-        (list, "a list"),
-    )
-    return next((name for kind, name in kinds if isinstance(value, kind)), "an object")
+    kinds = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}
+    return kinds.get(type(value), "null")

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -15,12 +15,12 @@ def secret_texts(specification: Mapping[str, Any], config: Any) -> list[str]:
 
     Masks are applied one after the other: a short secret must not break up a long one.
     """
-    forms = {form for secret in _secrets(specification, config) for form in _forms(secret)}
+    forms = {form for secret in _secrets(specification, config) for form in _forms(secret.strip())}
     return sorted(forms, key=lambda form: (-len(form), form))
 
 
 def _secrets(specification: Mapping[str, Any], value: Any) -> Iterator[str]:
-    """The secret values, found by the specification. A value of another type is secret as a whole."""
+    """The secret values, found by the specification. Of a value of another type, each text and number is secret."""
     if specification.get("airbyte_secret"):
         yield from _texts(value)
     for option in specification.get("oneOf", ()):
@@ -34,10 +34,8 @@ def _secrets(specification: Mapping[str, Any], value: Any) -> Iterator[str]:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
+    if isinstance(value, Mapping | list):
+        for item in value.values() if isinstance(value, Mapping) else value:
             yield from _texts(item)
     elif value is not None and not isinstance(value, bool):
         yield str(value)
@@ -45,24 +43,9 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _forms(secret: str) -> Iterator[str]:
     """The secret, its lines, and the password of `user:password`; each also in Basic form, in URLs and in JSON."""
-    secret = secret.strip()
-    password = secret.partition(":")[2]
-    parts = [part for part in (*secret.splitlines(), password) if len(part.strip()) >= SHORTEST_PART]
-    for text in {secret, *parts} - {""}:
-        yield from _encoded(text)
-
-
-def _encoded(text: str) -> Iterable[str]:
-    raw = text.encode("utf-8", "surrogatepass")
-    basic = base64.b64encode(raw).decode()
-    return (
-        text,
-        basic,
-        quote(basic, safe=""),
-        quote(raw),
-        quote(raw, safe=""),
-        quote_plus(raw),
-        json.dumps(text)[1:-1],
-        json.dumps(text, ensure_ascii=False)[1:-1],
-        repr(text)[1:-1],
-    )
+    parts = [*secret.splitlines(), secret.partition(":")[2]]
+    for text in {secret, *(part for part in parts if len(part.strip()) >= SHORTEST_PART)} - {""}:
+        raw = text.encode("utf-8", "surrogatepass")
+        basic = base64.b64encode(raw).decode()
+        yield from (text, basic, quote(basic, safe=""), quote(raw), quote(raw, safe=""), quote_plus(raw))
+        yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1])

@@ -24,40 +24,33 @@ class TlsSettings(NamedTuple):
         """
         if self == TlsSettings():
             return None
-        context = ssl.create_default_context(cadata=self._authorities())
+        authorities = _pem("ca_certificate", self.ca_certificate, "CERTIFICATE") if self.ca_certificate else None
+        try:
+            context = ssl.create_default_context(cadata=authorities)
+        except ssl.SSLError:
+            raise ValueError("ca_certificate: It holds no certificate that can be read.") from None
         # Few private CAs meet RFC 5280 in full; Python 3.13 would refuse the others.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         if not self.verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if self.client_certificate or self.client_key:
-            self._load_client_certificate(context)
+            certificate = _pem("client_certificate", self.client_certificate, "CERTIFICATE")
+            _load(context, certificate + _pem("client_key", self.client_key, "PRIVATE KEY"))
         return context
 
-    def _authorities(self) -> str | None:
-        if not self.ca_certificate:
-            return None
-        authorities = _pem("ca_certificate", self.ca_certificate, "CERTIFICATE")
-        try:
-            ssl.create_default_context(cadata=authorities)
-        except ssl.SSLError:
-            raise ValueError("ca_certificate: It holds no certificate that can be read.") from None
-        return authorities
 
-    def _load_client_certificate(self, context: ssl.SSLContext) -> None:
-        certificate = _pem("client_certificate", self.client_certificate, "CERTIFICATE")
-        key = _pem("client_key", self.client_key, "PRIVATE KEY")
-        # OpenSSL reads them from a file only. Only this user can read this one, and it is deleted after the block.
-        with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
-            file.write(certificate + key)
-            file.flush()
-            try:
-                # Without a password, OpenSSL would ask the terminal for that of an encrypted key.
-                context.load_cert_chain(file.name, password="")
-            except ssl.SSLError:
-                raise ValueError(
-                    "client_key: It does not belong to client_certificate, or one of them cannot be read."
-                ) from None
+def _load(context: ssl.SSLContext, certificate_and_key: str) -> None:
+    # OpenSSL reads them from a file only. Only this user can read this one, and it is deleted after the block.
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write(certificate_and_key)
+        file.flush()
+        try:
+            # Without a password, OpenSSL would ask the terminal for that of an encrypted key.
+            context.load_cert_chain(file.name, password="")
+        except ssl.SSLError:
+            sentence = "client_key: It does not belong to client_certificate, or one of them cannot be read."
+            raise ValueError(sentence) from None
 
 
 def _pem(field: str, text: str, kind: str) -> str:
@@ -67,13 +60,9 @@ def _pem(field: str, text: str, kind: str) -> str:
     """
     blocks = [(label, body) for label, body in _PEM_BLOCK.findall(text.replace("\\n", "\n")) if label.endswith(kind)]
     if not blocks:
-        raise ValueError(
-            f"{field}: It holds no PEM block. It should begin with -----BEGIN {kind}----- and end with "
-            f"-----END {kind}-----."
-        )
-    if any(label.startswith("ENCRYPTED") or "ENCRYPTED" in body for label, body in blocks):
+        expected = f"It should begin with -----BEGIN {kind}----- and end with -----END {kind}-----."
+        raise ValueError(f"{field}: It holds no PEM block. {expected}")
+    if any("ENCRYPTED" in label + body for label, body in blocks):
         raise ValueError(f"{field}: It is encrypted with a passphrase. Paste it without (openssl pkey -in key.pem).")
-    return "".join(
-        f"-----BEGIN {label}-----\n{textwrap.fill(''.join(body.split()), 64)}\n-----END {label}-----\n"
-        for label, body in blocks
-    )
+    lines = ((label, textwrap.fill("".join(body.split()), 64)) for label, body in blocks)
+    return "".join(f"-----BEGIN {label}-----\n{body}\n-----END {label}-----\n" for label, body in lines)

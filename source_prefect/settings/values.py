@@ -17,13 +17,15 @@ class Named(NamedTuple):
 
 @dataclass(frozen=True)
 class Cloud:
-    """A connection to Prefect Cloud. `api_url` is the address of its API, without a workspace."""
+    """A connection to Prefect Cloud. `api_url` is the address of its API, without a workspace.
+
+    `named` is empty where all workspaces are read; a single name without ids means the only one that the key reads.
+    """
 
     api_key: str
     api_url: str
-    # The only workspace that the key reads, where its name has no id.
-    named: tuple[Named, ...] = (Named(),)
-    reads_all: bool = False
+    named: tuple[Named, ...]
+    reads_all: bool
     tls: TlsSettings = field(default_factory=TlsSettings)
     type: str = "cloud"
 
@@ -37,8 +39,8 @@ class Server:
     """A connection to a Prefect Server. `headers` holds Basic credentials and the custom headers."""
 
     api_url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    tls: TlsSettings = field(default_factory=TlsSettings)
+    headers: Mapping[str, str]
+    tls: TlsSettings
     type: str = "server"
 
 
@@ -46,8 +48,8 @@ class Server:
 class Settings:
     """A valid config.
 
-    `lookback_window`: how long after its end a run is read again. `log_level`: Python's number of the least severe
-    level. `unknown`: the paths of keys that are no settings.
+    `lookback_window` is how long after its end a run is read again, `log_level` Python's number of the least severe
+    level. `unknown` holds the paths of keys that are no settings.
     """
 
     connection: Cloud | Server
@@ -65,9 +67,9 @@ class Settings:
 class Workspace:
     """What a scan reads: a workspace of Prefect Cloud, or a server, which has no ids.
 
-    `reported`: what Prefect Cloud reports about it, empty where it was not asked. `label`: its name in messages, where
-    there are several. `problem`: a sentence that says why it cannot be read. `retention_days`: how long its plan keeps
-    runs and events, where that is known.
+    `reported` is empty where Prefect Cloud was not asked about it. `label` is its name in messages, where there are
+    several, and `problem` a sentence that says why it cannot be read. `retention_days` is how long its plan keeps runs
+    and events, where that is known.
     """
 
     api_url: str
