@@ -11,20 +11,15 @@ ours. Its own queue counts records; ours counts their bytes.
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from queue import Queue
 from typing import Any, NamedTuple, Protocol
 
 import requests
-from airbyte_cdk.models import (
-    AirbyteMessage,
-    AirbyteStateBlob,
-    AirbyteStateMessage,
-    AirbyteStateType,
-    AirbyteStreamState,
-    StreamDescriptor,
-    Type,
-)
+from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage
 from airbyte_cdk.sources.concurrent_source.concurrent_source import ConcurrentSource
+from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 from airbyte_cdk.sources.declarative.models.declarative_component_schema import ConcurrencyLevel, DeclarativeStream
 from airbyte_cdk.sources.declarative.parsers.model_to_component_factory import ModelToComponentFactory
 from airbyte_cdk.sources.declarative.requesters import HttpRequester
@@ -44,22 +39,19 @@ from source_prefect.progress.state import part_of_state, with_part
 # The bytes of records that wait to be printed.
 MOST_QUEUED = 24_000_000
 
-# A column of a record takes so much besides its text.
+# A column of a record takes so much besides its text, and so does each other item.
 _COLUMN = 100
 
 
 class QueuedRecord(Record):
-    """A record that knows its size: about the bytes that it takes.
-
-    It is true even if it is empty: the CDK ends its loop at an item that is false.
-    """
+    """A record that knows its size: about the bytes that it takes."""
 
     def __init__(self, data: Mapping[str, Any], stream_name: str) -> None:
         super().__init__(data, stream_name)
         self.size = _COLUMN * (1 + len(data)) + sum([len(value) for value in data.values() if type(value) is str])
 
     def __bool__(self) -> bool:
-        return True
+        return True  # Even if it is empty: the CDK ends its loop at an item that is false.
 
 
 class QueueClosedError(Exception):
@@ -83,12 +75,12 @@ class ByteQueue(Queue[QueueItem]):
     def _put(self, item: QueueItem) -> None:
         if self._is_closed:
             raise QueueClosedError("The command has ended.")
-        self._size += _size(item)
+        self._size += getattr(item, "size", _COLUMN)
         super()._put(item)
 
     def _get(self) -> QueueItem:
         item: QueueItem = super()._get()
-        self._size -= _size(item)
+        self._size -= getattr(item, "size", _COLUMN)
         return item
 
     def close(self) -> None:
@@ -98,10 +90,6 @@ class ByteQueue(Queue[QueueItem]):
             self.queue.clear()
             self._size = 0
             self.not_full.notify_all()
-
-
-def _size(item: QueueItem) -> int:
-    return item.size if isinstance(item, QueuedRecord) else _COLUMN
 
 
 class States(Protocol):
@@ -128,29 +116,27 @@ class NoStates(FinalStateCursor):
         """Nothing."""
 
 
-class StreamCursor(Cursor):
+class StreamCursor(FinalStateCursor):
     """The state of one stream: what the last sync saved, and the checkpoints of this one.
 
-    The scans report what has been delivered. Records alone do not move the cursor.
+    The scans report what has been delivered. Records and partitions alone do not move the cursor.
     """
 
     def __init__(self, stream: str, column: str, saved: Mapping[str, Any], outbox: "Outbox") -> None:
+        super().__init__(stream, None, outbox.messages)
         self.column = column
-        self._stream = stream
         self._saved = self._state = saved
+        self._sent: Mapping[str, Any] | None = None
         self._outbox = outbox
         self._lock = threading.Lock()
-        self._is_sent = False
 
     def part(self, workspace_id: str) -> Mapping[str, Any]:
-        return part_of_state(self._stream, self._saved, workspace_id)
+        return part_of_state(self._stream_name, self._saved, workspace_id)
 
     def save(self, workspace_id: str, state: Mapping[str, Any]) -> None:
         # In one step: no older state may follow, of a workspace or of another.
         with self._lock:
-            changed = with_part(self._state, workspace_id, state)
-            self._is_sent = self._is_sent and changed == self._state
-            self._state = changed
+            self._state = with_part(self._state, workspace_id, state)
             for message in self._unsent():
                 # `emit_message` puts it into a buffer that all threads share. The main thread could take it from there
                 # and, while the queue is full, print it before the records in the queue.
@@ -165,83 +151,64 @@ class StreamCursor(Cursor):
         for message in self._unsent():
             self._outbox.messages.emit_message(message)
 
-    def observe(self, record: Record) -> None:
-        """Nothing."""
-
-    def close_partition(self, partition: Partition) -> None:
-        """Nothing."""
-
-    def should_be_synced(self, record: Record) -> bool:  # noqa: ARG002  (the CDK's signature)
-        return True
-
     def _unsent(self) -> Iterator[AirbyteMessage]:
         """The message with the state, if it has not been sent."""
-        if self._is_sent:
-            return
-        self._is_sent = True
-        descriptor = StreamDescriptor(name=self._stream)
-        stream = AirbyteStreamState(stream_descriptor=descriptor, stream_state=AirbyteStateBlob(self.state))
-        state = AirbyteStateMessage(type=AirbyteStateType.STREAM, stream=stream)
-        yield AirbyteMessage(type=Type.STATE, state=state)
+        if self._state != self._sent:
+            self._sent = self._state
+            manager = ConnectorStateManager()
+            manager.update_state_for_stream(self._stream_name, None, self._state)
+            yield manager.create_state_message(self._stream_name, None)
 
 
+@dataclass(eq=False)
 class ScanPartition(Partition):
     """The records of one scan, which the CDK reads in one thread."""
 
-    def __init__(self, stream: str, records: Callable[[], Iterable[Record]]) -> None:
-        self._stream = stream
-        self._records = records
+    stream: str
+    records: Callable[[], Iterable[Record]]
 
     def read(self) -> Iterable[Record]:
         try:
-            yield from self._records()
+            yield from self.records()
         except (Exception, GeneratorExit):
             raise
         except BaseException as error:
             # The CDK would wait for the end of a thread that has ended.
-            raise RuntimeError(f"The thread of the stream {self._stream} was stopped: {error!r}.") from error
+            raise RuntimeError(f"The thread of the stream {self.stream} was stopped: {error!r}.") from error
 
     def to_slice(self) -> Mapping[str, Any]:
         return {}
 
     def stream_name(self) -> str:
-        return self._stream
+        return self.stream
 
-    def __hash__(self) -> int:
-        return id(self)
+    __hash__ = object.__hash__
 
 
+@dataclass
 class _Partitions(PartitionGenerator):
-    def __init__(self, partitions: Sequence[Partition]) -> None:
-        self._partitions = partitions
+    partitions: Sequence[Partition]
 
     def generate(self) -> Iterable[Partition]:
-        return self._partitions
+        return self.partitions
 
 
 class Declared(NamedTuple):
     """A stream as the CDK built it from the manifest."""
 
     stream: DefaultStream
-    retriever: Any
+    name: str
+    schema: Mapping[str, Any]
     cursor_field: str | None
-
-    @property
-    def name(self) -> str:
-        return self.stream.name
-
-    @property
-    def schema(self) -> Mapping[str, Any]:
-        return self.stream.get_json_schema()
+    retriever: Any
 
     def reading(self, partitions: Sequence[Partition], cursor: Cursor) -> DefaultStream:
         """The stream with these partitions and this cursor in place of the CDK's."""
-        keys = self.stream.as_airbyte_stream().source_defined_primary_key or []
         return DefaultStream(
             partition_generator=_Partitions(partitions),
             name=self.name,
-            json_schema=self.stream.get_json_schema,
-            primary_key=[column for [column] in keys],
+            json_schema=self.schema,
+            primary_key=[column for [column] in self.stream.as_airbyte_stream().source_defined_primary_key or []],
             cursor_field=CursorField(self.cursor_field) if self.cursor_field else None,
             logger=logging.getLogger(f"airbyte.{self.name}"),
             cursor=cursor,
@@ -252,14 +219,13 @@ def declared(streams: Iterable[Mapping[str, Any]], config: Mapping[str, Any]) ->
     """The streams of a resolved manifest, built for one command: `config` reaches each of their components."""
     factory = ModelToComponentFactory()
     built = [factory.create_component(DeclarativeStream, stream, config) for stream in streams]
-    return [Declared(stream, _retriever_of(stream), stream.cursor_field) for stream in built]
+    return [Declared(it, it.name, it.get_json_schema(), it.cursor_field, _retriever_of(it)) for it in built]
 
 
 def concurrency_level(manifest: Mapping[str, Any], config: Mapping[str, Any]) -> int:
     """How many threads read partitions, as the manifest declares it."""
     level = ModelToComponentFactory().create_component(ConcurrencyLevel, manifest["concurrency_level"], config)
-    threads: int = level.get_concurrency_level()
-    return threads
+    return int(level.get_concurrency_level())
 
 
 class Outbox(NamedTuple):
@@ -276,14 +242,12 @@ class Outbox(NamedTuple):
 
 def read(streams: list[AbstractStream], outbox: Outbox, workers: int) -> Iterator[AirbyteMessage]:
     """The messages of a sync of these streams. The threads end with the generator."""
-    logger = logging.getLogger("airbyte")
-    # The CDK waits for ever for the partitions of no stream.
     if not streams:
-        return
+        return  # The CDK would wait for ever for their partitions.
     source = ConcurrentSource.create(
         num_workers=workers,
         initial_number_of_partitions_to_generate=max(workers // 2, 1),
-        logger=logger,
+        logger=logging.getLogger("airbyte"),
         slice_logger=DebugSliceLogger(),
         queue=outbox.queue,
         message_repository=outbox.messages,
@@ -296,13 +260,10 @@ def read(streams: list[AbstractStream], outbox: Outbox, workers: int) -> Iterato
 
 def stream_states(messages: Iterable[AirbyteStateMessage]) -> dict[str, Mapping[str, Any]]:
     """The saved state of each stream, from either kind of state message."""
-    states: dict[str, Mapping[str, Any]] = {}
-    for message in messages:
-        streams = message.global_.stream_states if message.global_ else [message.stream] if message.stream else []
-        for stream in streams:
-            if stream.stream_state is not None:
-                states[stream.stream_descriptor.name] = vars(stream.stream_state)
-    return states
+    states = chain.from_iterable(
+        each.global_.stream_states if each.global_ else [each.stream] if each.stream else [] for each in messages
+    )
+    return {each.stream_descriptor.name: vars(each.stream_state) for each in states if each.stream_state is not None}
 
 
 def _retriever_of(stream: AbstractStream) -> Any:

@@ -1,14 +1,15 @@
 """What Prefect Cloud reports about a key: the workspaces that it can read, and the limits of their plans."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import requests
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_prefect.http.answers import is_maintenance
+from source_prefect.http.answers import is_maintenance, parse
 from source_prefect.http.session import Session
 from source_prefect.settings.address import cloud_ui_url, server_ui_url, workspace_api_url
 from source_prefect.settings.parse import ConfigError
@@ -27,11 +28,10 @@ class TemporaryError(ConfigError):
 
 
 class Listing(NamedTuple):
-    """The workspaces that the key reads, or why Prefect Cloud did not list them."""
+    """The workspaces that the key reads, or why Prefect Cloud did not list them: `is_refused` if the key may not."""
 
     workspaces: Sequence[Reported] = ()
     reason: str = ""
-    # The key may not list them.
     is_refused: bool = False
     is_temporary: bool = False
 
@@ -52,12 +52,16 @@ def workspaces_to_read(session: Session) -> list[Workspace]:
     else:
         found = [_reported(connection, each) for each in _left_out(connection, seen)]
     by_id = list({each.workspace_id: each for each in found}.values())
-    return [replace(each, label=_label(each)) for each in by_id] if len(by_id) > 1 else by_id
+    if len(by_id) == 1:
+        return by_id
+    labels = (_name(each.reported) if each.reported else f"workspace {each.workspace_id}" for each in by_id)
+    return [replace(each, label=label) for each, label in zip(by_id, labels, strict=True)]
 
 
 def with_plans(session: Session, workspaces: Sequence[Workspace]) -> list[Workspace]:
     """The workspaces with the retention of their plans. Each account is asked once, and its rate limit observed."""
-    plans = {each.account_id: _plan(session, each.account_id) for each in _one_of_each_account(workspaces)}
+    accounts = dict.fromkeys(each.account_id for each in workspaces if each.account_id and not each.problem)
+    plans = {account_id: _plan(session, account_id) for account_id in accounts}
     return [replace(each, retention_days=plans.get(each.account_id)) for each in workspaces]
 
 
@@ -95,9 +99,6 @@ def unknown_workspace(session: Session, workspace: Workspace) -> str:
     return f"{sentence} The key reads {_shown(seen.workspaces)}."
 
 
-# The workspaces of a key
-
-
 def _list(session: Session) -> Listing:
     try:
         response = session.ask("me/workspaces")
@@ -109,7 +110,9 @@ def _list(session: Session) -> Listing:
         return Listing(reason="it rejected the API key (401)")
     if response.status_code >= requests.codes.server_error or response.status_code == requests.codes.too_many:
         return Listing(reason=f"it answered {response.status_code}", is_temporary=True)
-    found = _json(response)
+    found: Any = None
+    with suppress(ValueError):
+        found = parse(response.content)
     if not isinstance(found, list):
         is_refused = response.status_code in (requests.codes.forbidden, requests.codes.not_found)
         reason = f"it answered {response.status_code}, so paste the address of the workspace"
@@ -122,9 +125,13 @@ def _list(session: Session) -> Listing:
 def _left_out(connection: Cloud, seen: Listing) -> Sequence[Reported]:
     """All workspaces, or the only one. Raises ConfigError."""
     if seen.reason:
-        field = "connection.workspaces is all" if connection.reads_all else _incomplete(connection.named[0])
+        if connection.reads_all:
+            problem = "connection.workspaces is all"
+        else:
+            missing = "account_id" if connection.named[0].workspace_id else "workspace_id"
+            problem = f"connection.{missing} is missing"
         error = TemporaryError if seen.is_temporary else ConfigError
-        raise error(f"{field}, and Prefect Cloud does not report the rest: {seen.reason}.")
+        raise error(f"{problem}, and Prefect Cloud does not report the rest: {seen.reason}.")
     if not connection.reads_all:
         return [_only(connection.named[0], seen.workspaces)]
     if not seen.workspaces:
@@ -132,40 +139,32 @@ def _left_out(connection: Cloud, seen: Listing) -> Sequence[Reported]:
     return seen.workspaces
 
 
-def _incomplete(named: Named) -> str:
-    if named.workspace_id:
-        return "connection.account_id is missing"
-    return "connection.workspace_id is missing"
-
-
 def _found(connection: Cloud, named: Named, seen: Listing) -> Workspace:
     """One of several. What is wrong with it is its `problem`, because the others can be read."""
     if named.account_id and not seen.workspaces:
         # The key may not list them, or Cloud lists none for its kind: a request shows whether it reads this one.
         return _workspace(connection, named)
+    problem = f"Prefect Cloud does not report the account of a workspace that is named by its id: {seen.reason}."
+    if seen.is_temporary:
+        raise TemporaryError(problem)
     if not seen.reason:
         try:
             return _reported(connection, _only(named, seen.workspaces))
         except ConfigError as error:
-            return replace(_workspace(connection, named), problem=str(error))
-    problem = f"Prefect Cloud does not report the account of a workspace that is named by its id: {seen.reason}."
-    if seen.is_temporary:
-        raise TemporaryError(problem)
-    return replace(_workspace(connection, named), problem=problem)
+            problem = str(error)
+    return _workspace(connection, named, problem=problem)
 
 
 def _only(named: Named, seen: Sequence[Reported]) -> Reported:
     """The one with these ids, as far as there are any. Raises ConfigError."""
-    matching = [
-        each
-        for each in seen
-        if named.account_id in ("", each["account_id"]) and named.workspace_id in ("", each["workspace_id"])
-    ]
-    if len(matching) != 1:
+    matching = [each for each in seen if all(id_ in ("", each[name]) for name, id_ in named._asdict().items())]
+    if len(matching) > 1:
         raise ConfigError(
             f"connection.workspace_id must say which workspace to read: the API key reads {_shown(seen)}."
-            if matching
-            else f"There is no such workspace, or the key's owner is not a member of it: the key reads {_shown(seen)}."
+        )
+    if not matching:
+        raise ConfigError(
+            f"There is no such workspace, or the key's owner is not a member of it: the key reads {_shown(seen)}."
         )
     return matching[0]
 
@@ -175,17 +174,13 @@ def _reported(connection: Cloud, reported: Reported) -> Workspace:
     return replace(_workspace(connection, named), reported=reported)
 
 
-def _workspace(connection: Cloud, named: Named) -> Workspace:
+def _workspace(connection: Cloud, named: Named, problem: str = "") -> Workspace:
     return Workspace(
         api_url=workspace_api_url(connection.api_url, *named),
         ui_url=cloud_ui_url(connection.api_url, *named),
-        account_id=named.account_id,
-        workspace_id=named.workspace_id,
+        problem=problem,
+        **named._asdict(),
     )
-
-
-def _label(workspace: Workspace) -> str:
-    return _name(workspace.reported) if workspace.reported else f"workspace {workspace.workspace_id}"
 
 
 def _name(reported: Reported) -> str:
@@ -200,20 +195,18 @@ def _shown(seen: Sequence[Reported]) -> str:
     return "; ".join(shown) or "no workspace"
 
 
-# The limits of a plan
-
-
-def _one_of_each_account(workspaces: Sequence[Workspace]) -> Iterator[Workspace]:
-    yield from {each.account_id: each for each in workspaces if each.account_id and not each.problem}.values()
-
-
 def _plan(session: Session, account_id: str) -> int | None:
     """The days that the account's plan keeps runs and events, where the key may read that.
 
     Half of its requests per minute become the limit of the account, unless the user set a number.
     """
-    limits = _limits(session, account_id)
-    rate, days = (_positive(limits.get(name)) for name in ("orchestration_rate_limit", "run_retention_days"))
+    limits: Any = None
+    with suppress(AirbyteTracedException, ValueError):
+        response = session.ask(f"accounts/{account_id}/usage_limits")
+        limits = parse(response.content) if response.ok else None
+    reported = limits if isinstance(limits, dict) else {}
+    values = (reported.get(name) for name in ("orchestration_rate_limit", "run_retention_days"))
+    rate, days = (value if isinstance(value, int) and value > 0 else 0 for value in values)
     if rate and not session.settings.max_requests_per_minute:
         share = max(1, rate // 2)
         session.transport.limit(account_id, share)
@@ -222,23 +215,3 @@ def _plan(session: Session, account_id: str) -> int | None:
             f"{share:,}, so that flows keep the rest; max_requests_per_minute sets another number."
         )
     return days if days and days <= _LONGEST_RETENTION else None
-
-
-def _limits(session: Session, account_id: str) -> Mapping[str, Any]:
-    try:
-        response = session.ask(f"accounts/{account_id}/usage_limits")
-    except AirbyteTracedException:
-        return {}
-    body = _json(response) if response.ok else None
-    return body if isinstance(body, Mapping) else {}
-
-
-def _json(response: requests.Response) -> Any:
-    try:
-        return response.json()
-    except (ValueError, RecursionError):
-        return None
-
-
-def _positive(value: Any) -> int:
-    return value if isinstance(value, int) and value > 0 else 0

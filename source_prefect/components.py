@@ -1,7 +1,7 @@
 """The classes that `manifest.yaml` names: they do what the CDK's own components cannot express."""
 
 from source_prefect.elsewhere import RefuseOtherRunners
-from source_prefect.http.requester import PrefectRequester, ServerAuthenticator
+from source_prefect.http.session import PrefectRequester, ServerAuthenticator
 from source_prefect.reading.changes import ChangeLogRetriever
 from source_prefect.reading.events import EventRetriever
 from source_prefect.reading.feeds import LogRetriever

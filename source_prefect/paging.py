@@ -33,6 +33,8 @@ class Page(NamedTuple):
     full: bool
     next_page: str | None = None
     total: int | None = None
+    # When the server sent it, by its clock.
+    date: datetime | None = None
 
 
 class RequestRefusedError(Exception):

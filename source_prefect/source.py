@@ -5,36 +5,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from airbyte_cdk.models import (
-    AirbyteCatalog,
-    AirbyteConnectionStatus,
-    AirbyteMessage,
-    AirbyteStateMessage,
-    ConfiguredAirbyteCatalog,
-    ConnectorSpecification,
-    ConnectorSpecificationSerializer,
-    FailureType,
-    Status,
-    SyncMode,
-)
+from airbyte_cdk import models
 from airbyte_cdk.sources import Source
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_prefect import manifest
-from source_prefect.cdk import (
-    Declared,
-    NoStates,
-    Outbox,
-    ScanPartition,
-    StreamCursor,
-    concurrency_level,
-    declared,
-    read,
-    stream_states,
-)
+from source_prefect import cdk, manifest
 from source_prefect.check import CheckError, check
 from source_prefect.cloud import TemporaryError, with_plans, workspaces_to_read
 from source_prefect.http.answers import quoted
@@ -67,30 +44,28 @@ class SourcePrefect(Source):
         return _from_file("config", config_path, Source.read_config)
 
     @classmethod
-    def read_catalog(cls, catalog_path: str) -> ConfiguredAirbyteCatalog:
+    def read_catalog(cls, catalog_path: str) -> models.ConfiguredAirbyteCatalog:
         return _from_file("catalog", catalog_path, super().read_catalog)
 
     @classmethod
-    def read_state(cls, state_path: str) -> list[AirbyteStateMessage]:
+    def read_state(cls, state_path: str) -> list[models.AirbyteStateMessage]:
         return _from_file("state", state_path, super().read_state)
 
-    def spec(self, logger: logging.Logger) -> ConnectorSpecification:  # noqa: ARG002  (the CDK's signature)
+    def spec(self, logger: logging.Logger) -> models.ConnectorSpecification:  # noqa: ARG002  (the CDK's signature)
         spec = manifest.load()["spec"]
-        return ConnectorSpecificationSerializer.load(
-            {
-                "documentationUrl": spec["documentation_url"],
-                "connectionSpecification": spec["connection_specification"],
-            }
+        return models.ConnectorSpecification(
+            documentationUrl=spec["documentation_url"], connectionSpecification=spec["connection_specification"]
         )
 
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:  # noqa: ARG002  (as above)
         """The config as it is. The CDK would write the secrets to a file."""
         return config
 
-    def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:  # noqa: ARG002
+    def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> models.AirbyteConnectionStatus:  # noqa: ARG002
         written = manifest.load()
         [first] = written["check"]["stream_names"]
         others = [name for name in manifest.stream_names(written) if name != first]
+        status = models.Status.SUCCEEDED
         try:
             settings = _settings(config, written)
             # A person waits: the limit of a sync would make a check of many workspaces wait for a minute.
@@ -102,43 +77,49 @@ class SourcePrefect(Source):
                     most_tries=settings.max_requests_per_minute,
                 )
         except (ConfigError, CheckError) as error:
-            return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(str(error)))
-        return AirbyteConnectionStatus(status=Status.SUCCEEDED, message=message and filter_secrets(message))
+            status, message = models.Status.FAILED, str(error)
+        return models.AirbyteConnectionStatus(status=status, message=message and filter_secrets(message))
 
-    def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:  # noqa: ARG002
+    def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> models.AirbyteCatalog:  # noqa: ARG002
         written = manifest.load()
         with _config_errors(), Session(_settings(config, written), IN_A_CHECK) as session:
             streams = _declared(written, manifest.stream_names(written), session)
-        return AirbyteCatalog(streams=[each.stream.as_airbyte_stream() for each in streams])
+        return models.AirbyteCatalog(streams=[each.stream.as_airbyte_stream() for each in streams])
 
     def read(
         self,
         logger: logging.Logger,  # noqa: ARG002  (the CDK's signature)
         config: Mapping[str, Any],
-        catalog: ConfiguredAirbyteCatalog,
-        state: list[AirbyteStateMessage] | None = None,
-    ) -> Iterator[AirbyteMessage]:
+        catalog: models.ConfiguredAirbyteCatalog,
+        state: list[models.AirbyteStateMessage] | None = None,
+    ) -> Iterator[models.AirbyteMessage]:
         written = manifest.load()
         modes = _sync_modes(catalog)
         # A full refresh reads everything, even if a state is passed.
-        saved = {name: it for name, it in stream_states(state or []).items() if modes.get(name) == SyncMode.incremental}
+        incremental = [name for name, mode in modes.items() if mode == models.SyncMode.incremental]
+        saved = {name: it for name, it in cdk.stream_states(state or []).items() if name in incremental}
         with _config_errors(), Session(_settings(config, written), IN_A_SYNC) as session:
             workspaces = with_plans(session, workspaces_to_read(session))
             streams = _declared(written, modes, session)
-            outbox = Outbox.new()
+            outbox = cdk.Outbox.new()
             reading = _reading(session, workspaces, streams, saved, outbox)
-            yield from read(reading, outbox, concurrency_level(written, session))
-        _raise_if_unknown(modes, manifest.stream_names(written))
+            yield from cdk.read(reading, outbox, cdk.concurrency_level(written, session))
+        known = manifest.stream_names(written)
+        if unknown := [name for name in modes if name not in known]:
+            raise failure(
+                f"There is no stream {' and no stream '.join(unknown)}. Refresh the schema of the connection; the "
+                f"streams are {', '.join(known)}."
+            )
 
 
 def _from_file(what: str, path: str, reader: Callable[[str], Content]) -> Content:
     try:
         return reader(path)
     except OSError as error:
-        raise config_error(f"The {what} file {path} cannot be read: {error.strerror}.") from None
+        raise failure(f"The {what} file {path} cannot be read: {error.strerror}.") from None
     except Exception as error:  # The CDK's readers raise whatever their parsers raise.
         reason = quoted((str(error) or type(error).__name__).splitlines()[0])
-        raise config_error(f"The {what} is not valid: {reason}") from None
+        raise failure(f"The {what} is not valid: {reason}") from None
 
 
 def _settings(config: Mapping[str, Any], written: manifest.Manifest) -> Settings:
@@ -148,9 +129,9 @@ def _settings(config: Mapping[str, Any], written: manifest.Manifest) -> Settings
     return settings
 
 
-def _declared(written: manifest.Manifest, names: Collection[str], session: Session) -> list[Declared]:
+def _declared(written: manifest.Manifest, names: Collection[str], session: Session) -> list[cdk.Declared]:
     """The streams of these names, those first that share a scan: each must have started before their first record."""
-    streams = declared(manifest.resolved(written, names)["streams"], session)
+    streams = cdk.declared(manifest.resolved(written, names)["streams"], session)
     sources = {each.retriever.pages_of for each in streams}
     return sorted(streams, key=lambda each: not (each.retriever.pages_of or each.name in sources))
 
@@ -158,9 +139,9 @@ def _declared(written: manifest.Manifest, names: Collection[str], session: Sessi
 def _reading(
     session: Session,
     workspaces: Sequence[Workspace],
-    streams: Sequence[Declared],
+    streams: Sequence[cdk.Declared],
     saved: Mapping[str, Mapping[str, Any]],
-    outbox: Outbox,
+    outbox: cdk.Outbox,
 ) -> list[AbstractStream]:
     """The streams with a partition for each workspace."""
     is_cloud = bool(workspaces[0].workspace_id)
@@ -170,33 +151,24 @@ def _reading(
             "Server), so it is not used: all rows are read."
         )
     cursors = {
-        each.name: StreamCursor(each.name, each.cursor_field, saved.get(each.name, {}), outbox)
+        each.name: cdk.StreamCursor(each.name, each.cursor_field, saved.get(each.name, {}), outbox)
         if each.cursor_field
-        else NoStates(each.name, None, outbox.messages)
+        else cdk.NoStates(each.name, None, outbox.messages)
         for each in streams
     }
     partitions: dict[str, list[Partition]] = {each.name: [] for each in streams}
     for workspace in workspaces:
         outputs = {it.name: Output(it.retriever, it.schema, workspace, cursors[it.name]) for it in streams}
         for name, records in scans(session, workspace, outputs).items():
-            partitions[name].append(ScanPartition(name, records))
+            partitions[name].append(cdk.ScanPartition(name, records))
     return [each.reading(partitions[each.name], cursors[each.name]) for each in streams]
 
 
-def _sync_modes(catalog: ConfiguredAirbyteCatalog) -> dict[str, SyncMode]:
-    names = [entry.stream.name for entry in catalog.streams]
-    if twice := [name for name, times in Counter(names).items() if times > 1]:
-        raise config_error(f"The catalog names the stream {' and the stream '.join(twice)} more than once.")
+def _sync_modes(catalog: models.ConfiguredAirbyteCatalog) -> dict[str, models.SyncMode]:
+    times = Counter(entry.stream.name for entry in catalog.streams)
+    if twice := [name for name, count in times.items() if count > 1]:
+        raise failure(f"The catalog names the stream {' and the stream '.join(twice)} more than once.")
     return {entry.stream.name: entry.sync_mode for entry in catalog.streams}
-
-
-def _raise_if_unknown(names: Collection[str], known: Collection[str]) -> None:
-    """Raise an error for a stream that does not exist, after the others have been read."""
-    if unknown := [name for name in names if name not in known]:
-        raise config_error(
-            f"There is no stream {' and no stream '.join(unknown)}. Refresh the schema of the connection; the streams "
-            f"are {', '.join(known)}."
-        )
 
 
 @contextmanager
@@ -205,11 +177,6 @@ def _config_errors() -> Iterator[None]:
     try:
         yield
     except TemporaryError as error:
-        raise failure(str(error), FailureType.transient_error) from None
+        raise failure(str(error), models.FailureType.transient_error) from None
     except ConfigError as error:
-        raise config_error(str(error)) from None
-
-
-def config_error(message: str) -> AirbyteTracedException:
-    """An error that the user who set up the connection can fix."""
-    return failure(message, FailureType.config_error)
+        raise failure(str(error)) from None

@@ -5,58 +5,53 @@ import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 import requests
 
-from source_prefect.paging import Page, Row
+from source_prefect.paging import Page
 
 _PAGE = "_source_prefect_page"
-
 _LONGEST_QUOTE = 300
 
 # orjson reads an integer over 64 bits as a float and loses digits. To find one, every digit is replaced by a zero, and
-# a run of zeros is searched for: a tenth of the time of a regular expression.
+# a run of zeros is searched for: ten times as fast as a regular expression.
 _LONG_NUMBER = b"0" * 19
 _ZEROS_FOR_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+# A copy of a part takes less memory than one of the body.
+_PART = 1 << 20
 
 
 def read_page(response: requests.Response) -> Page:
-    """The page that an answer holds; not `full` where it says that none follows.
+    """The page of an answer, parsed once; it is `full` unless the answer says that no page follows.
 
     A list of events comes in an object, with the address of the next page, or null, as `next_page`. All other lists
-    are bare. A body is parsed once.
-
-    Raises ValueError for any other body.
+    are bare. Raises ValueError for any other body.
     """
     page: Page | None = getattr(response, _PAGE, None)
     if page is None:
-        body = _parse(response.content)
-        next_page, total, is_last = None, None, False
+        body, full, next_page, total = parse(response.content), True, None, None
         if "/events/filter" in urlsplit(response.url).path:
-            if not isinstance(body, dict) or "events" not in body or "next_page" not in body:
+            if not isinstance(body, dict) or not {"events", "next_page"} <= body.keys():
                 raise ValueError("The body is JSON, but not an object with events and next_page.")
             body, next_page, total = body["events"], body["next_page"], body.get("total")
-            is_last = next_page is None
-        page = Page(_rows(body), not is_last, next_page, total if isinstance(total, int) else None)
+            full = next_page is not None
+        if not isinstance(body, list) or not all(isinstance(row, dict) for row in body):
+            raise ValueError("The body is JSON, but not a list of objects.")
+        page = Page(body, full, next_page, total if isinstance(total, int) else None, server_date(response))
         setattr(response, _PAGE, page)
     return page
 
 
-def _rows(body: Any) -> list[Row]:
-    if not isinstance(body, list) or not all(isinstance(row, dict) for row in body):
-        raise ValueError("The body is JSON, but not a list of objects.")
-    return body
-
-
-def _parse(body: bytes) -> Any:
-    if _LONG_NUMBER not in body.translate(_ZEROS_FOR_DIGITS):
+def parse(body: bytes) -> Any:
+    """The JSON of a body. Raises ValueError for any other."""
+    parts = (body[start : start + _PART + len(_LONG_NUMBER)] for start in range(0, len(body), _PART))
+    if not any(_LONG_NUMBER in part.translate(_ZEROS_FOR_DIGITS) for part in parts):
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError:
-            # The standard library accepts more, such as a lone surrogate, and decides.
-            pass
+            pass  # The standard library accepts more, such as a lone surrogate, and decides.
     try:
         return json.loads(body)
     except RecursionError:
@@ -65,16 +60,15 @@ def _parse(body: bytes) -> Any:
 
 def query_of(address: str) -> dict[str, str]:
     """The parameters of an address. Their values are base64: a plus sign is not a blank."""
-    pairs = (pair.partition("=") for pair in urlsplit(address).query.split("&"))
-    return {unquote(name): unquote(value) for name, _, value in pairs}
+    return dict(parse_qsl(urlsplit(address).query.replace("+", "%2B")))
 
 
 def refusal(response: requests.Response) -> str:
     """Why Prefect refused a request: one sentence, or a list with the paths of the invalid keys."""
     try:
-        body = response.json()
+        body = parse(response.content)
         detail = body.get("detail") or body["exception_detail"]
-    except (ValueError, AttributeError, KeyError, RecursionError):
+    except (ValueError, AttributeError, KeyError):
         detail = response.text
     return quoted(detail if isinstance(detail, str) else json.dumps(detail))
 
@@ -90,11 +84,9 @@ def retry_after(response: requests.Response) -> float | None:
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text)
     until = _http_date(text)
-    if until is None:
-        return None
     # Measured on the clock that set the date.
     now = server_date(response) or datetime.now(UTC)
-    return max(0.0, (until - now).total_seconds())
+    return max(0.0, (until - now).total_seconds()) if until else None
 
 
 def is_maintenance(response: requests.Response) -> bool:

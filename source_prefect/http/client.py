@@ -2,136 +2,116 @@
 
 import logging
 import re
-import time
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 import requests
-from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.requesters.paginators import DefaultPaginator
 from airbyte_cdk.sources.declarative.requesters.requester import Requester
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_prefect.http.answers import is_maintenance, query_of, read_page, refusal, retry_after
+from source_prefect.http.answers import is_maintenance, query_of, read_page, refusal, server_date
 from source_prefect.http.errors import failure, problem_of
-from source_prefect.http.session import Session
+from source_prefect.http.session import Maintenance, Session
 from source_prefect.paging import SMALLEST_PAGE, Page, RequestRefusedError
+from source_prefect.progress.watermark import Watermark
 from source_prefect.settings.values import Workspace
 
 LOGGER = logging.getLogger("airbyte")
 
-# In seconds: how often to poll during a maintenance of Prefect Cloud.
-_MAINTENANCE_POLL = 15.0
+# In bytes: an answer and its rows take several times as much memory.
+_LARGE_BODY = 16_000_000
 
 
+@dataclass(eq=False)
 class Client:
     """Asks a workspace for pages of a table, from any thread.
 
-    `before_request` and `after_answer` are called for each request; `why_missing` says what a 404 means, where it
-    knows more than the address.
+    `why_missing` explains a 404, or returns an empty text where it knows no more than the address.
     """
 
-    def __init__(
-        self,
-        stream: str,
-        table: str,
-        requester: Requester,
-        paginator: DefaultPaginator,
-        session: Session,
-        workspace: Workspace,
-        *,
-        before_request: Callable[[], None],
-        after_answer: Callable[[requests.Response, Page], None],
-        why_missing: Callable[[], str],
-    ) -> None:
-        self.page_size = paginator.get_page_size() or 0
-        self._stream = stream
-        self._table = table
-        self._requester = requester
-        self._paginator = paginator
-        self._session = session
-        self._workspace = workspace
-        self._before_request = before_request
-        self._after_answer = after_answer
-        self._why_missing = why_missing
-        # How long this stream waits for the end of the current maintenance.
-        self._patient_until: float | None = None
+    stream: str
+    table: str
+    requester: Requester
+    paginator: DefaultPaginator
+    session: Session
+    workspace: Workspace
+    watermark: Watermark
+    why_missing: Callable[[], str]
 
-    def fetch(self, table: str = "", /, *, offset: int = 0, limit: int | None = None, **body: Any) -> Page:
+    def __post_init__(self) -> None:
+        self.page_size = self.paginator.get_page_size() or 0
+        self._maintenance = Maintenance(self.session, self.stream)
+
+    def fetch(self, table: str = "", /, *, offset: int | None = None, limit: int | None = None, **body: Any) -> Page:
         """One page of the stream's table, or of another: of `page_size` rows, unless `limit` asks for fewer.
 
         Raises RequestRefusedError where Prefect refuses the request itself, AirbyteTracedException where it fails.
         """
+        options: Any = self.paginator
         while True:
             size = min(self.page_size, limit or self.page_size)
-            self._put(self._paginator.page_size_option, body, size)
-            if offset:
-                self._put(self._paginator.page_token_option, body, offset)
-            response = self._send(self._requester, table or self._table, request_body_json=body)
+            options.page_size_option.inject_into_request(body, size, self.session)
+            if offset is not None:
+                options.page_token_option.inject_into_request(body, offset, self.session)
+            response = self._send(self.requester, table or self.table, request_body_json=body)
             if response.ok:
                 return self._page(response, size)
-            self._after_answer(response, Page([], full=False))
-            self._shrink_pages(response, size)
+            self.watermark.observe((), server_date(response))
+            self._lower_page_size(response, size)
 
     def follow(self, requester: Requester, address: str, size: int) -> Page:
         """The page of `size` rows at a `next_page` address. Only its query is used: a proxy changes the host."""
-        return self._page(self._send(requester, self._table, request_params=query_of(address)), size)
-
-    def _put(self, option: Any, body: dict[str, Any], value: int) -> None:
-        option.inject_into_request(body, value, self._session)
+        return self._page(self._send(requester, self.table, request_params=query_of(address)), size)
 
     def _send(self, requester: Requester, table: str, **request: Any) -> requests.Response:
         """The answer to a request that Prefect understood or refused."""
-        target = StreamSlice(partition={"api_url": self._workspace.api_url, "table": table}, cursor_slice={})
+        target = StreamSlice(partition={"api_url": self.workspace.api_url, "table": table}, cursor_slice={})
         while True:
-            self._before_request()
-            response = requester.send_request(stream_slice=target, **request)
-            if response is None:
-                raise RuntimeError(f"The stream {self._stream} got no answer.")
+            self.watermark.begin()
+            # The requester returns None for answers that its error handler ignores: none.
+            response = cast(requests.Response, requester.send_request(stream_slice=target, **request))
             if not is_maintenance(response):
                 break
-            self._wait_for_maintenance(response)
-        self._patient_until = None
-        if problem := problem_of(response, self._session.patience.longest_wait):
-            is_missing = response.status_code == requests.codes.not_found
-            if is_missing and (sentence := self._why_missing()):
-                raise failure(sentence, FailureType.config_error)
-            raise problem.failure()
+            self._maintenance.wait(response)
+        self._maintenance.is_over()
+        if response.status_code != requests.codes.ok:
+            self._raise_problem(response)
         return response
 
-    def _wait_for_maintenance(self, response: requests.Response) -> None:
-        patience = self._session.patience
-        if self._patient_until is None:
-            self._patient_until = time.monotonic() + patience.longest_maintenance
-            if patience.longest_maintenance:
-                LOGGER.info(
-                    f"{self._stream}: Prefect Cloud is under maintenance. The stream waits for at most "
-                    f"{patience.longest_maintenance / 60:.0f} minutes."
-                )
-        if time.monotonic() >= self._patient_until:
-            sentence = "Prefect Cloud is under maintenance. The next sync continues from the last state."
-            raise failure(sentence, FailureType.transient_error)
-        self._session.transport.pause(min(retry_after(response) or _MAINTENANCE_POLL, patience.longest_wait))
+    def _raise_problem(self, response: requests.Response) -> None:
+        """Raise an error, unless the request was refused."""
+        if problem := problem_of(response, self.session.patience.longest_wait):
+            if response.status_code == requests.codes.not_found and (sentence := self.why_missing()):
+                raise failure(sentence)
+            raise problem.failure()
 
     def _page(self, response: requests.Response, size: int) -> Page:
-        page = read_page(response)
+        try:
+            page = read_page(response)
+        except ValueError:
+            self._raise_problem(response)
+            raise
         # Prefect Cloud may name a next page after one that is not full, which is the last.
         page = page._replace(full=page.full and len(page.rows) >= size)
-        self._after_answer(response, page)
+        self.watermark.observe(page.rows, page.date)
+        if len(response.content) > _LARGE_BODY and self.page_size > SMALLEST_PAGE:
+            self.page_size = max(SMALLEST_PAGE, len(page.rows) * _LARGE_BODY // len(response.content))
+            LOGGER.info(f"{self.stream}: the rows are large; pages of {self.page_size} rows take less memory.")
         return page
 
-    def _shrink_pages(self, response: requests.Response, size: int) -> None:
+    def _lower_page_size(self, response: requests.Response, size: int) -> None:
         reason = refusal(response)
         allowed = re.search(r"Invalid limit: must be less than or equal to (\d+)", reason)
         if not allowed or int(allowed[1]) >= size:
             raise RequestRefusedError(
-                f"Prefect refused a request of the stream {self._stream} ({response.status_code}): {reason}"
+                f"Prefect refused a request of the stream {self.stream} ({response.status_code}): {reason}"
             )
         if int(allowed[1]) < SMALLEST_PAGE:
             raise failure(
                 f"The Prefect server allows {allowed[1]} row a page (PREFECT_SERVER_API_DEFAULT_LIMIT); at least "
-                f"{SMALLEST_PAGE} are needed.",
-                FailureType.config_error,
+                f"{SMALLEST_PAGE} are needed."
             )
-        LOGGER.info(f"{self._stream}: the server takes at most {allowed[1]} rows a page; page_size is lowered to that.")
+        LOGGER.info(f"{self.stream}: the server takes at most {allowed[1]} rows a page; page_size is lowered to that.")
         self.page_size = int(allowed[1])

@@ -27,8 +27,7 @@ class Gate:
         self._closed_until: float | None = None
         self._one_is_ahead = False
         self._is_shut = False
-        self._per_minute = per_minute
-        # When the last requests passed.
+        # When the last requests passed. Without a limit, there is no room for any.
         self._passed: deque[float] = deque(maxlen=per_minute or 0)
 
     def close(self, seconds: float) -> bool:
@@ -53,40 +52,31 @@ class Gate:
     @contextmanager
     def passing(self) -> Iterator[None]:
         """Wait until a request may pass, and send it inside the block. Raises SessionClosedError."""
-        ahead_until = self._enter()
+        with self._changed:
+            while not self._is_shut and ((left := self._left()) > 0 or self._one_is_ahead):
+                self._changed.wait(left or None)
+            self._raise_if_shut()
+            self._passed.append(self._clock())
+            ahead_until = self._closed_until
+            self._one_is_ahead = ahead_until is not None
         try:
             yield
         finally:
             if ahead_until is not None:
-                self._come_back(ahead_until)
-
-    def _enter(self) -> float | None:
-        """Wait. The request that goes first gets the time until which the gate was closed."""
-        with self._changed:
-            while (left := self._left()) > 0 or (self._closed_until is not None and self._one_is_ahead):
-                self._changed.wait(left or None)
-                self._raise_if_shut()
-            self._raise_if_shut()
-            if self._per_minute:
-                self._passed.append(self._clock())
-            self._one_is_ahead = self._closed_until is not None
-            return self._closed_until
+                with self._changed:
+                    self._one_is_ahead = False
+                    # Open the gate, unless it was closed again meanwhile.
+                    if self._closed_until == ahead_until:
+                        self._closed_until = None
+                    self._changed.notify_all()
 
     def _left(self) -> float:
         """The seconds until a request may pass; 0 if only the one that is ahead must come back first."""
         until = self._closed_until or 0.0
-        if self._per_minute and len(self._passed) == self._per_minute:
+        if self._passed and len(self._passed) == self._passed.maxlen:
             until = max(until, self._passed[0] + _MINUTE)
         return max(0.0, until - self._clock())
 
     def _raise_if_shut(self) -> None:
         if self._is_shut:
             raise SessionClosedError("The command has ended.")
-
-    def _come_back(self, ahead_until: float) -> None:
-        """Open the gate, unless it was closed again meanwhile."""
-        with self._changed:
-            self._one_is_ahead = False
-            if self._closed_until == ahead_until:
-                self._closed_until = None
-            self._changed.notify_all()

@@ -5,7 +5,9 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -16,8 +18,7 @@ from airbyte_cdk.sources.streams.http.tcp_keepalive import TcpKeepaliveHTTPAdapt
 from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 
 from source_prefect.http.answers import retry_after, server_date
-from source_prefect.http.clock import ServerClock
-from source_prefect.http.errors import Problem, no_answer, problem_of, redirected
+from source_prefect.http.errors import Problem, no_answer, problem_of
 from source_prefect.http.gate import Gate
 from source_prefect.settings.address import is_local
 from source_prefect.settings.tls import TlsSettings
@@ -49,6 +50,31 @@ IN_A_SYNC = Patience(pauses=(1, 2, 4, 8, 16), unreached=3, longest_wait=600, lon
 IN_A_CHECK = Patience(pauses=(1,), unreached=1, longest_wait=2, longest_maintenance=0)
 
 
+class ServerClock:
+    """Shows the server's time, whatever the connector's clock says, which may be wrong or be set in mid-sync.
+
+    `Date` is in whole seconds, and an answer takes a moment: the clock is up to some seconds behind. Of several API
+    servers, the one whose clock is behind counts.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # How far the server's clock is ahead of the monotonic one, in seconds.
+        self._ahead: float | None = None
+
+    def read(self, date: datetime | None) -> None:
+        """Learn from the `Date` of an answer that has just come."""
+        if date is not None:
+            ahead = date.timestamp() - time.monotonic()
+            with self._lock:
+                self._ahead = ahead if self._ahead is None else min(ahead, self._ahead)
+
+    @property
+    def now(self) -> datetime | None:
+        """The server's time; None where no answer had a `Date`."""
+        return None if self._ahead is None else datetime.fromtimestamp(self._ahead + time.monotonic(), UTC)
+
+
 class Transport(TcpKeepaliveHTTPAdapter):
     """Sends the requests to one Prefect API.
 
@@ -68,7 +94,11 @@ class Transport(TcpKeepaliveHTTPAdapter):
         self._gate = Gate(per_minute)
         self._gates: dict[str, Gate] = {}
         self._slots = threading.BoundedSemaphore(workers)
-        self._csrf = CsrfToken(f"{api_url}/csrf-token")
+        self._client = str(uuid.uuid4())
+        self._csrf_url = f"{api_url}/csrf-token?client={self._client}"
+        # The headers with the newest token.
+        self._csrf: Mapping[str, str] = {}
+        self._csrf_lock = threading.Lock()
         self._has_answered = False
         super().__init__(pool_connections=MAX_CONNECTION_POOL_SIZE, pool_maxsize=MAX_CONNECTION_POOL_SIZE)
 
@@ -92,68 +122,71 @@ class Transport(TcpKeepaliveHTTPAdapter):
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """The answer, even a refusal or the last of several failures.
 
-        Raises AirbyteTracedException where there is none, SessionClosedError after `end`.
+        Raises AirbyteTracedException where there is none or a redirect, SessionClosedError after `end`.
         """
         for sent, pause in enumerate((*self._patience.pauses, None)):
-            response, problem = self._try(request, *args, **kwargs)
+            response: requests.Response | None = None
+            try:
+                response = self._send_with_token(request, *args, **kwargs)
+                problem = problem_of(response, self._patience.longest_wait)
+                self._has_answered = True
+            except requests.RequestException as error:
+                problem = no_answer(error, request.url or "", self._has_answered)
             if problem is None or not problem.is_temporary or pause is None:
                 break
-            if problem.is_unreached and not self._has_answered and sent >= self._patience.unreached:
+            if problem.is_unreached and sent >= self._patience.unreached:
                 break
             self._wait(problem, response, pause)
-        if response is None:
-            raise problem.failure()  # type: ignore[union-attr]  # without an answer, there is a problem
+        if response is None or response.is_redirect:  # `requests` would follow it.
+            raise problem.failure()  # type: ignore[union-attr]  # in both cases, there is a problem
         return response
 
-    def _try(
-        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
-    ) -> tuple[requests.Response | None, Problem | None]:
-        try:
-            response = self._send_with_token(request, *args, **kwargs)
-        except requests.RequestException as error:
-            return None, no_answer(error, self._has_answered)
-        self._has_answered = True
-        if response.is_redirect:
-            # `requests` would follow it.
-            raise redirected(response).failure()
-        return response, problem_of(response, self._patience.longest_wait)
+    def try_twice(self, request: requests.PreparedRequest, **kwargs: Any) -> None:
+        """Send a request only for what its answer tells to `clock`, without patience."""
+        for _ in range(2):
+            with suppress(requests.RequestException):
+                self._send_once(request, **kwargs)
+                return
 
     def _wait(self, problem: Problem, response: requests.Response | None, seconds: float) -> None:
-        asked = retry_after(response) if response is not None else None
-        if asked is not None and _is_rate_limit(response):
-            return  # The gate is closed for so long.
-        seconds = seconds if asked is None else asked
+        if response is not None and (asked := retry_after(response)):
+            if response.status_code == requests.codes.too_many_requests:
+                return  # The gate is closed for so long.
+            seconds = asked
         LOGGER.info(f"{problem.sentence} The request is sent again in {seconds:g} s.")
         self.pause(seconds)
 
-    def _gate_to(self, url: str | None) -> Gate:
-        account = _ACCOUNT.search(url or "")
-        return self._gates.get(account[1], self._gate) if account else self._gate
-
     def _send_with_token(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        request.headers.update(self._csrf.headers)
+        request.headers.update(self._csrf)
         response = self._send_once(request, *args, **kwargs)
-        if not _wants_csrf_token(response):
+        if response.status_code != requests.codes.forbidden or b"CSRF token" not in response.content:
             return response
-        with self._csrf.lock:
+        with self._csrf_lock:
             # Another thread may have fetched a token since this request was made.
-            if self._csrf.is_used_by(request):
-                answer = self._send_once(self._csrf.request(request), *args, **kwargs)
+            if request.headers.get("Prefect-Csrf-Token") == self._csrf.get("Prefect-Csrf-Token"):
+                asked = requests.Request("GET", self._csrf_url).prepare()
+                # The credentials are those of the request that was refused.
+                asked.headers.update({k: v for k, v in request.headers.items() if not k.lower().startswith("content-")})
+                answer = self._send_once(asked, *args, **kwargs)
                 if not answer.ok:
                     return answer
-                self._csrf.take(answer)
-        request.headers.update(self._csrf.headers)
+                token = answer.json()["token"]
+                add_to_secrets(token)
+                self._csrf = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": self._client}
+        request.headers.update(self._csrf)
         return self._send_once(request, *args, **kwargs)
 
     def _send_once(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        account = _ACCOUNT.search(request.url or "")
+        gate = self._gates.get(account[1], self._gate) if account else self._gate
         # A slot first: a 429 must find all others still in front of the gate.
-        with self._slots, self._gate_to(request.url).passing():
+        with self._slots, gate.passing():
             response = super().send(request, *args, **kwargs)
             _read_body(response)
             self.clock.read(server_date(response))
-            if _is_rate_limit(response):
+            if response.status_code == requests.codes.too_many_requests:
                 seconds = retry_after(response) or self._patience.pauses[0]
-                if seconds <= self._patience.longest_wait and self._gate_to(request.url).close(seconds):
+                if seconds <= self._patience.longest_wait and gate.close(seconds):
                     LOGGER.info(f"Prefect asked to slow down (429): all requests wait for {seconds:g} s.")
             return response
 
@@ -185,58 +218,16 @@ def warn_of_risks(api_url: str, tls: TlsSettings, has_secret: bool) -> None:
 
 
 def _read_body(response: requests.Response) -> None:
-    """Read the body, as `requests` would do next, but within LONGEST_BODY."""
+    """Have `requests` read the body, which translates urllib3's errors, but within LONGEST_BODY."""
+    raw: Any = response.raw
     deadline = time.monotonic() + LONGEST_BODY
-    body = bytearray()
-    try:
-        while chunk := response.raw.read1(_CHUNK, decode_content=True):
-            body += chunk
+
+    def chunks(*_: Any, **__: Any) -> Iterator[bytes]:
+        while chunk := raw.read1(_CHUNK, decode_content=True):
+            yield chunk
             if time.monotonic() > deadline:
                 response.close()
-                raise requests.exceptions.ReadTimeout(
-                    f"the body was not complete after {LONGEST_BODY:.0f} s", request=response.request
-                )
-    except urllib3.exceptions.ProtocolError as error:
-        raise requests.exceptions.ChunkedEncodingError(error, request=response.request) from error
-    except urllib3.exceptions.DecodeError as error:
-        raise requests.exceptions.ContentDecodingError(error, request=response.request) from error
-    except urllib3.exceptions.ReadTimeoutError as error:
-        raise requests.exceptions.ConnectionError(error, request=response.request) from error
-    except urllib3.exceptions.SSLError as error:
-        raise requests.exceptions.SSLError(error, request=response.request) from error
-    # Where `requests` keeps a body after reading it.
-    response._content, response._content_consumed = bytes(body), True  # type: ignore[attr-defined]
+                raise requests.exceptions.ReadTimeout(f"the body was not complete after {LONGEST_BODY:.0f} s")
 
-
-class CsrfToken:
-    """The token of this command, which a server with CSRF protection requires on every POST."""
-
-    def __init__(self, url: str) -> None:
-        self.lock = threading.Lock()
-        self.headers: Mapping[str, str] = {}
-        self._url = url
-        self._client = str(uuid.uuid4())
-
-    def is_used_by(self, request: requests.PreparedRequest) -> bool:
-        """Whether the request carries the newest token, or none where there is none yet."""
-        return request.headers.get("Prefect-Csrf-Token") == self.headers.get("Prefect-Csrf-Token")
-
-    def request(self, refused: requests.PreparedRequest) -> requests.PreparedRequest:
-        """The request for a new token, with the credentials of the one that was refused."""
-        request = requests.Request("GET", self._url, params={"client": self._client}).prepare()
-        request.headers.update({k: v for k, v in refused.headers.items() if not k.lower().startswith("content-")})
-        return request
-
-    def take(self, answer: requests.Response) -> None:
-        """Use the token of this answer from now on."""
-        token = answer.json()["token"]
-        add_to_secrets(token)
-        self.headers = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": self._client}
-
-
-def _wants_csrf_token(response: requests.Response) -> bool:
-    return response.status_code == requests.codes.forbidden and b"CSRF token" in response.content
-
-
-def _is_rate_limit(response: requests.Response | None) -> bool:
-    return response is not None and response.status_code == requests.codes.too_many_requests
+    raw.stream = chunks
+    _ = response.content

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.requesters.paginators import DefaultPaginator
 from airbyte_cdk.sources.declarative.requesters.requester import Requester
@@ -18,11 +17,10 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_prefect.cdk import QueuedRecord, States
 from source_prefect.cloud import unknown_workspace
-from source_prefect.http.answers import server_date
 from source_prefect.http.client import Client
 from source_prefect.http.errors import failure
 from source_prefect.http.session import Session
-from source_prefect.paging import Page, PaginationError, RequestRefusedError, Row, Rows
+from source_prefect.paging import PaginationError, RequestRefusedError, Row, Rows
 from source_prefect.progress.log import Progress
 from source_prefect.progress.retention import warn_of_gap
 from source_prefect.progress.scope import START_DATE, widened
@@ -137,8 +135,7 @@ class Scan:
             retriever.paginator,
             session,
             workspace,
-            before_request=self.watermark.begin,
-            after_answer=self._take_in,
+            watermark=self.watermark,
             why_missing=lambda: unknown_workspace(session, workspace),
         )
         self.state = StreamState()
@@ -195,9 +192,6 @@ class Scan:
             + (f"from {format_time(trusted)} on." if trusted else "from the beginning.")
         )
         return replace(state, cursor=trusted) if trusted else StreamState()
-
-    def _take_in(self, response: requests.Response, page: Page) -> None:
-        self.watermark.observe(page.rows, server_date(response))
 
     @contextmanager
     def _errors_explained(self) -> Iterator[None]:

@@ -1,27 +1,11 @@
 """The settings as frozen values: all that the components of the manifest get of a config."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from source_prefect.settings.tls import TlsSettings
-
-
-class Templated(Mapping[str, Any]):
-    """A dataclass whose fields the templates of the manifest read as they read a config: by name."""
-
-    def __getitem__(self, name: str) -> Any:
-        try:
-            return getattr(self, name)
-        except AttributeError:
-            raise KeyError(name) from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.__dataclass_fields__)  # type: ignore[attr-defined]
-
-    def __len__(self) -> int:
-        return len(self.__dataclass_fields__)  # type: ignore[attr-defined]
 
 
 class Named(NamedTuple):
@@ -32,7 +16,7 @@ class Named(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Cloud(Templated):
+class Cloud:
     """A connection to Prefect Cloud. `api_url` is the address of its API, without a workspace."""
 
     api_key: str
@@ -49,7 +33,7 @@ class Cloud(Templated):
 
 
 @dataclass(frozen=True)
-class Server(Templated):
+class Server:
     """A connection to a Prefect Server. `headers` holds Basic credentials and the custom headers."""
 
     api_url: str
@@ -59,7 +43,7 @@ class Server(Templated):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(Templated):
+class Settings:
     """A valid config.
 
     `lookback_window`: how long after its end a run is read again. `log_level`: Python's number of the least severe
