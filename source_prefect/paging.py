@@ -1,32 +1,32 @@
-"""Reading a table page by page while it changes. No HTTP in here: a function of the caller gets each page.
+"""Reads a table page by page while it changes. The caller passes a function that gets a page; no HTTP in here.
 
 Each function yields the rows of one page at a time, and no row twice.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Any, NamedTuple
 
-from source_prefect.times import BEGINNING, END, ONE_MICROSECOND, format_time, parse_time
+from source_prefect.times import BEGINNING, END, ONE_MICROSECOND, format_time, parse_time, shift
 
 # A page must have room for a row that ties with the last one and for one more.
 SMALLEST_PAGE = 2
 
 Row = dict[str, Any]
 Rows = list[Row]
-
+Key = Callable[[Row], Any]
 
 # Gaps that count as deletions before the tie is read unordered.
 _MOST_TURNS = 5
-
 # How often rows are read without progress before the read fails.
 _MOST_PASSES = 20
 
 
 class Page(NamedTuple):
-    """One answer. `full` says that more rows may follow: it has as many as were asked for.
+    """One answer. `full`: it has as many rows as were asked for, so more may follow.
 
-    A page of events has an envelope, with the address of the next page and the number of rows that match the request.
+    Events also bring the address of the next page and the number of all rows that match the request.
     """
 
     rows: Rows
@@ -38,7 +38,7 @@ class Page(NamedTuple):
 
 
 class RequestRefusedError(Exception):
-    """Prefect answered 422 or 400: it does not know, or does not allow, a filter of the request."""
+    """Prefect answered 422 or 400: it does not know or allow a filter of the request."""
 
 
 class PaginationError(Exception):
@@ -60,33 +60,14 @@ def pages_descending(
 ) -> Iterator[Rows]:
     """The rows in descending order of the time `field`, from `before` back to `after`, both included.
 
-    Without those whose ids are in `seen`.
-
-    `page_before(time)` gets the newest page of the rows at or before a time; `tied_at(time, offset)` a page of the
-    rows of exactly that time, in descending order of their ids.
-
-    Each page is bounded by the time of the last row, so it costs as much as the first one. The bound is inclusive:
-    rows that tie with the last row are sent again and dropped by their ids. An offset would not do: if a tied row left
-    the set between two pages, a row after it would be skipped. Where a whole page has one time, all rows of that
-    time are read separately.
+    Rows whose ids are in `seen` are left out. `page_before(time)` gets the newest page of the rows at or before a
+    time; `tied_at(time, offset)` a page of the rows of exactly that time, in descending order of their ids.
     """
-    seen = frozenset(seen)
-    while True:
-        page = page_before(before)
-        times = _times_of_full_page(page, field, after, before)
-        if times is None:
-            yield _unseen(page.rows, seen)
-            return
-        first, last = times
-        if first == last:
-            for rows in pages_by_offset(lambda offset, _, at=last: tied_at(at, offset), key=lambda row: row.get("id")):  # type: ignore[misc]
-                yield _unseen(rows, seen)
-            if last == BEGINNING:
-                return
-            before, seen = last - ONE_MICROSECOND, frozenset()
-        else:
-            yield _unseen(page.rows, seen)
-            before, seen = last, _ids_at(page.rows, field, last)
+
+    def rows_at(at: datetime) -> Iterator[Rows]:
+        return pages_by_offset(lambda offset, _: tied_at(at, offset), key=lambda row: row.get("id"))
+
+    yield from _pages_by_time(page_before, rows_at, field, before, lambda edge: (after, edge), -ONE_MICROSECOND, seen)
 
 
 def pages_ascending(
@@ -96,32 +77,47 @@ def pages_ascending(
     since: datetime,
     until: datetime | None = None,
 ) -> Iterator[Rows]:
-    """The rows in ascending order of the time `field`, from `since` to `until`, both included.
+    """The rows of a table that only grows, in ascending order of the time `field`, from `since` to `until` inclusive.
 
-    Of a table to which rows are only added.
-
-    Bounded by time as in `pages_descending`: rows that retention deletes at the old end shift no page.
-
-    `page_from(time)` gets the oldest page of the rows at or after a time; `tied_at(time)` all rows of exactly that
-    time.
+    Rows that retention deletes at the old end shift no page. `page_from(time)` gets the oldest page of the rows at or
+    after a time; `tied_at(time)` all rows of exactly that time.
     """
-    seen: frozenset[Any] = frozenset()
+    yield from _pages_by_time(page_from, tied_at, field, since, lambda edge: (edge, until), ONE_MICROSECOND, ())
+
+
+def _pages_by_time(
+    page_at: Callable[[Any], Page],
+    tied_at: Callable[[datetime], Iterable[Rows]],
+    field: str,
+    edge: datetime | None,
+    bounds: Callable[[datetime | None], tuple[datetime | None, datetime | None]],
+    step: timedelta,
+    seen: Collection[Any],
+) -> Iterator[Rows]:
+    """The rows from the time `edge` on. `bounds(edge)` is the range that a page may cover, `step` leads out of a tie.
+
+    Each page begins at the time of the last row, so it costs as much as the first one. The bound is inclusive: rows
+    that tie with the last row are sent again and dropped by their ids. An offset would not do: if a tied row left the
+    set between two pages, a row after it would be skipped. Where all rows of a page have one time, the rows of that
+    time are read separately.
+    """
     while True:
-        page = page_from(since)
-        times = _times_of_full_page(page, field, since, until)
+        page = page_at(edge)
+        times = _times_of_full_page(page, field, *bounds(edge))
         if times is None:
-            yield _unseen(page.rows, seen)
+            yield unseen(page.rows, seen)
             return
         first, last = times
-        if first == last:
-            for rows in tied_at(last):
-                yield _unseen(rows, seen)
-            if last == END:
-                return
-            since, seen = last + ONE_MICROSECOND, frozenset()
-        else:
-            yield _unseen(page.rows, seen)
-            since, seen = last, _ids_at(page.rows, field, last)
+        if first != last:
+            rows = unseen(page.rows, seen)
+            edge, seen = last, ids_of(row for row in page.rows if parse_time(row.get(field)) == last)
+            yield rows
+            continue
+        for rows in tied_at(last):
+            yield unseen(rows, seen)
+        if (edge := shift(last, step)) == last:
+            return
+        seen = ()
 
 
 def time_key(field: str) -> Callable[[Row], datetime | None]:
@@ -129,7 +125,7 @@ def time_key(field: str) -> Callable[[Row], datetime | None]:
     return lambda row: parse_time(row.get(field))
 
 
-def pages_by_offset(page_at: Callable[[int, int], Page], key: Callable[[Row], Any]) -> Iterator[Rows]:
+def pages_by_offset(page_at: Callable[[int, int], Page], key: Key) -> Iterator[Rows]:
     """The rows in descending order of `key`, where the API can page by offset only.
 
     `page_at(offset, number)` gets a page of the size `smaller(page_size, number)`. The next page must overlap the rows
@@ -140,14 +136,12 @@ def pages_by_offset(page_at: Callable[[int, int], Page], key: Callable[[Row], An
     pages do not overlap, is also read as a set without an order. If they never overlap, a page may start with any row
     of the tie. That comes last: if rows were deleted meanwhile, the set may be incomplete.
     """
-    turns, stepped_back = 0, False
-    offset = 0
-    size = 0
+    offset = size = turns = 0
+    stepped_back = is_tie_read = False
     boundary: Any = None
     # Of the rows that tie at the boundary: those on a page of this loop, and all that were yielded.
     paged_ids: set[Any] = set()
     tied_ids: set[Any] = set()
-    is_tie_read = False
     while True:
         page = page_at(offset, 0)
         size = max(size, len(page.rows))
@@ -157,38 +151,33 @@ def pages_by_offset(page_at: Callable[[int, int], Page], key: Callable[[Row], An
             turns += not stepped_back
             if turns > _MOST_PASSES:
                 raise PaginationError(f"The rows that tie at {boundary} are in an order that is never the same.")
-            if turns > 1 and not is_tie_read:
-                is_tie_read = True
-                yield from _rest_of_tie(page_at, key, boundary, tied_ids)
+            is_tie_wanted = turns > 1
             offset, stepped_back = max(0, offset - size + 1), True
-            continue
-        stepped_back = False
-        fresh = [
-            (row, at)
-            for row, at in zip(page.rows, keys, strict=True)
-            if boundary is None or at < boundary or (at == boundary and row.get("id") not in tied_ids)
-        ]
-        if fresh:
-            turns = 0
-            if fresh[-1][1] != boundary:
+        else:
+            keyed = list(zip(page.rows, keys, strict=True))
+            fresh = [
+                (row, at)
+                for row, at in keyed
+                if boundary is None or at < boundary or (at == boundary and row.get("id") not in tied_ids)
+            ]
+            if fresh and fresh[-1][1] != boundary:
                 boundary = fresh[-1][1]
-                paged_ids, tied_ids = set(), set()
-                is_tie_read = False
-        paged_ids.update(row["id"] for row, at in zip(page.rows, keys, strict=True) if at == boundary and "id" in row)
-        tied_ids |= paged_ids
-        yield [row for row, _ in fresh]
-        if not page.full:
-            return
-        if keys[0] == keys[-1] == boundary and not is_tie_read:
+                paged_ids, tied_ids, is_tie_read = set(), set(), False
+            paged_ids |= ids_of(row for row, at in keyed if at == boundary)
+            tied_ids |= paged_ids
+            yield [row for row, _ in fresh]
+            if not page.full:
+                return
+            is_tie_wanted = keys[0] == keys[-1] == boundary
+            # From the first row that ties with the last one, or, where they fill the page, from its last row.
+            offset += next((i for i, at in enumerate(keys) if at <= boundary), 0) or len(keys) - 1
+            turns, stepped_back = 0 if fresh else turns, False
+        if is_tie_wanted and not is_tie_read:
             is_tie_read = True
             yield from _rest_of_tie(page_at, key, boundary, tied_ids)
-        # From the first row that ties with the last one, or, where they fill the page, from its last row.
-        offset += next((i for i, at in enumerate(keys) if at <= boundary), 0) or len(keys) - 1
 
 
-def _rest_of_tie(
-    page_at: Callable[[int, int], Page], key: Callable[[Row], Any], at: Any, seen: set[Any]
-) -> Iterator[Rows]:
+def _rest_of_tie(page_at: Callable[[int, int], Page], key: Key, at: Any, seen: set[Any]) -> Iterator[Rows]:
     """The rows whose key is `at`, in no order, without those in `seen`, to which their ids are added."""
 
     def read(number: int) -> Iterator[Page]:
@@ -199,38 +188,33 @@ def _rest_of_tie(
                 return
 
     for rows in pages_unordered(read):
-        yield [row for row in rows if row.get("id") not in seen]
-        seen.update(row["id"] for row in rows if "id" in row)
+        yield unseen(rows, seen)
+        seen |= ids_of(rows)
 
 
-def _without_gaps(rows: Rows, key: Callable[[Row], Any], boundary: Any) -> list[Any]:
+def _without_gaps(rows: Rows, key: Key, boundary: Any) -> list[Any]:
     """The keys of the rows; a row without one takes that of the row before it, or else of the first that has one."""
     keys = [key(row) for row in rows]
-    last = boundary if boundary is not None else next((at for at in keys if at is not None), END)
-    for i, at in enumerate(keys):
-        keys[i] = last = at if at is not None else last
-    return keys
+    first = boundary if boundary is not None else next((at for at in keys if at is not None), END)
+    return list(accumulate(keys, lambda last, at: last if at is None else at, initial=first))[1:]
 
 
 def pages_unordered(read: Callable[[int], Iterable[Page]]) -> Iterator[Rows]:
     """The rows of a set that has no reliable order, and is therefore read more than once.
 
-    `read(number)` reads the whole set, in pages of the size `smaller(page_size, number)`.
-
-    A set that fits into one page is complete. Others are read until a pass brings no new row and has as many rows as
-    are known: if the set does not change, that proves completeness in any order.
+    `read(number)` reads the complete set, in pages of the size `smaller(page_size, number)`. A set of one page is
+    complete. Others are read until a pass brings no new row and as many rows as are known: if the set does not change,
+    that proves completeness in any order.
     """
     known: set[Any] = set()
     for number in range(_MOST_PASSES):
-        before = len(known)
-        pages = rows = 0
+        before, sizes = len(known), []
         for page in read(number):
-            pages += 1
-            rows += len(page.rows)
+            sizes.append(len(page.rows))
             fresh = {row.get("id"): row for row in page.rows if row.get("id") not in known}
             known.update(fresh)
             yield list(fresh.values())
-        if pages == 1 or rows <= len(known) == before:
+        if len(sizes) == 1 or sum(sizes) <= len(known) == before:
             return
     raise PaginationError(f"The rows came in a different order each of {_MOST_PASSES} times.")
 
@@ -251,12 +235,14 @@ def consecutive_pages(page_at: Callable[[int], Page]) -> Iterator[Page]:
         offset += len(page.rows)
 
 
-def _unseen(rows: Rows, seen: frozenset[Any]) -> Rows:
+def unseen(rows: Rows, seen: Collection[Any]) -> Rows:
+    """The rows whose ids are not in `seen`."""
     return [row for row in rows if row.get("id") not in seen] if seen else rows
 
 
-def _ids_at(rows: Rows, field: str, at: datetime) -> frozenset[Any]:
-    return frozenset(row["id"] for row in rows if "id" in row and parse_time(row.get(field)) == at)
+def ids_of(rows: Iterable[Row]) -> frozenset[Any]:
+    """The ids of the rows that have one."""
+    return frozenset(row["id"] for row in rows if "id" in row)
 
 
 def _times_of_full_page(
@@ -269,16 +255,15 @@ def _times_of_full_page(
     if page.full and not page.rows:
         raise PaginationError("The server said that more rows follow an empty page.")
     times = []
-    for row in (*page.rows[:1], *page.rows[-1:]):
-        at = parse_time(row.get(field))
+    for row in page.rows[:1] + page.rows[-1:]:
+        text = row.get(field)
+        at = parse_time(text)
         if at is None and page.full:
-            raise PaginationError(f"A row has {row.get(field)!r} as its {field}, which the table is paged by.")
-        if (start or end) and (at is None or (start and at < start) or (end and at > end)):
-            asked = [f"at or after {format_time(start)}"] if start else []
-            asked += [f"at or before {format_time(end)}"] if end else []
-            raise BoundIgnoredError(
-                f"Asked for rows with {field} {' and '.join(asked)}, the server sent one with {row.get(field)!r}."
-            )
+            raise PaginationError(f"A row has {text!r} as its {field}, which the table is paged by.")
+        if (start or end) and not (at and (start or BEGINNING) <= at <= (end or END)):
+            bounds = ("at or after", start), ("at or before", end)
+            asked = " and ".join(f"{side} {format_time(bound)}" for side, bound in bounds if bound)
+            raise BoundIgnoredError(f"Asked for rows with {field} {asked}, the server sent one with {text!r}.")
         if at and page.full:
             times.append(at)
     return (times[0], times[1]) if times else None

@@ -1,11 +1,10 @@
-"""Finds the rows of a table that have changed by their content: for changes that do not move a time.
+"""Finds the rows of a table whose content has changed, because some changes do not move a time.
 
-A state has room for a few bytes a row. So rows share buckets with one digest each: where one row changes, the others
-of its bucket are sent too. The digests of any number of rows take at most 24 kB.
+A state has room for a few bytes a row. So rows share buckets of one digest each: if one row changes, all rows of its
+bucket are sent. The digests of any number of rows take at most 24 kB.
 """
 
 import json
-from collections import defaultdict
 from collections.abc import Collection, Mapping
 from hashlib import blake2b
 from typing import Any
@@ -26,34 +25,30 @@ class Digests:
         self._rows: dict[str, tuple[int, int]] = {}
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Add a row as the API sent it."""
         identifier = str(row.get("id"))
         content = {column: value for column, value in row.items() if column not in self._volatile}
         self._rows[identifier] = _hash(identifier.encode()), _hash(_canonical(content))
 
     def dump(self) -> str:
         """The digests of all buckets, one after the other."""
-        buckets = 1
-        # More buckets than rows, so that few rows share one.
-        while buckets < min(4 * len(self._rows), _MOST_BUCKETS):
-            buckets *= 2
+        # A power of 2, and more than the rows, so that few of them share a bucket.
+        buckets = min(1 << (4 * len(self._rows) - 1).bit_length(), _MOST_BUCKETS)
         return "".join(self._of_buckets(buckets)) if self._rows else ""
 
     def changed_since(self, saved: str) -> list[str]:
-        """The ids of the rows whose bucket has a new digest; of all rows where no digests were saved."""
-        buckets = len(saved) // _LETTERS
-        if not saved or buckets * _LETTERS != len(saved):
+        """The ids of the rows whose bucket has a new digest; of all rows where no valid digests were saved."""
+        buckets, remainder = divmod(len(saved), _LETTERS)
+        if not buckets or remainder:
             return list(self._rows)
-        before = [saved[start : start + _LETTERS] for start in range(0, len(saved), _LETTERS)]
-        changed = {n for n, (old, new) in enumerate(zip(before, self._of_buckets(buckets), strict=True)) if old != new}
+        digests = enumerate(self._of_buckets(buckets))
+        changed = {bucket for bucket, new in digests if new != saved[bucket * _LETTERS : (bucket + 1) * _LETTERS]}
         return [identifier for identifier, (place, _) in self._rows.items() if place % buckets in changed]
 
     def _of_buckets(self, buckets: int) -> list[str]:
-        sums: dict[int, int] = defaultdict(int)
+        sums = [0] * buckets
         for place, content in self._rows.values():
-            # A sum does not depend on the order of the rows.
-            sums[place % buckets] += content
-        return [_text(sums[bucket]) for bucket in range(buckets)]
+            sums[place % buckets] += content  # A sum does not depend on the order of the rows.
+        return [_text(each) for each in sums]
 
 
 def _canonical(content: Mapping[str, Any]) -> bytes:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 LOGGER = logging.getLogger("airbyte")
-
 EVERY_ROWS = 10_000
 EVERY_SECONDS = 30.0
 
@@ -19,8 +18,7 @@ class Progress:
         self._stream = stream
         self._direction = direction
         self._lock = threading.Lock()
-        self._rows = 0
-        self._said_rows = 0
+        self._rows = self._said_rows = 0
         self._said_at = time.monotonic()
 
     def add(self, rows: Sequence[dict[str, Any]], column: str) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from bisect import bisect_left
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -9,21 +10,16 @@ from source_prefect.times import shift
 
 LOGGER = logging.getLogger("airbyte")
 
-# The default of a Prefect Server for events, and of Prefect Cloud's smallest plan for runs.
+# How long a Prefect Server keeps events by default, and Prefect Cloud's smallest plan keeps runs.
 SHORTEST_RETENTION = timedelta(days=7)
-
-# A request takes time: skip rows that are about to expire.
+# Skip rows that are about to expire, because a request takes time.
 MARGIN = timedelta(minutes=1)
-
 # How often the retention is searched for again where the answers contradict each other.
 _SEARCHES = 3
 
 
 def warn_of_gap(stream: str, since: datetime, now: datetime, plan_days: int | None) -> None:
-    """Warn that rows may be lost where the last cursor is older than the shortest retention.
-
-    `plan_days` is the retention of the plan of Prefect Cloud, where that is known.
-    """
+    """Warn that rows may be lost if the last cursor is older than the retention: `plan_days`, or else the shortest."""
     age = now - since
     if age > (timedelta(days=plan_days) if plan_days else SHORTEST_RETENTION):
         kept = (
@@ -38,10 +34,10 @@ def warn_of_gap(stream: str, since: datetime, now: datetime, plan_days: int | No
 
 
 class KeptEvents:
-    """How far back Prefect Cloud accepts requests for events, in whole days.
+    """How many `days` back Prefect Cloud accepts requests for events.
 
-    `days` is an upper limit until a request is refused. Then `find` searches for the oldest age that is accepted: a
-    refusal does not show which part of the requested time is still kept.
+    This is an upper limit until a request is refused. Then `find` searches for the oldest age that is accepted,
+    because a refusal does not show which part of the requested time is still kept.
     """
 
     def __init__(self, days: int) -> None:
@@ -56,7 +52,7 @@ class KeptEvents:
     def find(self, is_accepted: Callable[[int], bool]) -> bool:
         """Whether events older than `days` are refused, and nothing else. Searches once for all threads.
 
-        Each refusal must be repeated, and the next younger age accepted: Cloud may also refuse for other reasons.
+        Each refusal must be repeated, because Cloud may also refuse for other reasons.
         """
 
         def is_kept(days: int) -> bool:
@@ -64,17 +60,14 @@ class KeptEvents:
 
         with self._lock:
             for _ in range(0 if self._is_found else _SEARCHES):
-                least, most = 0, self.days
-                while least < most:
-                    days = (least + most + 1) // 2
-                    least, most = (days, most) if is_kept(days) else (least, days - 1)
-                if not least or (least < self.days and is_kept(least + 1)):
-                    continue
-                if least < self.days:
-                    self.days = least
-                    LOGGER.info(
-                        f"Prefect Cloud refuses to look for events of more than {least} days ago: no longer kept."
-                    )
-                self._is_found = True
-                break
+                days = bisect_left(range(1, self.days + 1), True, key=lambda age: not is_kept(age))
+                # Acceptance between two refusals: no burst of refusals for another reason lasts that long.
+                self._is_found = days > 0 and (days == self.days or (is_kept(days) and not is_kept(days + 1)))
+                if self._is_found:
+                    if days < self.days:
+                        LOGGER.info(
+                            f"Prefect Cloud refuses to look for events of more than {days} days ago: no longer kept."
+                        )
+                    self.days = days
+                    break
             return self._is_found

@@ -1,6 +1,6 @@
-"""The settings that decide which rows a sync sends: where they let more rows pass, a saved cursor covers too few."""
+"""The settings that decide which rows a sync sends: if they let more rows pass, a saved cursor covers too few."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from source_prefect.times import BEGINNING, END, parse_time
@@ -10,24 +10,25 @@ START_DATE, LOG_LEVEL, EVENT_PREFIXES = "start_date", "log_level", "event_prefix
 
 def widened(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """The settings that let more rows pass than before, as far as rows depend on them. A missing one passes all."""
-    found = []
-    if START_DATE in before and _start(now) < (parse_time(before[START_DATE]) or END):
-        found.append(START_DATE)
-    if LOG_LEVEL in before and not _is_at_most(before[LOG_LEVEL], now.get(LOG_LEVEL, 0)):
-        found.append(LOG_LEVEL)
-    if EVENT_PREFIXES in before and not _covers(before[EVENT_PREFIXES], now.get(EVENT_PREFIXES, [""])):
-        found.append(EVENT_PREFIXES)
-    return found
+    return [name for name, covers in _COVERS.items() if name in before and not covers(before[name], now.get(name))]
 
 
-def _start(settings: Mapping[str, Any]) -> Any:
-    return parse_time(settings.get(START_DATE)) or BEGINNING
+def _is_as_early(before: Any, now: Any) -> bool:
+    return (parse_time(before) or END) <= (parse_time(now) or BEGINNING)
 
 
-def _is_at_most(before: Any, now: int) -> bool:
-    return isinstance(before, int) and before <= now
+def _is_as_low(before: Any, now: Any) -> bool:
+    return isinstance(before, int) and before <= (now or 0)
 
 
-def _covers(before: Any, now: list[str]) -> bool:
+def _has_prefixes_of(before: Any, now: Any) -> bool:
     known = tuple(text for text in before if isinstance(text, str)) if isinstance(before, list) else ()
-    return all(prefix.startswith(known) for prefix in now)
+    return all(prefix.startswith(known) for prefix in now or [""])
+
+
+# Whether the setting of before lets all rows pass that the present one does.
+_COVERS: Mapping[str, Callable[[Any, Any], bool]] = {
+    START_DATE: _is_as_early,
+    LOG_LEVEL: _is_as_low,
+    EVENT_PREFIXES: _has_prefixes_of,
+}

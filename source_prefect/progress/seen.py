@@ -1,4 +1,4 @@
-"""The objects that a sync has seen, so that the next ones notice which are gone."""
+"""Remembers the objects that a sync has seen, so that the next ones notice which are gone."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -19,17 +19,16 @@ class Seen(NamedTuple):
 
 
 class SeenObjects:
-    """The objects of some tables, by type and id.
+    """The objects of some tables, by type and id. Raises StateError where `saved` is not from `dump`.
 
-    An object counts as deleted once two syncs, LATEST_EVENT apart, miss it: its event may come later than the table
-    shows it. Raises StateError where `saved` is not from `dump`.
+    An object counts as deleted once two syncs, LATEST_EVENT apart, miss it, because its event may come after the first.
     """
 
     def __init__(self, saved: Mapping[str, Any], api_url: str) -> None:
         self._api_url = api_url
         self._reported: set[str] = set()
         self._seen: dict[str, dict[str, Seen]] = {}
-        # Another server has other objects: none of these was deleted there.
+        # The objects of another server were not deleted on this one.
         if saved.get("api_url") != api_url:
             return
         try:
@@ -46,11 +45,10 @@ class SeenObjects:
         self._seen.get(object_type, {}).pop(object_id, None)
 
     def compare(self, object_type: str, names: Mapping[str, Any], now: datetime) -> Iterator[tuple[str, Seen]]:
-        """Take in a whole table: the name of each object by its id. Yields the objects that were deleted."""
+        """Take in a complete table: the name of each object by its id. Yields the objects that were deleted."""
         seen = {key: Seen(name) for key, name in names.items() if key not in self._reported}
-        for key, known in self._seen.get(object_type, {}).items():
-            if key in names:
-                continue
+        gone = {key: known for key, known in self._seen.get(object_type, {}).items() if key not in names}
+        for key, known in gone.items():
             missing_since = parse_time(known.missing_since)
             if missing_since and missing_since <= now - LATEST_EVENT:
                 yield key, known

@@ -10,20 +10,24 @@ from source_prefect.times import BEGINNING, END, format_time, parse_time, shift
 
 # Written into each state.
 VERSION = 2
-
 # The parts of a stream's state, by workspace of Prefect Cloud.
 _PARTS = "workspaces"
 
 # How long a transaction may last: one that is open during a scan commits later, with an earlier `updated`.
 IN_FLIGHT = timedelta(minutes=5)
-
 # A smaller difference between two clocks is ignored: the `Date` of an answer is in whole seconds.
 _SAME_CLOCK = timedelta(minutes=1)
 
-# In seconds; `Date` and Python's times are from the years 1 to 9999.
-_LONGEST_OFFSET = round((END - BEGINNING).total_seconds())
-
-_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:?\d{2})")
+# What values must be. The difference of two clocks is in seconds; `Date` and Python have times of the years 1 to 9999.
+_OBJECT, _TEXT, _OFFSET = "an object", "text", "a number of seconds between two clocks"
+_TIME = "a time such as 2026-01-01T00:00:00.000000Z"
+_TIMES = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:?\d{2})")
+_CHECKS: Mapping[str, Callable[[Any], bool]] = {
+    _OBJECT: lambda value: isinstance(value, Mapping),
+    _TEXT: lambda value: isinstance(value, str),
+    _OFFSET: lambda value: type(value) is int and abs(value) <= round((END - BEGINNING).total_seconds()),
+    _TIME: lambda value: bool(_TIMES.fullmatch(str(value)) and parse_time(value)),
+}
 
 
 class StateError(Exception):
@@ -70,22 +74,18 @@ class StreamState:
 
     def dump(self, cursor_field: str) -> dict[str, Any]:
         """The state as JSON."""
-        state: dict[str, Any] = {"version": VERSION}
-        if self.cursor:
-            state[cursor_field] = format_time(self.cursor)
-        if self.read_to:
-            state["first_sync"] = {"read_to": format_time(self.read_to)}
-        if self.settings:
-            state["settings"] = dict(self.settings)
-        if self.clock_offset is not None:
-            state["clock_offset"] = round(self.clock_offset.total_seconds())
-        if self.digests:
-            state["digests"] = self.digests
-        if self.newest:
-            state["newest"] = format_time(self.newest)
-        if self.objects:
-            state["objects"] = self.objects
-        return state
+        offset = self.clock_offset
+        state = {
+            "version": VERSION,
+            cursor_field: self.cursor and format_time(self.cursor),
+            "first_sync": self.read_to and {"read_to": format_time(self.read_to)},
+            "settings": dict(self.settings),
+            "clock_offset": None if offset is None else round(offset.total_seconds()),
+            "digests": self.digests,
+            "newest": self.newest and format_time(self.newest),
+            "objects": self.objects,
+        }
+        return {name: value for name, value in state.items() if value not in (None, "", {})}
 
 
 def load_state(stream: str, cursor_field: str, saved: Mapping[str, Any]) -> StreamState:
@@ -94,34 +94,19 @@ def load_state(stream: str, cursor_field: str, saved: Mapping[str, Any]) -> Stre
         return StreamState()
     _check_version(stream, saved)
 
-    def valid(name: str, right: str, is_valid: Callable[[Any], bool]) -> Any:
-        value = saved.get(name)
-        if value is not None and not is_valid(value):
-            raise _wrong(stream, name, value, right)
-        return value
+    def known(name: str, right: str, of: Mapping[str, Any] = saved) -> Any:
+        value = of.get(name.rpartition(".")[2])
+        return None if value is None else _checked(stream, name, value, right)
 
-    def time(name: str, value: Any) -> datetime | None:
-        if value is None:
-            return None
-        parsed = parse_time(value) if _TIME.fullmatch(str(value)) else None
-        if parsed is None:
-            raise _wrong(stream, name, value, "a time such as 2026-01-01T00:00:00.000000Z")
-        return parsed
-
-    offset = valid(
-        "clock_offset",
-        "a number of seconds between two clocks",
-        lambda value: type(value) is int and abs(value) <= _LONGEST_OFFSET,
-    )
-    first_sync = valid("first_sync", "an object", lambda value: isinstance(value, Mapping)) or {}
+    offset = known("clock_offset", _OFFSET)
     return StreamState(
-        cursor=time(cursor_field, saved.get(cursor_field)),
-        read_to=time("first_sync.read_to", first_sync.get("read_to")),
-        settings=valid("settings", "an object", lambda value: isinstance(value, Mapping)) or {},
+        cursor=parse_time(known(cursor_field, _TIME)),
+        read_to=parse_time(known("first_sync.read_to", _TIME, known("first_sync", _OBJECT) or {})),
+        settings=known("settings", _OBJECT) or {},
         clock_offset=None if offset is None else timedelta(seconds=offset),
-        digests=valid("digests", "text", lambda value: isinstance(value, str)) or "",
-        newest=time("newest", saved.get("newest")),
-        objects=valid("objects", "an object", lambda value: isinstance(value, Mapping)) or {},
+        digests=known("digests", _TEXT) or "",
+        newest=parse_time(known("newest", _TIME)),
+        objects=known("objects", _OBJECT) or {},
     )
 
 
@@ -140,12 +125,8 @@ def part_of_state(stream: str, whole: Mapping[str, Any], workspace_id: str) -> M
     if not workspace_id:
         return whole
     _check_version(stream, whole)
-    parts = whole[_PARTS]
-    if not isinstance(parts, Mapping):
-        raise _wrong(stream, _PARTS, parts, "an object")
-    part = parts.get(workspace_id, {})
-    if not isinstance(part, Mapping):
-        raise _wrong(stream, f"{_PARTS}.{workspace_id}", part, "an object")
+    parts = _checked(stream, _PARTS, whole[_PARTS], _OBJECT)
+    part: Mapping[str, Any] = _checked(stream, f"{_PARTS}.{workspace_id}", parts.get(workspace_id, {}), _OBJECT)
     return part
 
 
@@ -165,8 +146,10 @@ def _check_version(stream: str, saved: Mapping[str, Any]) -> None:
         )
 
 
-def _wrong(stream: str, name: str, value: Any, right: str) -> StateError:
-    return StateError(
-        f"The state of the stream {stream} has {value!r} as `{name}`, which is not {right}. Reset the stream to "
-        "read it from the beginning."
-    )
+def _checked(stream: str, name: str, value: Any, right: str) -> Any:
+    if not _CHECKS[right](value):
+        raise StateError(
+            f"The state of the stream {stream} has {value!r} as `{name}`, which is not {right}. Reset the stream to "
+            "read it from the beginning."
+        )
+    return value

@@ -14,13 +14,13 @@ class Watermark:
 
         watermark = min(max(ingestion time of each row - elapsed), min(Date of each answer - elapsed))
 
-    `elapsed` is the time since the first request, which is the same on every clock. A row that changed during the scan
-    may have been missed; its ingestion time is after the scan's start, so the cursor must not pass that start. The
-    first term is a reading of the clock that wrote the rows. The second one keeps a row dated in the future from
-    moving the cursor; of several API servers, the one whose clock is behind decides. Where no answer has a `Date`, the
-    connector's clock takes its place: if it is behind, rows are sent again, and none is lost.
+    `elapsed` is the time since the first request, which is the same on every clock. A scan may miss a row that changed
+    meanwhile; its ingestion time is after the scan's start, so the cursor must not pass that start. The first term is
+    a reading of the clock that wrote the rows. The second one keeps a row dated in the future from moving the cursor;
+    of several API servers, the one whose clock is behind decides. Where no answer has a `Date`, the connector's clock
+    takes its place: if it is behind, rows are sent again, and none is lost.
 
-    `column` is the one that the server's clock writes.
+    The server's clock writes `column`.
     """
 
     def __init__(self, column: str) -> None:
@@ -38,7 +38,10 @@ class Watermark:
 
     def observe(self, rows: Iterable[Mapping[str, Any]], date: datetime | None) -> None:
         """Read the times of a page that was just received, and the `Date` of its answer."""
-        elapsed = self._elapsed()
+        if self._began is None:
+            raise RuntimeError("rows came before the scan began")
+        # A machine that sleeps stops its monotonic clock; too long a time is safe, too short is not.
+        elapsed = timedelta(seconds=max(time.monotonic() - self._began[0], time.time() - self._began[1]))
         updated = [at for row in rows if (at := parse_time(row.get(self._column)))]
         with self._lock:
             if updated:
@@ -61,10 +64,3 @@ class Watermark:
             if self._latest is None or self._began is None:
                 return None
             return min(self._latest, self._limit or datetime.fromtimestamp(self._began[1], UTC))
-
-    def _elapsed(self) -> timedelta:
-        if self._began is None:
-            raise RuntimeError("rows came before the scan began")
-        monotonic, wall = self._began
-        # A machine that sleeps stops its monotonic clock; too long a time is safe, too short is not.
-        return timedelta(seconds=max(time.monotonic() - monotonic, time.time() - wall))

@@ -1,4 +1,4 @@
-"""Parts of a long history, each read separately."""
+"""Cuts a long history into parts that are read separately."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 from source_prefect.times import END, ONE_MICROSECOND, shift
 
-# Together, the windows under way hold about a fifth of the rows before them. After a kill, the next sync reads them
-# again.
+# Together, the windows under way hold about a fifth of the rows before them. After a kill, they are read again.
 _UNDER_WAY = 5
 
 
