@@ -37,7 +37,7 @@ from airbyte_cdk.sources.utils.slice_logger import DebugSliceLogger
 from source_prefect.progress.state import part_of_state, with_part
 
 # The bytes of records that wait to be printed.
-MOST_QUEUED = 24_000_000
+MOST_QUEUED = 12_000_000
 
 # A column of a record takes so much besides its text, and so does each other item.
 _COLUMN = 100

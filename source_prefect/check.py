@@ -44,20 +44,25 @@ def check(
     """
     began = time.monotonic()
     found = finished({"": lambda: (workspaces_to_read(session), first())}, CONNECTION_SECONDS, 1)
+    silence = CheckError(
+        f"{session.settings.connection.api_url} did not answer within {CONNECTION_SECONDS:.0f} s. Is it the address "
+        "of a Prefect API, and does the server have time to answer?"
+    )
     if not found:
-        raise CheckError(
-            f"{session.settings.connection.api_url} did not answer within {CONNECTION_SECONDS:.0f} s. Is it the "
-            "address of a Prefect API, and does the server have time to answer?"
-        )
+        raise silence
     outcome = found[""]
     if isinstance(outcome, Exception):
         raise CheckError(_reason(outcome))
     workspaces, stream = outcome
-    seconds = min(WORKSPACE_SECONDS, began + CONNECTION_SECONDS - time.monotonic())
+    left = began + CONNECTION_SECONDS - time.monotonic()
+    seconds = left if len(workspaces) == 1 else min(WORKSPACE_SECONDS, left)
     tried = finished({each: _try(session, each, stream) for each in workspaces}, seconds, len(workspaces))
     silent = [each for each in workspaces if each not in tried]
+    if silent and seconds == left:
+        # No workspace is accused that had no time to answer.
+        raise silence
     reasons = [_reason(error) for error in tried.values() if isinstance(error, Exception)]
-    reasons += [f"{each.label or each.api_url} did not answer within {seconds:.0f} s" for each in silent]
+    reasons += [f"{each.label} did not answer within {seconds:.0f} s" for each in silent]
     if reasons:
         raise CheckError("; ".join(reasons))
     return _unreadable(session, workspaces, others(), most_tries)

@@ -1,11 +1,17 @@
 """The command `source-prefect`."""
 
+import errno
 import gc
+import io
+import logging
 import os
 import signal
 import sys
+import threading
+import time
 from argparse import Namespace
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout, suppress
 from typing import Any, NoReturn
 
 import orjson
@@ -61,8 +67,35 @@ _SWITCH_INTERVAL = 0.1
 # What shells add to the number of the signal that has ended a program.
 _BY_SIGNAL = 128
 
-# The file descriptor: `PRINT_BUFFER` stands in for both streams.
-_STDERR = 2
+# Of bytes, and in seconds: how much of the output waits, and for how long.
+_BUFFER = 1 << 16
+_LONGEST_WAIT = 0.1
+
+
+class Output(io.TextIOBase):
+    """Standard output in UTF-8, whatever the locale is. Several threads write lines to it, each with one call.
+
+    The CDK's own buffer copies long lines several times.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        if sys.__stdout__ is None:
+            raise OSError(errno.EBADF, "standard output is closed")
+        self._file = io.BufferedWriter(io.FileIO(sys.__stdout__.fileno(), "wb", closefd=False), _BUFFER)
+        self._flushed = time.monotonic()
+
+    def write(self, text: str) -> int:
+        with self._lock:
+            self._file.write(text.encode(errors="backslashreplace"))
+            if time.monotonic() - self._flushed > _LONGEST_WAIT:
+                self.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        with self._lock:
+            self._file.flush()
+            self._flushed = time.monotonic()
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
@@ -71,46 +104,60 @@ def run(arguments: Sequence[str] | None = None) -> None:
     sys.setswitchinterval(_SWITCH_INTERVAL)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _frame: _end(_BY_SIGNAL + number))
-    # The protocol wants UTF-8, whatever the locale is.
-    sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
-    if exit_code := execute(sys.argv[1:] if arguments is None else arguments):
+    try:
+        exit_code = execute(sys.argv[1:] if arguments is None else arguments)
+    except OSError as error:
+        # Whatever else cannot be read or sent is an error of its own.
+        sys.stderr.write(f"The output cannot be written: {error.strerror}. The command has stopped.\n")
+        exit_code = 1
+    if exit_code:
         _end(exit_code)
 
 
 def execute(arguments: Sequence[str]) -> int:
-    """Print the output of one command of the Airbyte protocol: spec, check, discover or read. Returns the exit code."""
+    """Print the output of one command of the Airbyte protocol: spec, check, discover or read. Returns the exit code.
+
+    Raises OSError where it cannot be written.
+    """
     command = AirbyteEntrypoint.parse_args(list(arguments) or ["--help"])
-    with PRINT_BUFFER:
-        return _print(command)
+    logs = next(each for each in logging.getLogger().handlers if isinstance(each, logging.StreamHandler))
+    output = Output()
+    try:
+        with redirect_stdout(output):
+            logs.setStream(output)
+            exit_code = _print(command)
+            output.flush()
+    finally:
+        with suppress(OSError):
+            logs.setStream(PRINT_BUFFER)
+    return exit_code
 
 
-def messages(command: Namespace) -> Iterable[str]:
+def messages(command: Namespace) -> Iterator[str]:
     """The output of a command, message by message. Raises AirbyteTracedException."""
-    return Entrypoint(SourcePrefect()).run(command)
+    return iter(Entrypoint(SourcePrefect()).run(command))
 
 
 def _print(command: Namespace) -> int:
-    try:
-        for message in messages(command):
-            _write(f"{message}\n")
-    except Exception as error:
-        failed = assemble_uncaught_exception(type(error), error)
-        status = failed.as_connection_status_message() if command.command == "check" else None
-        if status and failed.failure_type == FailureType.config_error:
-            _write(f"{orjson.dumps(AirbyteMessageSerializer.dump(status)).decode()}\n")
+    lines = messages(command)
+    while True:
+        try:
+            line = next(lines, None)
+        except Exception as error:
+            return _print_failure(command, error)
+        if line is None:
             return 0
-        failed.emit_message()
-        return 1
-    return 0
+        sys.stdout.write(f"{line}\n")
 
 
-def _write(line: str) -> None:
-    """Write it with one call: several threads print."""
-    try:
-        sys.stdout.write(line)
-    except OSError as error:
-        os.write(_STDERR, f"The output cannot be written: {error.strerror}. The sync has stopped.\n".encode())
-        _end(1)
+def _print_failure(command: Namespace, error: Exception) -> int:
+    failed = assemble_uncaught_exception(type(error), error)
+    status = failed.as_connection_status_message() if command.command == "check" else None
+    if status and failed.failure_type == FailureType.config_error:
+        sys.stdout.write(f"{orjson.dumps(AirbyteMessageSerializer.dump(status)).decode()}\n")
+        return 0
+    failed.emit_message()
+    return 1
 
 
 def _end(exit_code: int) -> NoReturn:

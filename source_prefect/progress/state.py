@@ -93,6 +93,11 @@ def load_state(stream: str, cursor_field: str, saved: Mapping[str, Any]) -> Stre
     if not saved:
         return StreamState()
     _check_version(stream, saved)
+    if saved.keys().isdisjoint({"version", cursor_field}):
+        raise StateError(
+            f"The state of the stream {stream} has no `{cursor_field}`: it is not from this connector, or it is "
+            "damaged. Reset the stream to read it from the beginning."
+        )
 
     def known(name: str, right: str, of: Mapping[str, Any] = saved) -> Any:
         value = of.get(name.rpartition(".")[2])

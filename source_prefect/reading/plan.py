@@ -1,4 +1,4 @@
-"""The order in which a sync reads runs, and which it sends. No CDK and no HTTP in here: `Runs.fetch` gets a page.
+"""The order in which a sync reads runs, and which it sends. No CDK and no HTTP in here.
 
 The API can neither order nor filter runs by `updated`. So there are two ways to read, and four plans made of them:
 
@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from source_prefect.paging import (
     Page,
@@ -39,12 +39,6 @@ LOGGER = logging.getLogger("airbyte")
 Filters = Mapping[str, Any]
 
 
-class Fetch(Protocol):
-    """Gets a page of runs. Raises RequestRefusedError."""
-
-    def __call__(self, sort: str, filters: Filters, *, offset: int = 0, limit: int | None = None) -> Page: ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class Runs:
     """A table of runs in the API. `page_size` is the number of rows on a full page.
@@ -54,7 +48,9 @@ class Runs:
     """
 
     name: str
-    fetch: Fetch
+    table: str
+    # Gets a page of the table. Raises RequestRefusedError.
+    fetch: Callable[..., Page]
     page_size: Callable[[], int]
     workers: int
     progress: Callable[[Rows, str], None]
@@ -62,6 +58,9 @@ class Runs:
     end_time: str
     unfinished_states: Sequence[str]
     terminal_states: Sequence[str]
+
+    def page(self, sort: str, filters: Filters, **page: int | None) -> Page:
+        return self.fetch(sort=sort, **({self.table: dict(filters)} if filters else {}), **page)
 
     @property
     def newest_first(self) -> str:
@@ -97,10 +96,10 @@ class Runs:
         """The runs between two times, both included, newest first."""
 
         def page_before(before: datetime | None) -> Page:
-            return self.fetch(_descending(column), _between(filters, column, after, before))
+            return self.page(_descending(column), _between(filters, column, after, before))
 
         def tied_at(at: datetime, offset: int) -> Page:
-            return self.fetch("ID_DESC", _between(filters, column, at, at), offset=offset)
+            return self.page("ID_DESC", _between(filters, column, at, at), offset=offset)
 
         for rows in pages_descending(page_before, tied_at, column, after=after, before=before, seen=seen):
             self.progress(rows, column)
@@ -120,7 +119,7 @@ class Runs:
 
     def _leading_undated(self, order: str, filters: Filters, number: int) -> Iterator[Page]:
         limit = smaller(self.page_size(), number)
-        for page in consecutive_pages(lambda offset: self.fetch(order, filters, offset=offset, limit=limit)):
+        for page in consecutive_pages(lambda offset: self.page(order, filters, offset=offset, limit=limit)):
             rows = [row for row in page.rows if self.due(row) is None]
             yield page._replace(rows=rows)
             if len(rows) < len(page.rows):
@@ -128,7 +127,7 @@ class Runs:
 
     def due_at(self, after: datetime, position: int) -> datetime | None:
         """When the run at this position is due, among those due from `after` on in ascending order."""
-        page = self.fetch(self.oldest_first, _between({}, self.due_time, after, None), offset=position, limit=1)
+        page = self.page(self.oldest_first, _between({}, self.due_time, after, None), offset=position, limit=1)
         return self.due(page.rows[0]) if page.rows else None
 
     def filters_by_end(self) -> bool:
@@ -138,7 +137,7 @@ class Runs:
         """
         nothing = {self.end_time: {"is_null_": True, "before_": "1970-01-01T00:00:00Z"}}
         try:
-            page = self.fetch(_descending(self.end_time), nothing)
+            page = self.page(_descending(self.end_time), nothing)
         except RequestRefusedError:
             answer = "does not know"
         else:
@@ -218,15 +217,15 @@ def read_changes(
 
 def _newest(runs: Runs, filters: Filters, due_since: datetime | None) -> Generator[Rows, None, _Rest | None]:
     """The newest page and the runs without a due time. Returns what remains to read, if anything."""
-    newest = runs.fetch(runs.newest_first, filters)
+    newest = runs.page(runs.newest_first, filters)
     runs.progress(newest.rows, runs.due_time)
     if not newest.full:
         yield [row for row in newest.rows if runs.is_due(row, due_since)]
         return None
     if _begins_undated(runs, newest):
         yield from runs.undated(filters)
-        newest = runs.fetch(runs.newest_first, _between(filters, runs.due_time, BEGINNING, None))
-    elif _begins_undated(runs, runs.fetch(runs.oldest_first, filters, limit=1)):
+        newest = runs.page(runs.newest_first, _between(filters, runs.due_time, BEGINNING, None))
+    elif _begins_undated(runs, runs.page(runs.oldest_first, filters, limit=1)):
         yield from runs.undated(filters)
     rows = [row for row in newest.rows if runs.due(row) is not None]
     yield [row for row in rows if runs.is_due(row, due_since)]
@@ -252,7 +251,7 @@ def _ended_by_offset(runs: Runs, ended_since: datetime) -> Iterator[Rows]:
 
     def page_at(offset: int, number: int) -> Page:
         limit = smaller(runs.page_size(), number)
-        return runs.fetch(_descending(runs.end_time), filters, offset=offset, limit=limit)
+        return runs.page(_descending(runs.end_time), filters, offset=offset, limit=limit)
 
     for rows in pages_by_offset(page_at, time_key(runs.end_time)):
         runs.progress(rows, runs.end_time)

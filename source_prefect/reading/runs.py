@@ -1,10 +1,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from source_prefect.paging import Page, Row, Rows
+from source_prefect.paging import Row, Rows
 from source_prefect.progress.threads import ReadTo
-from source_prefect.reading.plan import Filters, Runs, sync_runs
+from source_prefect.reading.plan import Runs, sync_runs
 from source_prefect.reading.scan import PrefectRetriever, Scan, Step
 from source_prefect.records.task_edges import task_edges
 
@@ -22,7 +21,8 @@ class RunRetriever(PrefectRetriever):
         scan.warn_of_gap()
         runs = Runs(
             name=scan.label,
-            fetch=lambda sort, filters, **page: self._fetch(scan, sort, filters, **page),
+            table=self.table,
+            fetch=scan.client.fetch,
             page_size=lambda: scan.client.page_size,
             workers=scan.settings.num_workers,
             progress=scan.progress.add,
@@ -38,10 +38,6 @@ class RunRetriever(PrefectRetriever):
             elif cursor := scan.watermark.value:
                 yield scan.checkpoint(cursor, read_to=step.time)
         yield scan.checkpoint(scan.watermark.value)
-
-    def _fetch(self, scan: Scan, sort: str, filters: Filters, **page: Any) -> Page:
-        body: dict[str, Any] = {self.table: dict(filters)} if filters else {}
-        return scan.client.fetch(sort=sort, **body, **page)
 
 
 @dataclass(kw_only=True)
