@@ -167,7 +167,7 @@ def test_swapped_ids_are_suspected_where_cloud_does_not_find_the_workspace(serve
         swapped = {"connection": {**connection, "account_id": WORKSPACE, "workspace_id": ACCOUNT}}
         assert run_here("check", right)[-1]["connectionStatus"] == {"status": "SUCCEEDED"}
         assert failed_check(run_here("check", swapped)) == (
-            f"Stream flows is not available: Prefect Cloud knows no workspace {ACCOUNT} in the account {WORKSPACE}, or "
+            f"Prefect Cloud knows no workspace {ACCOUNT} in the account {WORKSPACE}, or "
             "the key's owner is not a member of it (404). Are the two ids swapped, or is one mistyped?"
         )
 

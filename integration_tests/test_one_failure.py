@@ -124,7 +124,7 @@ def test_a_server_that_ignores_a_time_bound_is_one_error(config: dict[str, Any],
 
     gate.behaviour = ignore_bounds
     failed = read_here(config, [stream])
-    assert_one_error(failed, stream, f"The stream {stream} stopped, for rows could be missing. Asked for rows with")
+    assert_one_error(failed, stream, f"The stream {stream} stopped because rows could be missing. Asked for rows with")
     assert len(gate.log) < 20
 
 

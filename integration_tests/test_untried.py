@@ -43,7 +43,8 @@ def sharp(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     writes `updated` in milliseconds, rounded down.
     """
     monkeypatch.setattr(state, "IN_FLIGHT", timedelta(milliseconds=5))
-    monkeypatch.setattr("source_prefect.reading.scan.server_date", lambda _response: None)
+    for module in ("reading.scan", "http.transport"):
+        monkeypatch.setattr(f"source_prefect.{module}.server_date", lambda _response: None)
     with impatient():
         yield
 

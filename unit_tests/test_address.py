@@ -141,7 +141,10 @@ def test_every_address_of_cloud_leads_to_its_api(pasted: str) -> None:
     [
         ("https://prefect.private.example.com", "https://prefect.private.example.com/api"),
         ("https://private.example.com/prefect/api", "https://private.example.com/prefect/api"),
-        (f"https://private.example.com/api/accounts/{ACCOUNT}/workspaces/{WORKSPACE}", "https://private.example.com/api"),
+        (
+            f"https://private.example.com/api/accounts/{ACCOUNT}/workspaces/{WORKSPACE}",
+            "https://private.example.com/api",
+        ),
     ],
 )
 def test_a_private_endpoint_stands_in_for_cloud(pasted: str, api: str) -> None:

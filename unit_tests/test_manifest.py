@@ -1,16 +1,17 @@
 """Nothing that the manifest says is lost: the CDK hands over what a component knows, and drops the rest silently."""
 
+import inspect
 import re
 from collections.abc import Collection, Iterator, Mapping
 from importlib import import_module
 from typing import Any, get_type_hints
 
 import pytest
-import yaml
 from airbyte_cdk.sources.declarative.models import declarative_component_schema
 from airbyte_cdk.sources.declarative.parsers.manifest_reference_resolver import ManifestReferenceResolver
+from airbyte_cdk.sources.declarative.parsers.model_to_component_factory import ModelToComponentFactory
 
-from source_prefect.source import manifest_path
+from source_prefect.manifest import load
 
 Component = Mapping[str, Any]
 
@@ -21,8 +22,7 @@ NAMED = re.compile(r"parameters(?:\.get\(|\[|\.)\s*['\"]?(\w+)")
 
 @pytest.fixture
 def manifest() -> dict[str, Any]:
-    raw = yaml.safe_load(manifest_path().read_text())
-    resolved: dict[str, Any] = ManifestReferenceResolver().preprocess_manifest(raw)
+    resolved: dict[str, Any] = ManifestReferenceResolver().preprocess_manifest({**load()})
     # The CDK itself refuses unknown keys at the top; what the streams take from the definitions stands in them.
     return {key: part for key, part in resolved.items() if key not in {"type", "definitions"}}
 
@@ -69,7 +69,14 @@ def dropped_parameters(manifest: Component) -> list[str]:
         for key in component.get(PARAMETERS, ())
         if not any(key in known(below) for _, below in components(component))
         and key not in NAMED.findall(str({**component, PARAMETERS: None}))
+        and key not in taken(component)
     ]
+
+
+def taken(component: Component) -> Collection[str]:
+    """The parameters that the CDK hands to the constructor of a component that a custom one holds."""
+    model = getattr(declarative_component_schema, component["type"])
+    return inspect.getfullargspec(ModelToComponentFactory().PYDANTIC_MODEL_TO_CONSTRUCTOR[model]).kwonlyargs
 
 
 def test_every_key_is_one_that_its_component_knows(manifest: dict[str, Any]) -> None:

@@ -39,7 +39,7 @@ def test_an_object_is_deleted_when_a_sync_misses_it_long_enough_after_another() 
 
 
 @pytest.mark.parametrize("sync_of_event", [1, 2])
-def test_a_deletion_with_an_event_has_no_second_row_even_if_the_event_is_late_or_comes_before_the_table_shows_it(sync_of_event: int) -> None:
+def test_a_deletion_has_one_row_whether_its_event_comes_late_or_before_the_table_shows_it(sync_of_event: int) -> None:
     _, state = compared({}, "a", "b")
     for sync, names in enumerate((["a", "b"], ["a"], ["a"], ["a"]), 1):
         reported = "b" if sync == sync_of_event else ""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from source_prefect.progress.state import StateError, StreamState, load_state, part_of_state, with_part
+from source_prefect.progress.state import VERSION, StateError, StreamState, load_state, part_of_state, with_part
 from source_prefect.times import BEGINNING, END
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -41,7 +41,7 @@ def test_whatever_is_written_is_read_as_it_was_written(state: StreamState, colum
 
 
 def test_a_state_names_its_version_and_its_cursor_field() -> None:
-    assert StreamState(NOON).dump("occurred") == {"version": 1, "occurred": TEXT}
+    assert StreamState(NOON).dump("occurred") == {"version": VERSION, "occurred": TEXT}
 
 
 def test_no_state_is_a_first_sync() -> None:
@@ -55,7 +55,7 @@ def test_no_state_is_a_first_sync() -> None:
         ("timestamp", {"timestamp": []}, r"\[\] as `timestamp`, which is not a time"),
         ("updated", {"updated": "2026-11-20"}, "'2026-11-20' as `updated`"),
         ("updated", {"updated": 7}, "7 as `updated`"),
-        ("updated", {"version": 2}, "the version 2; this version of the connector reads 1"),
+        ("updated", {"version": VERSION + 1}, f"{VERSION + 1}; this version of the connector reads {VERSION}"),
         ("updated", {"version": "one"}, "the version 'one'"),
         ("updated", {"version": True}, "the version True"),
         ("updated", {"version": None}, "the version None"),
@@ -73,13 +73,11 @@ def test_no_state_is_a_first_sync() -> None:
 )
 def test_a_state_that_cannot_be_read_is_named(field: str, saved: dict[str, Any], said: str) -> None:
     with pytest.raises(StateError, match=f"^The state of the stream logs .*{said}"):
-        load_state("logs", field, {"version": 1, "updated": TEXT, **saved})
+        load_state("logs", field, {"version": VERSION, "updated": TEXT, **saved})
 
 
-def test_a_state_without_a_version_is_refused() -> None:
-    """One that another program wrote, such as the CDK."""
-    with pytest.raises(StateError, match="^The state of the stream logs has the version None; .* or reset the stream"):
-        load_state("logs", "updated", {"updated": TEXT})
+def test_a_state_without_a_version_is_taken_for_one_of_this_version() -> None:
+    assert load_state("flow_runs", "updated", {"updated": TEXT}) == StreamState(NOON)
 
 
 @pytest.mark.parametrize(
@@ -121,8 +119,8 @@ def test_clocks_and_cursors_at_the_ends_of_time_are_compared_too(ends: tuple[dat
 def test_each_workspace_has_a_part_of_its_own() -> None:
     first = with_part({}, "a", {"updated": TEXT})
     both = with_part(first, "b", {"updated": "later"})
-    assert both == {"version": 1, "workspaces": {"a": {"updated": TEXT}, "b": {"updated": "later"}}}
-    assert first == {"version": 1, "workspaces": {"a": {"updated": TEXT}}}
+    assert both == {"version": VERSION, "workspaces": {"a": {"updated": TEXT}, "b": {"updated": "later"}}}
+    assert first == {"version": VERSION, "workspaces": {"a": {"updated": TEXT}}}
     assert part_of_state("flows", both, "a") == {"updated": TEXT}
     assert part_of_state("flows", both, "new") == {}
 
@@ -137,16 +135,16 @@ def test_a_state_of_a_server_says_nothing_about_a_workspace_and_the_other_way_ro
     flat = StreamState(NOON).dump("updated")
     parts = with_part({}, "a", flat)
     assert part_of_state("flows", flat, "a") == part_of_state("flows", parts, "") == {}
-    assert with_part(flat, "a", {}) == {"version": 1, "workspaces": {"a": {}}}
+    assert with_part(flat, "a", {}) == {"version": VERSION, "workspaces": {"a": {}}}
     assert with_part(parts, "", flat) == flat
 
 
 @pytest.mark.parametrize(
     ("whole", "sentence"),
     [
-        ({"version": 1, "workspaces": 5}, "has 5 as `workspaces`, which is not an object"),
-        ({"version": 1, "workspaces": {"a": [1]}}, r"has \[1\] as `workspaces.a`, which is not an object"),
-        ({"version": 2, "workspaces": {}}, "has the version 2"),
+        ({"version": VERSION, "workspaces": 5}, "has 5 as `workspaces`, which is not an object"),
+        ({"version": VERSION, "workspaces": {"a": [1]}}, r"has \[1\] as `workspaces.a`, which is not an object"),
+        ({"version": VERSION + 1, "workspaces": {}}, f"has the version {VERSION + 1}"),
     ],
 )
 def test_a_damaged_state_of_several_workspaces_is_a_sentence(whole: dict[str, Any], sentence: str) -> None:

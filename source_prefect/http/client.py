@@ -48,7 +48,7 @@ class Client:
         # How long this stream waits for the end of the current maintenance.
         self._patient_until: float | None = None
 
-    def fetch(self, table: str = "", /, *, offset: int = 0, limit: int | None = None, **body: Any) -> Page:
+    def fetch(self, table: str = "", /, *, offset: int | None = None, limit: int | None = None, **body: Any) -> Page:
         """One page of the stream's table, or of another: of `page_size` rows, unless `limit` asks for fewer.
 
         Raises RequestRefusedError where Prefect refuses the request itself, AirbyteTracedException where it fails.
@@ -56,10 +56,17 @@ class Client:
         options: Any = self.paginator
         while True:
             size = min(self.page_size, limit or self.page_size)
+<<<<<<< HEAD
+            self._put(self._paginator.page_size_option, body, size)
+            if offset is not None:
+                self._put(self._paginator.page_token_option, body, offset)
+            response = self._send(self._requester, table or self._table, request_body_json=body)
+=======
             options.page_size_option.inject_into_request(body, size, self.session)
             if offset:
                 options.page_token_option.inject_into_request(body, offset, self.session)
             response = self._send(self.requester, table or self.table, request_body_json=body)
+>>>>>>> helper-f
             if response.ok:
                 return self._page(response, size)
             self.after_answer(response, Page([], full=False))

@@ -142,7 +142,7 @@ class Transport(TcpKeepaliveHTTPAdapter):
         return response
 
     def _wait(self, problem: Problem, response: requests.Response | None, seconds: float) -> None:
-        if response is not None and (asked := retry_after(response)) is not None:
+        if response is not None and (asked := retry_after(response)):
             if response.status_code == requests.codes.too_many_requests:
                 return  # The gate is closed for so long.
             seconds = asked
