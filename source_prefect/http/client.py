@@ -56,17 +56,10 @@ class Client:
         options: Any = self.paginator
         while True:
             size = min(self.page_size, limit or self.page_size)
-<<<<<<< HEAD
-            self._put(self._paginator.page_size_option, body, size)
-            if offset is not None:
-                self._put(self._paginator.page_token_option, body, offset)
-            response = self._send(self._requester, table or self._table, request_body_json=body)
-=======
             options.page_size_option.inject_into_request(body, size, self.session)
-            if offset:
+            if offset is not None:
                 options.page_token_option.inject_into_request(body, offset, self.session)
             response = self._send(self.requester, table or self.table, request_body_json=body)
->>>>>>> helper-f
             if response.ok:
                 return self._page(response, size)
             self.after_answer(response, Page([], full=False))

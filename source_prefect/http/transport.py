@@ -6,7 +6,6 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -17,11 +16,11 @@ from airbyte_cdk.sources.streams.http.tcp_keepalive import TcpKeepaliveHTTPAdapt
 from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 
 from source_prefect.http.answers import retry_after, server_date
+from source_prefect.http.clock import ServerClock
 from source_prefect.http.errors import Problem, no_answer, problem_of
 from source_prefect.http.gate import Gate
 from source_prefect.settings.address import is_local
 from source_prefect.settings.tls import TlsSettings
-from source_prefect.times import shift
 
 LOGGER = logging.getLogger("airbyte")
 
@@ -48,31 +47,6 @@ class Patience(NamedTuple):
 IN_A_SYNC = Patience(pauses=(1, 2, 4, 8, 16), unreached=3, longest_wait=600, longest_maintenance=1800)
 # A user waits in front of a form.
 IN_A_CHECK = Patience(pauses=(1,), unreached=1, longest_wait=2, longest_maintenance=0)
-
-
-class ServerClock:
-    """Shows the server's time, whatever the connector's clock says, which may be wrong or be set in mid-sync.
-
-    `Date` is in whole seconds, and an answer takes a moment: the clock is up to some seconds behind. Of several API
-    servers, the one whose clock is behind counts.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        # What the server's clock showed when the monotonic clock was at zero.
-        self._zero: datetime | None = None
-
-    def read(self, date: datetime | None) -> None:
-        """Learn from the `Date` of an answer that has just come."""
-        if date is not None:
-            zero = shift(date, -timedelta(seconds=time.monotonic()))
-            with self._lock:
-                self._zero = min(zero, self._zero or zero)
-
-    @property
-    def now(self) -> datetime | None:
-        """The server's time; None where no answer had a `Date`."""
-        return shift(self._zero, timedelta(seconds=time.monotonic())) if self._zero else None
 
 
 class Transport(TcpKeepaliveHTTPAdapter):
