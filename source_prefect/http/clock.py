@@ -8,7 +8,7 @@ from source_prefect.times import shift
 
 
 class ServerClock:
-    """Shows the server's time, whatever the connector's clock says, which may be wrong or be set in mid-sync.
+    """Shows the server's time, whatever the connector's clock says: that may be wrong, or be set in mid-sync.
 
     `Date` is in whole seconds, and an answer takes a moment: the clock is up to some seconds behind. Of several API
     servers, the one whose clock is behind counts.
@@ -16,17 +16,21 @@ class ServerClock:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        # What the server's clock showed when the monotonic clock was at zero.
-        self._zero: datetime | None = None
+        self._started = time.monotonic()
+        # What the server's clock showed when this one was started.
+        self._then: datetime | None = None
 
     def read(self, date: datetime | None) -> None:
         """Learn from the `Date` of an answer that has just come."""
         if date is not None:
-            zero = shift(date, -timedelta(seconds=time.monotonic()))
+            then = shift(date, -self._elapsed())
             with self._lock:
-                self._zero = min(zero, self._zero or zero)
+                self._then = min(then, self._then or then)
 
     @property
     def now(self) -> datetime | None:
         """The server's time; None where no answer had a `Date`."""
-        return shift(self._zero, timedelta(seconds=time.monotonic())) if self._zero else None
+        return None if self._then is None else shift(self._then, self._elapsed())
+
+    def _elapsed(self) -> timedelta:
+        return timedelta(seconds=time.monotonic() - self._started)
