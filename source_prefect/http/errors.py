@@ -101,16 +101,14 @@ def problem_of(response: requests.Response, longest_wait: float) -> Problem | No
 def no_answer(error: requests.RequestException, url: str, has_answered: bool) -> Problem:
     """Why there is no answer. `has_answered`: the server has answered another request of this command."""
     host, cause = urlsplit(url).netloc, _innermost(error)
-    is_unconnected = isinstance(cause, urllib3.exceptions.NewConnectionError)
-    if is_unconnected or isinstance(cause, urllib3.exceptions.TimeoutError):
-        # Before its reason, urllib3 names a connection of its own.
-        reason = str(cause.args[-1]).rsplit(": ", 1)[-1]
-    else:
-        reason = str(cause)
+    # Before such a reason, urllib3 names a connection of its own.
+    has_prefix = isinstance(cause, urllib3.exceptions.NewConnectionError | urllib3.exceptions.TimeoutError)
+    reason = (str(cause.args[-1]).rsplit(": ", 1)[-1] if has_prefix else str(cause)).rstrip(".")
     if isinstance(error, requests.exceptions.SSLError) or "alert" in reason:
         return Problem(f"TLS to {host} failed: {reason}. {_TLS_HINT}")
     if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
         return Problem(f"{host} is not a usable address: {reason}. {RIGHT_ADDRESS}")
+    is_unconnected = any(name in repr(error) for name in ("NewConnectionError", "NameResolutionError"))
     if not is_unconnected and not isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError):
         return _temporary(f"The connection to {host} failed: {reason}.")
     if has_answered:
