@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -22,12 +22,15 @@ from source_prefect.http.errors import Problem, no_answer, problem_of
 from source_prefect.http.gate import Gate
 from source_prefect.settings.address import is_local
 from source_prefect.settings.tls import TlsSettings
+from source_prefect.times import shift
 
 LOGGER = logging.getLogger("airbyte")
 
 # In seconds, for a complete body. A read time-out alone never fires while single bytes trickle in.
 LONGEST_BODY = 300.0
 _CHUNK = 1 << 20
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _ACCOUNT = re.compile(r"/accounts/([^/]+)")
 
@@ -72,7 +75,7 @@ class ServerClock:
     @property
     def now(self) -> datetime | None:
         """The server's time; None where no answer had a `Date`."""
-        return None if self._ahead is None else datetime.fromtimestamp(self._ahead + time.monotonic(), UTC)
+        return None if self._ahead is None else shift(_EPOCH, timedelta(seconds=self._ahead + time.monotonic()))
 
 
 class Transport(TcpKeepaliveHTTPAdapter):
