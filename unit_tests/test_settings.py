@@ -85,8 +85,8 @@ def without(config: dict[str, Any], field: str) -> dict[str, Any]:
         (cloud(account_id=7), "connection.account_id must be text, not a number."),
         (
             cloud(workspace_id=f"{WORKSPACE}/dashboard"),
-            "connection.workspace_id is not a valid UUID: copy what follows /workspace/ in the address of your workspace "
-            "in the Prefect Cloud UI, such as 01234567-89ab-cdef-0123-456789abcdef.",
+            "connection.workspace_id is not a valid UUID: copy what follows /workspace/ in the address of your "
+            "workspace in the Prefect Cloud UI, such as 01234567-89ab-cdef-0123-456789abcdef.",
         ),
         (several("all", named=True), NAMED_TWICE),
         (several(WORKSPACE, named=True), NAMED_TWICE),
