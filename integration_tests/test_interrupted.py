@@ -59,7 +59,7 @@ def test_a_sync_whose_output_is_closed_ends_soon(arguments: list[str], tmp_path:
         assert process.stdout
         process.stdout.close()
         assert process.wait(timeout=SOON) == 1
-    assert errors.read_text() == "The output cannot be written: Broken pipe. The sync has stopped.\n"
+    assert errors.read_text() == "The output cannot be written: Broken pipe. The command has stopped.\n"
 
 
 @pytest.mark.parametrize(("by", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -127,7 +127,7 @@ class Maintenance:
         if self._patient_until is None:
             self._patient_until = time.monotonic() + patience.longest_maintenance
             LOGGER.info(
-                f"{self._who}: Prefect Cloud is under maintenance. The stream waits for at most "
+                f"{self._who}: Prefect Cloud is under maintenance. It is asked again for at most "
                 f"{patience.longest_maintenance / 60:.0f} minutes."
             )
         if time.monotonic() >= self._patient_until:

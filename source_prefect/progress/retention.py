@@ -61,8 +61,10 @@ class KeptEvents:
         with self._lock:
             for _ in range(0 if self._is_found else _SEARCHES):
                 days = bisect_left(range(1, self.days + 1), True, key=lambda age: not is_kept(age))
+                if not days:
+                    break  # All is refused, so age is not the reason.
                 # Acceptance between two refusals: no burst of refusals for another reason lasts that long.
-                self._is_found = days > 0 and (days == self.days or (is_kept(days) and not is_kept(days + 1)))
+                self._is_found = days == self.days or (is_kept(days) and not is_kept(days + 1))
                 if self._is_found:
                     if days < self.days:
                         LOGGER.info(
