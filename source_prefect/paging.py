@@ -267,3 +267,20 @@ def _times_of_full_page(
         if at and page.full:
             times.append(at)
     return (times[0], times[1]) if times else None
+
+
+def parts_of_broken_page(page_at: Callable[[int, int], Page | None], offset: int, size: int) -> Iterator[Rows | int]:
+    """The rows of a page that fails as a whole: those of its halves, down to single rows.
+
+    In place of a row that fails alone stands its offset. `page_at(offset, limit)` gets a part, None where it fails.
+    """
+    if size == 1:
+        yield offset
+        return
+    half = size // 2
+    for start, limit in ((offset, half), (offset + half, size - half)):
+        page = page_at(start, limit)
+        if page is None:
+            yield from parts_of_broken_page(page_at, start, limit)
+        else:
+            yield page.rows

@@ -2,8 +2,9 @@
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import requests
@@ -11,10 +12,10 @@ from airbyte_cdk.sources.declarative.requesters.paginators import DefaultPaginat
 from airbyte_cdk.sources.declarative.requesters.requester import Requester
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_prefect.http.answers import is_maintenance, query_of, read_page, refusal, server_date
+from source_prefect.http.answers import is_maintenance, parse, query_of, read_page, refusal, server_date
 from source_prefect.http.errors import failure, problem_of
 from source_prefect.http.session import Maintenance, Session
-from source_prefect.paging import SMALLEST_PAGE, Page, RequestRefusedError
+from source_prefect.paging import SMALLEST_PAGE, Page, RequestRefusedError, Row, Rows, parts_of_broken_page
 from source_prefect.progress.watermark import Watermark
 from source_prefect.settings.values import Workspace
 
@@ -42,6 +43,8 @@ class Client:
 
     def __post_init__(self) -> None:
         self.page_size = self.paginator.get_page_size() or 0
+        # The rows that no request brings, each as a person finds it.
+        self.unreadable: set[str] = set()
         self._maintenance = Maintenance(self.session, self.stream)
 
     def fetch(self, table: str = "", /, *, offset: int | None = None, limit: int | None = None, **body: Any) -> Page:
@@ -49,36 +52,41 @@ class Client:
 
         Raises RequestRefusedError where Prefect refuses the request itself, AirbyteTracedException where it fails.
         """
-        options: Any = self.paginator
         while True:
             size = min(self.page_size, limit or self.page_size)
-            options.page_size_option.inject_into_request(body, size, self.session)
-            if offset is not None:
-                options.page_token_option.inject_into_request(body, offset, self.session)
-            response = self._send(self.requester, table or self.table, request_body_json=body)
+            response = self._request(table or self.table, body, offset, size)
             if response.ok:
                 return self._page(response, size)
             self.watermark.observe((), server_date(response))
+            if self._may_be_divided(response):
+                return self._divided(table or self.table, body, offset or 0, size, response)
+            self._raise_problem(response)
             self._lower_page_size(response, size)
 
     def follow(self, requester: Requester, address: str, size: int) -> Page:
         """The page of `size` rows at a `next_page` address. Only its query is used: a proxy changes the host."""
-        return self._page(self._send(requester, self.table, request_params=query_of(address)), size)
+        response = self._send(requester, self.table, request_params=query_of(address))
+        self._raise_problem(response)
+        return self._page(response, size)
+
+    def _request(self, table: str, body: Mapping[str, Any], offset: int | None, limit: int) -> requests.Response:
+        options: Any = self.paginator
+        whole = dict(body)
+        options.page_size_option.inject_into_request(whole, limit, self.session)
+        if offset is not None:
+            options.page_token_option.inject_into_request(whole, offset, self.session)
+        return self._send(self.requester, table, request_body_json=whole)
 
     def _send(self, requester: Requester, table: str, **request: Any) -> requests.Response:
-        """The answer to a request that Prefect understood or refused."""
         target = StreamSlice(partition={"api_url": self.workspace.api_url, "table": table}, cursor_slice={})
         while True:
             self.watermark.begin()
             # The requester returns None for answers that its error handler ignores: none.
             response = cast(requests.Response, requester.send_request(stream_slice=target, **request))
             if not is_maintenance(response):
-                break
+                self._maintenance.is_over()
+                return response
             self._maintenance.wait(response)
-        self._maintenance.is_over()
-        if response.status_code != requests.codes.ok:
-            self._raise_problem(response)
-        return response
 
     def _raise_problem(self, response: requests.Response) -> None:
         """Raise an error, unless the request was refused."""
@@ -115,3 +123,57 @@ class Client:
             )
         LOGGER.info(f"{self.stream}: the server takes at most {allowed[1]} rows a page; page_size is lowered to that.")
         self.page_size = int(allowed[1])
+
+    # A page that breaks
+
+    def _may_be_divided(self, response: requests.Response) -> bool:
+        """Whether a row may have broken the page, or the answer be too large for a gateway."""
+        is_broken = response.status_code == requests.codes.request_entity_too_large or response.status_code >= 500
+        return is_broken and bool(cast(Any, self.paginator).page_token_option)
+
+    def _divided(self, table: str, body: Mapping[str, Any], offset: int, size: int, failed: requests.Response) -> Page:
+        """The rows of a page that fails as a whole. Raises AirbyteTracedException where its parts fail, too."""
+        rows: Rows = []
+        lost = 0
+        with self.session.transport.without_patience():
+            # A server that is down answers neither for another page nor for a row.
+            if not any(self._part(table, body, start, 1) for start in (offset + size, offset)):
+                self._raise_problem(failed)
+            for part in parts_of_broken_page(partial(self._part, table, body), offset, size):
+                if isinstance(part, list):
+                    rows += part
+                elif row := self._row_alone(table, body, part, rows):
+                    rows.append(row)
+                else:
+                    lost += 1
+        if failed.status_code in (requests.codes.request_entity_too_large, requests.codes.bad_gateway):
+            self.page_size = max(SMALLEST_PAGE, size // 2)
+        LOGGER.info(
+            f"{self.stream}: Prefect answered {failed.status_code} for a page of {size} rows, which was read in parts."
+        )
+        return Page(rows, full=len(rows) + lost >= size)
+
+    def _part(self, table: str, body: Mapping[str, Any], offset: int, limit: int) -> Page | None:
+        response = self._request(table, body, offset, limit)
+        return self._page(response, limit) if response.ok else None
+
+    def _row_alone(self, table: str, body: Mapping[str, Any], offset: int, before: Rows) -> Row | None:
+        """A flow run by its id, which a Prefect Server reports in another list; its list fails at strange parameters.
+
+        Prefect 3.8.8 and 3.9.0: an integer over 64 bits. Up to 3.9.1 on SQLite: a lone surrogate.
+        """
+        name = f"the row after {before[-1].get('id')}" if before else "the first row of a page"
+        if table == "flow_runs":
+            # In a list, because a table that has shrunk has no row there.
+            for known in self._json("ui/flow_runs/history", {**body, "limit": 1, "offset": offset}) or ():
+                name = known["id"]
+                row = self._json(f"flow_runs/{name}")
+                if isinstance(row, dict):
+                    return row
+        self.unreadable.add(name)
+        return None
+
+    def _json(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        root = self.workspace.api_url.removeprefix(self.session.settings.connection.api_url).lstrip("/")
+        response = self.session.ask(f"{root}/{path}".lstrip("/"), body)
+        return parse(response.content) if response.ok else None

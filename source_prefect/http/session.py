@@ -67,12 +67,15 @@ class Session(Mapping[str, Any], AbstractContextManager["Session"]):
     def __exit__(self, *_: object) -> None:
         self.transport.end()
 
-    def ask(self, path: str) -> requests.Response:
-        """The answer to a GET below the address of the API. Raises AirbyteTracedException where there is none."""
-        maintenance = Maintenance(self, path)
+    def ask(self, path: str, json: Mapping[str, Any] | None = None) -> requests.Response:
+        """The answer to a GET, or to a POST of `json`, below the address of the API.
+
+        Raises AirbyteTracedException where there is none.
+        """
+        maintenance, method = Maintenance(self, path), "GET" if json is None else "POST"
         with self._asking() as plain:
             while True:
-                response = plain.get(self._url(path), timeout=_TIMEOUT, allow_redirects=False)
+                response = plain.request(method, self._url(path), json=json, timeout=_TIMEOUT, allow_redirects=False)
                 if not is_maintenance(response):
                     return response
                 maintenance.wait(response)

@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -103,6 +103,7 @@ class Transport(TcpKeepaliveHTTPAdapter):
         self._csrf: Mapping[str, str] = {}
         self._csrf_lock = threading.Lock()
         self._has_answered = False
+        self._of_thread = threading.local()
         super().__init__(pool_connections=MAX_CONNECTION_POOL_SIZE, pool_maxsize=MAX_CONNECTION_POOL_SIZE)
 
     def limit(self, account_id: str, per_minute: int) -> None:
@@ -112,6 +113,18 @@ class Transport(TcpKeepaliveHTTPAdapter):
     def pause(self, seconds: float) -> None:
         """Wait. Raises SessionClosedError when the command ends meanwhile."""
         self._gate.pause(seconds)
+
+    @contextmanager
+    def without_patience(self) -> Iterator[None]:
+        """In this thread, take the first answer to each request, and send it again at once where there is none.
+
+        A server closes the connection after a failure, so the next request may find it closed.
+        """
+        self._of_thread.is_impatient = True
+        try:
+            yield
+        finally:
+            self._of_thread.is_impatient = False
 
     def end(self) -> None:
         """Send nothing more. Not `close`, which each session of `requests` calls at its end."""
@@ -127,7 +140,9 @@ class Transport(TcpKeepaliveHTTPAdapter):
 
         Raises AirbyteTracedException where there is none or a redirect, SessionClosedError after `end`.
         """
-        for sent, pause in enumerate((*self._patience.pauses, None)):
+        is_impatient = getattr(self._of_thread, "is_impatient", False)
+        pauses = (0.0, *self._patience.pauses) if is_impatient else self._patience.pauses
+        for sent, pause in enumerate((*pauses, None)):
             response: requests.Response | None = None
             try:
                 response = self._send_with_token(request, *args, **kwargs)
@@ -137,7 +152,7 @@ class Transport(TcpKeepaliveHTTPAdapter):
                 problem = no_answer(error, request.url or "", self._has_answered)
             if problem is None or not problem.is_temporary or pause is None:
                 break
-            if problem.is_unreached and sent >= self._patience.unreached:
+            if (problem.is_unreached and sent >= self._patience.unreached) or (is_impatient and response is not None):
                 break
             self._wait(problem, response, pause)
         if response is None or response.is_redirect:  # `requests` would follow it.

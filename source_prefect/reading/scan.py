@@ -153,6 +153,17 @@ class Scan:
                         output.save(step)
                     else:
                         yield from output.records(step)
+            self._raise_if_rows_were_unreadable()
+
+    def _raise_if_rows_were_unreadable(self) -> None:
+        """Name the rows that were left out. All others were sent, and the cursor has moved."""
+        if rows := sorted(self.client.unreadable):
+            raise failure(
+                f"The stream {self._retriever.name} could not read {len(rows)} of its rows ({', '.join(rows[:10])}): "
+                "Prefect fails at each list that holds them. All other rows were sent, and the next sync goes on after "
+                "them. Delete the rows in Prefect, or update it: 3.9.1 reads integers over 64 bits in parameters.",
+                FailureType.system_error,
+            )
 
     def try_one_page(self) -> None:
         """Show that the stream can be read. Raises AirbyteTracedException."""
