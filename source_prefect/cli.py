@@ -12,13 +12,7 @@ import orjson
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.exception_handler import assemble_uncaught_exception
 from airbyte_cdk.logger import PRINT_BUFFER
-from airbyte_cdk.models import (
-    AirbyteErrorTraceMessage,
-    AirbyteMessage,
-    AirbyteMessageSerializer,
-    ConnectorSpecification,
-    FailureType,
-)
+from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, ConnectorSpecification, FailureType
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, update_secrets
 
 from source_prefect.settings.secrets import secret_texts
@@ -38,16 +32,14 @@ class Entrypoint(AirbyteEntrypoint):
         update_secrets(secret_texts(connection_specification, config))
 
     def read(
-        self,
-        source_spec: ConnectorSpecification,
-        config: Mapping[str, Any],
-        catalog: Any,
-        state: list[Any],
+        self, source_spec: ConnectorSpecification, config: Mapping[str, Any], catalog: Any, state: list[Any]
     ) -> Iterable[AirbyteMessage]:
         """Mask the errors of the streams, which may quote a server's answer; the CDK masks the others."""
         for message in super().read(source_spec, config, catalog, state):
-            if message.trace and message.trace.error:
-                _mask(message.trace.error)
+            if message.trace and (error := message.trace.error):
+                error.message = filter_secrets(error.message)
+                error.internal_message = filter_secrets(error.internal_message or "")
+                error.stack_trace = filter_secrets(error.stack_trace or "")
             yield message
 
 
@@ -58,19 +50,14 @@ _GARBAGE_COLLECTION_AFTER = 20_000
 # threads that interrupt each other there only wait for their common queue. A request releases the lock anyway.
 _SWITCH_INTERVAL = 0.1
 
-# What shells add to the number of the signal that has ended a program.
-_BY_SIGNAL = 128
-
-# The file descriptor: `PRINT_BUFFER` stands in for both streams.
-_STDERR = 2
-
 
 def run(arguments: Sequence[str] | None = None) -> None:
     """The process: run one command, and end."""
     gc.set_threshold(_GARBAGE_COLLECTION_AFTER)
     sys.setswitchinterval(_SWITCH_INTERVAL)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _frame: _end(_BY_SIGNAL + number))
+        # As shells report a program that a signal has ended.
+        signal.signal(number, lambda number, _frame: _end(128 + number))
     # The protocol wants UTF-8, whatever the locale is.
     sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     if exit_code := execute(sys.argv[1:] if arguments is None else arguments):
@@ -81,7 +68,18 @@ def execute(arguments: Sequence[str]) -> int:
     """Print the output of one command of the Airbyte protocol: spec, check, discover or read. Returns the exit code."""
     command = AirbyteEntrypoint.parse_args(list(arguments) or ["--help"])
     with PRINT_BUFFER:
-        return _print(command)
+        try:
+            for message in messages(command):
+                _write(f"{message}\n")
+        except Exception as error:
+            failed = assemble_uncaught_exception(type(error), error)
+            status = failed.as_connection_status_message() if command.command == "check" else None
+            if status and failed.failure_type == FailureType.config_error:
+                _write(f"{orjson.dumps(AirbyteMessageSerializer.dump(status)).decode()}\n")
+                return 0
+            failed.emit_message()
+            return 1
+    return 0
 
 
 def messages(command: Namespace) -> Iterable[str]:
@@ -89,36 +87,16 @@ def messages(command: Namespace) -> Iterable[str]:
     return Entrypoint(SourcePrefect()).run(command)
 
 
-def _print(command: Namespace) -> int:
-    try:
-        for message in messages(command):
-            _write(f"{message}\n")
-    except Exception as error:
-        failed = assemble_uncaught_exception(type(error), error)
-        status = failed.as_connection_status_message() if command.command == "check" else None
-        if status and failed.failure_type == FailureType.config_error:
-            _write(f"{orjson.dumps(AirbyteMessageSerializer.dump(status)).decode()}\n")
-            return 0
-        failed.emit_message()
-        return 1
-    return 0
-
-
 def _write(line: str) -> None:
     """Write it with one call: several threads print."""
     try:
         sys.stdout.write(line)
     except OSError as error:
-        os.write(_STDERR, f"The output cannot be written: {error.strerror}. The sync has stopped.\n".encode())
+        # To the file descriptor, because `PRINT_BUFFER` stands in for sys.stderr.
+        os.write(2, f"The output cannot be written: {error.strerror}. The sync has stopped.\n".encode())
         _end(1)
 
 
 def _end(exit_code: int) -> NoReturn:
     """End the process at once: a thread may be waiting for an answer, and Python would wait for the thread."""
     os._exit(exit_code)
-
-
-def _mask(error: AirbyteErrorTraceMessage) -> None:
-    error.message = filter_secrets(error.message)
-    error.internal_message = filter_secrets(error.internal_message or "")
-    error.stack_trace = filter_secrets(error.stack_trace or "")
