@@ -2,9 +2,7 @@
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from itertools import islice
 from typing import TypeVar
 
@@ -32,10 +30,7 @@ class CheckError(Exception):
 
 
 def check(
-    session: Session,
-    first: Callable[[], Declared],
-    others: Callable[[], Iterable[Declared]],
-    most_tries: int | None,
+    session: Session, first: Callable[[], Declared], others: Callable[[], Iterable[Declared]], most_tries: int | None
 ) -> str | None:
     """A sentence about the streams that cannot be read; None where all can.
 
@@ -50,8 +45,7 @@ def check(
     )
     if not found:
         raise silence
-    outcome = found[""]
-    if isinstance(outcome, Exception):
+    if isinstance(outcome := found[""], Exception):
         raise CheckError(_reason(outcome))
     workspaces, stream = outcome
     left = began + CONNECTION_SECONDS - time.monotonic()
@@ -98,24 +92,24 @@ def _reason(error: Exception) -> str:
 
 def finished(work: Mapping[Key, Callable[[], Result]], seconds: float, workers: int) -> dict[Key, Result | Exception]:
     """What has returned or raised within so many seconds. The rest is given up."""
-    left = deque(work.items())
     done: dict[Key, Result | Exception] = {}
+    deadline = time.monotonic() + seconds
+    # The threads share it: each takes the next call, and Python's lock keeps two from taking the same.
+    left = iter(work.items())
 
     def run() -> None:
-        with suppress(IndexError):
-            while True:
-                key, call = left.popleft()
-                try:
-                    done[key] = call()
-                except Exception as error:
-                    done[key] = error
+        for key, call in left:
+            try:
+                done[key] = call()
+            except Exception as error:
+                done[key] = error
+            if time.monotonic() > deadline:
+                return
 
     # Daemons: the process may end before them.
     threads = [threading.Thread(target=run, daemon=True) for _ in range(min(workers, len(work)))]
     for thread in threads:
         thread.start()
-    deadline = time.monotonic() + seconds
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    left.clear()
     return dict(done)

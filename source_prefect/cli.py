@@ -18,13 +18,7 @@ import orjson
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.exception_handler import assemble_uncaught_exception
 from airbyte_cdk.logger import PRINT_BUFFER
-from airbyte_cdk.models import (
-    AirbyteErrorTraceMessage,
-    AirbyteMessage,
-    AirbyteMessageSerializer,
-    ConnectorSpecification,
-    FailureType,
-)
+from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, ConnectorSpecification, FailureType
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, update_secrets
 
 from source_prefect.settings.secrets import secret_texts
@@ -44,16 +38,14 @@ class Entrypoint(AirbyteEntrypoint):
         update_secrets(secret_texts(connection_specification, config))
 
     def read(
-        self,
-        source_spec: ConnectorSpecification,
-        config: Mapping[str, Any],
-        catalog: Any,
-        state: list[Any],
+        self, source_spec: ConnectorSpecification, config: Mapping[str, Any], catalog: Any, state: list[Any]
     ) -> Iterable[AirbyteMessage]:
         """Mask the errors of the streams, which may quote a server's answer; the CDK masks the others."""
         for message in super().read(source_spec, config, catalog, state):
-            if message.trace and message.trace.error:
-                _mask(message.trace.error)
+            if message.trace and (error := message.trace.error):
+                error.message = filter_secrets(error.message)
+                error.internal_message = filter_secrets(error.internal_message or "")
+                error.stack_trace = filter_secrets(error.stack_trace or "")
             yield message
 
 
@@ -163,9 +155,3 @@ def _print_failure(command: Namespace, error: Exception) -> int:
 def _end(exit_code: int) -> NoReturn:
     """End the process at once: a thread may be waiting for an answer, and Python would wait for the thread."""
     os._exit(exit_code)
-
-
-def _mask(error: AirbyteErrorTraceMessage) -> None:
-    error.message = filter_secrets(error.message)
-    error.internal_message = filter_secrets(error.internal_message or "")
-    error.stack_trace = filter_secrets(error.stack_trace or "")

@@ -144,7 +144,7 @@ def test_a_command_builds_only_the_streams_that_it_needs(api: requests_mock.Mock
     flows = ConfiguredAirbyteCatalogSerializer.load(catalog(["flows"], "full_refresh"))
     built.clear()
     list(source.read(LOGGER, CONFIG, flows))
-    assert [stream.name for stream in source.discover(LOGGER, CONFIG).streams] == names
+    assert {stream.name for stream in source.discover(LOGGER, CONFIG).streams} == set(names)
     source.check(LOGGER, CONFIG)
     assert built == [["flows"], names, ["flows"], [name for name in names if name != "flows"]]
 

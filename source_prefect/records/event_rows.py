@@ -73,11 +73,7 @@ def asset_edges(event: Row) -> Iterator[Row]:
 
 # By their names in the manifest.
 ROWS_OF_AN_EVENT: dict[str, Callable[[Row], Iterator[Row]]] = {
-    "events": events,
-    "state_transitions": state_transitions,
-    "materializations": materializations,
-    "asset_edges": asset_edges,
-    "changes": changes,
+    rows.__name__: rows for rows in (events, state_transitions, materializations, asset_edges, changes)
 }
 
 

@@ -31,7 +31,7 @@ def server_api_url(text: str) -> str:
     one sentence about what is wrong with it.
     """
     scheme, host, path = _parts(text)
-    if _is_cloud(host):
+    if f".{host}".endswith(".prefect.cloud"):
         named = _WORKSPACE.search(path)
         ids = f", with account_id {named[1]} and workspace_id {named[2]}" if named else ""
         raise ValueError(f"{host} is Prefect Cloud, not a Prefect Server: choose Prefect Cloud as the connection{ids}.")
@@ -49,7 +49,7 @@ def cloud_api_url(text: str) -> str:
     Accepts an address of Cloud's API or UI, or of a workspace there. Raises ValueError as above.
     """
     scheme, host, path = _parts(text)
-    if _is_cloud(host) and host.startswith("app."):
+    if host.startswith("app.") and host.endswith(".prefect.cloud"):
         return f"{scheme}://api.{host.removeprefix('app.')}/api"
     return f"{scheme}://{host}{_api_path(_WORKSPACE.split(path)[0])}"
 
@@ -76,10 +76,6 @@ def cloud_ui_url(api_url: str, account_id: str, workspace_id: str) -> str:
     scheme, host, _ = _parts(api_url)
     ui = f"{scheme}://app.{host.removeprefix('api.')}" if host.startswith("api.") else CLOUD_UI
     return f"{ui}/account/{account_id}/workspace/{workspace_id}"
-
-
-def _is_cloud(host: str) -> bool:
-    return host == "prefect.cloud" or host.endswith(".prefect.cloud")
 
 
 def _api_path(path: str) -> str:
