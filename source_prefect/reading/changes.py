@@ -1,7 +1,7 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from source_prefect.paging import Row, Rows
 from source_prefect.progress.seen import SeenObjects
@@ -15,10 +15,10 @@ LOGGER = logging.getLogger("airbyte")
 
 @dataclass(kw_only=True)
 class ChangeLogRetriever(EventRetriever):
-    """Changes by their events, and the deletions that have none: of objects that are gone from their table.
+    """Changes by their events, and the deletions without an event: of objects that are gone from their table.
 
-    A server up to 3.7.2 sends no event for most deletions, and none sends one for the deployments that go with their
-    flow. A table of more than a page is not compared, because the state would have no room for it.
+    A server up to 3.7.2 sends no event for most deletions, and none sends one for deployments that are deleted with
+    their flow. A table of more than a page is not compared, because the state has no room for it.
     """
 
     # The tables that a Prefect Server is asked for, by the type of their objects.
@@ -27,18 +27,24 @@ class ChangeLogRetriever(EventRetriever):
     def sync(self, scan: Scan) -> Iterator[Step]:
         seen = SeenObjects(scan.state.objects, scan.workspace.api_url)
         for step in super().sync(scan):
-            yield replace(step, objects=seen.dump()) if isinstance(step, StreamState) else _changes(step, seen)
+            if isinstance(step, StreamState):
+                yield replace(step, objects=seen.dump())
+                continue
+            rows = [row for event in step for row in changes(event)]
+            for row in rows:
+                if row["action"] == "deleted":
+                    seen.mark_reported(row["object_type"], row["object_id"])
+            yield rows
         if not scan.workspace.workspace_id:
             yield [row for event in self._deletions(scan, seen) for row in changes(event)]
             yield scan.checkpoint(scan.watermark.value, objects=seen.dump())
 
     def rows_of(self, rows: Rows) -> Iterable[Row]:
-        # `sync` has made them, because it learns from them.
-        return rows
+        return rows  # `sync` has made them, because it learns from them.
 
     def _deletions(self, scan: Scan, seen: SeenObjects) -> Iterator[Row]:
-        # Not before the tables are read: the server's clock is known from whole seconds.
-        now: datetime = scan.session.now + timedelta(seconds=1)
+        # Not before the tables are read: the server's clock is known in full seconds only.
+        now = scan.session.now + timedelta(seconds=1)
         for object_type, table in self.compared.items():
             page = scan.client.fetch(table)
             if page.full:
@@ -48,11 +54,3 @@ class ChangeLogRetriever(EventRetriever):
             names = {row["id"]: row.get("name") for row in page.rows}
             for object_id, known in seen.compare(object_type, names, now):
                 yield deletion(object_type, object_id, *known)
-
-
-def _changes(events: Rows, seen: SeenObjects) -> Rows:
-    rows = [row for event in events for row in changes(event)]
-    for row in rows:
-        if row["action"] == "deleted":
-            seen.mark_reported(row["object_type"], row["object_id"])
-    return rows

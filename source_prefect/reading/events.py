@@ -1,6 +1,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,19 +19,16 @@ from source_prefect.times import format_time
 _PAGES_A_WINDOW = 10
 _MOST_WINDOWS = 200
 
-_NOTHING = Page([], full=False)
-
 
 @dataclass(kw_only=True)
 class EventRetriever(FeedRetriever):
     """Events whose names begin with one of `prefixes` and are not in `exclude`, as the rows that `makes` names.
 
-    Every page is requested by time, like the first one. Prefect's token for the next page is an offset: where
-    retention deletes old events meanwhile, the rest shifts, and some would be skipped. Only ties longer than a page
-    use the token.
+    Every page is requested by time. Prefect's token for the next page is an offset: if retention deletes old events
+    meanwhile, the rest shifts, and some would be skipped. Only ties longer than a page use the token.
 
-    `history` is how far back a first sync reads, `longest_window` the longest time that Prefect Cloud takes in one
-    request, as ISO 8601 durations.
+    ISO 8601 durations: a first sync reads as far back as `history`; Prefect Cloud accepts requests for at most
+    `longest_window`.
     """
 
     page_size: int
@@ -42,12 +39,6 @@ class EventRetriever(FeedRetriever):
     makes: str = "events"
     prefixes: Sequence[str] = ()
     exclude: Sequence[str] = ()
-    _history: timedelta = field(init=False)
-    _longest_window: timedelta = field(init=False)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._history, self._longest_window = parse_duration(self.history), parse_duration(self.longest_window)
 
     @property
     def scope(self) -> Mapping[str, Any]:
@@ -55,10 +46,10 @@ class EventRetriever(FeedRetriever):
         return {**super().scope, EVENT_PREFIXES: list(chosen)} if chosen and not self.prefixes else super().scope
 
     def beginning(self, scan: Scan) -> datetime:
-        return scan.settings.start_date or scan.session.now - self._history
+        return scan.settings.start_date or scan.session.now - parse_duration(self.history)
 
     def longest_request(self, scan: Scan) -> timedelta | None:
-        return self._longest_window if scan.workspace.workspace_id else None
+        return parse_duration(self.longest_window) if scan.workspace.workspace_id else None
 
     def page(self, scan: Scan, window: Window) -> Page:
         return self._kept(scan, window) if self.longest_request(scan) else self._fetch(scan, window, self.page_size)
@@ -75,7 +66,7 @@ class EventRetriever(FeedRetriever):
 
     def windows(self, scan: Scan, start: datetime, first_page: Page) -> Iterator[Window]:
         count = min((first_page.total or 0) // (_PAGES_A_WINDOW * self.page_size), _MOST_WINDOWS)
-        return windows_by_time(start, scan.session.now, count, self._longest_window)
+        return windows_by_time(start, scan.session.now, count, parse_duration(self.longest_window))
 
     def rows_of(self, rows: Rows) -> Iterable[Row]:
         make = ROWS_OF_AN_EVENT[self.makes]
@@ -83,12 +74,12 @@ class EventRetriever(FeedRetriever):
 
     def _kept(self, scan: Scan, window: Window) -> Page:
         """The first page of the part of a window that Prefect Cloud keeps. It refuses requests for older events."""
-        days = scan.workspace.retention_days or self._history.days
+        days = scan.workspace.retention_days or parse_duration(self.history).days
         kept: KeptEvents = scan.session.once(("kept events", scan.workspace.api_url), lambda: KeptEvents(days))
         while True:
             start = max(window.start, kept.since(scan.session.now))
             if window.end and window.end < start:
-                return _NOTHING
+                return Page([], full=False)
             wanted = Window(start, window.end)
             with suppress(RequestRefusedError):
                 return self._fetch(scan, wanted, self.page_size)
@@ -112,10 +103,7 @@ class EventRetriever(FeedRetriever):
     def _fetch(self, scan: Scan, window: Window, limit: int) -> Page:
         """The first page of the stream's events in a window."""
         occurred = {"since": format_time(window.start)} | ({"until": format_time(window.end)} if window.end else {})
-        names = {
-            "prefix": list(self.prefixes or scan.settings.event_prefixes),
-            "exclude_name": list(self.exclude),
-        }
+        names = {"prefix": [*(self.prefixes or scan.settings.event_prefixes)], "exclude_name": [*self.exclude]}
         event = {key: value for key, value in names.items() if value}
         wanted = {self.event_time: occurred, "order": "ASC"} | ({"event": event} if event else {})
         return scan.client.fetch(filter=wanted, limit=limit)

@@ -1,6 +1,6 @@
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,14 +12,12 @@ from source_prefect.progress.scope import LOG_LEVEL
 from source_prefect.progress.threads import ReadTo, read_windows
 from source_prefect.progress.windows import Window, windows_by_rows, windows_by_time
 from source_prefect.reading.scan import PrefectRetriever, Scan, Step
-from source_prefect.times import BEGINNING, format_time, parse_time, shift
+from source_prefect.times import BEGINNING, END, format_time, parse_time, shift
 
 # A server may write rows into its tables after their ingestion time: events wait in a queue until they are persisted.
 PERSISTING = timedelta(minutes=15)
-
 # A shorter time is read as one window.
 SHORT_TIME = timedelta(days=1)
-
 # How far apart the clocks of a server's replicas may be: a row may look that much newer.
 CLOCKS_APART = timedelta(minutes=5)
 
@@ -30,17 +28,13 @@ class FeedRetriever(PrefectRetriever):
 
     The event time comes from the clock of the machine that made the row. The row reaches the server later, at its
     ingestion time, which the server's clock writes. So the cursor is the watermark of the server's clock. A sync reads
-    from the cursor less `lookback` on, and sends the rows ingested since the last one.
-
-    A long time is read in windows, several at once.
+    from the cursor less `lookback` on, and sends the rows ingested since the last one. A long time is read in windows,
+    several at once.
     """
 
     event_time: str
+    # An ISO 8601 duration.
     lookback: str
-    _lookback: timedelta = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._lookback = parse_duration(self.lookback)
 
     @abstractmethod
     def page(self, scan: Scan, window: Window) -> Page:
@@ -65,7 +59,7 @@ class FeedRetriever(PrefectRetriever):
     def sync(self, scan: Scan) -> Iterator[Step]:
         cursor, now = scan.state.cursor, scan.session.now
         scan.warn_of_gap()
-        start = shift(cursor, -self._lookback) if cursor else self.beginning(scan)
+        start = shift(cursor, -parse_duration(self.lookback)) if cursor else self.beginning(scan)
         if longest := self.longest_request(scan):
             yield from self._read(scan, cursor, windows_by_time(start, now, 1, longest))
         elif cursor and now - cursor < SHORT_TIME:
@@ -80,16 +74,12 @@ class FeedRetriever(PrefectRetriever):
         yield scan.checkpoint(scan.watermark.value)
 
     def _read(self, scan: Scan, cursor: datetime | None, windows: Iterable[Window]) -> Iterator[Step]:
-        progress = Progress(scan.label, "up to")
-        read = read_windows(
-            windows, lambda window: self._pages(scan, window), scan.settings.num_workers, scan.client.page_size
-        )
-        for step in read:
+        progress, workers = Progress(scan.label, "up to"), scan.settings.num_workers
+        for step in read_windows(windows, lambda each: self._pages(scan, each), workers, scan.client.page_size):
             if not isinstance(step, ReadTo):
                 progress.add(step, self.event_time)
                 yield self._new(step, cursor)
-            # A window is complete to its end, even without any row - unless it reaches past the present, where rows
-            # may follow.
+            # A window is complete to its end, even without a row, unless it reaches past the present: rows may follow.
             elif (scan_start := scan.watermark.scan_start) and step.time <= scan_start:
                 yield scan.checkpoint(step.time)
 
@@ -103,7 +93,7 @@ class FeedRetriever(PrefectRetriever):
         )
         for rows in pages:
             # The next sync reads these rows and all later ones. Without an end, a scan would go on for as long as rows
-            # come faster than it reads. Decided first: whoever takes the rows changes them in place.
+            # come faster than it reads. Decided before the yield, because whoever takes the rows changes them in place.
             is_last = window.end is None and self._came_during(scan, rows)
             yield rows
             if is_last:
@@ -130,8 +120,8 @@ class FeedRetriever(PrefectRetriever):
         return [row for row in rows if self._is_new(row, shift(cursor, -PERSISTING))] if cursor else rows
 
     def _is_new(self, row: Row, since: datetime) -> bool:
-        times = [at for column in (self.event_time, self.ingestion_time) if (at := parse_time(row.get(column)))]
-        return not times or max(times) >= since
+        times = parse_time(row.get(self.event_time)), parse_time(row.get(self.ingestion_time))
+        return max(filter(None, times), default=END) >= since
 
 
 @dataclass(kw_only=True)
@@ -144,16 +134,18 @@ class LogRetriever(FeedRetriever):
     def scope(self) -> Mapping[str, Any]:
         return {**super().scope, LOG_LEVEL: self.config.settings.log_level}
 
-    def page(self, scan: Scan, window: Window) -> Page:
-        return self._lines(scan, window)
+    def page(self, scan: Scan, window: Window, **more: Any) -> Page:
+        span = {"after_": format_time(window.start)} | ({"before_": format_time(window.end)} if window.end else {})
+        level = {"ge_": scan.settings.log_level}
+        return scan.client.fetch(sort=self.sort, logs={self.event_time: span, "level": level}, **more)
 
     def pages_of_tie(self, scan: Scan, at: datetime, number: int) -> Iterable[Page]:
         limit = smaller(scan.client.page_size, number)
-        return consecutive_pages(lambda offset: self._lines(scan, Window(at, at), limit=limit, offset=offset))
+        return consecutive_pages(lambda offset: self.page(scan, Window(at, at), limit=limit, offset=offset))
 
     def windows(self, scan: Scan, start: datetime, first_page: Page) -> Iterator[Window]:  # noqa: ARG002  (for events)
         def time_at(start: datetime, position: int) -> datetime | None:
-            rows = self._lines(scan, Window(start, None), limit=1, offset=position).rows
+            rows = self.page(scan, Window(start, None), limit=1, offset=position).rows
             return parse_time(rows[0].get(self.event_time)) if rows else None
 
         scan_start = scan.watermark.scan_start
@@ -163,8 +155,3 @@ class LogRetriever(FeedRetriever):
                 yield Window(window.start, None)
                 return
             yield window
-
-    def _lines(self, scan: Scan, window: Window, **more: Any) -> Page:
-        span = {"after_": format_time(window.start)} | ({"before_": format_time(window.end)} if window.end else {})
-        level = {"ge_": scan.settings.log_level}
-        return scan.client.fetch(sort=self.sort, logs={self.event_time: span, "level": level}, **more)

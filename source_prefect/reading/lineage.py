@@ -1,4 +1,4 @@
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -11,7 +11,6 @@ from source_prefect.times import latest
 
 # The fields of each flow that are kept until the deployments have been read.
 _FLOW_FIELDS = ("id", "name", "updated", "tags")
-
 # A flow with a thousand sources and a thousand destinations has a million edges.
 _EDGES_AT_A_TIME = 1000
 
@@ -20,9 +19,8 @@ _EDGES_AT_A_TIME = 1000
 class LineageRetriever(PrefectRetriever):
     """The edges between tables that the tags of flows and deployments declare.
 
-    A deployment does not hold its flow's name and tags, and the CDK could only request each flow separately. So the
-    flows are read first and kept, and then the deployments page by page. In this order a flow that gets its first
-    deployment between the two reads is not taken for one without.
+    A deployment does not hold its flow's name and tags. So the flows are read first and kept, and then the deployments
+    page by page. In this order, a flow that gets its first deployment between the two reads has no rows without one.
     """
 
     creation_time: str
@@ -34,7 +32,10 @@ class LineageRetriever(PrefectRetriever):
         deployed: set[Any] = set()
         for deployments in ordered_by(scan, self.creation_time):
             flow_ids = {deployment.get("flow_id") for deployment in deployments}
-            flows |= self._created_meanwhile(scan, flow_ids - flows.keys() - {None})
+            # Flows that were created after the others were read: at most a page.
+            if created := flow_ids - flows.keys() - {None}:
+                page = scan.client.fetch(self.flow_table, flows={"id": {"any_": sorted(created)}})
+                flows |= {flow["id"]: flow for flow in map(_kept, page.rows)}
             deployed |= flow_ids
             for deployment in deployments:
                 flow_id = deployment.get("flow_id")
@@ -43,13 +44,6 @@ class LineageRetriever(PrefectRetriever):
         for flow in flows.values():
             if flow["id"] not in deployed:
                 yield from _edges(scan, flow, {})
-
-    def _created_meanwhile(self, scan: Scan, flow_ids: Collection[Any]) -> dict[Any, Row]:
-        """The flows of a page of deployments that were created after the flows were read: at most a page."""
-        if not flow_ids:
-            return {}
-        page = scan.client.fetch(self.flow_table, flows={"id": {"any_": sorted(flow_ids)}})
-        return {flow["id"]: flow for flow in map(_kept, page.rows)}
 
 
 def _edges(scan: Scan, flow: Row, deployment: Row) -> Iterator[Step]:
@@ -87,5 +81,4 @@ def _tags(row: Row) -> list[Any]:
 
 
 def _columns(side: str, name: str | None) -> Row:
-    parts = split_name(name)._asdict()
-    return {side: name, **{f"{side}_{part}": text for part, text in parts.items()}}
+    return {side: name, **{f"{side}_{part}": text for part, text in split_name(name)._asdict().items()}}

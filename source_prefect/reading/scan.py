@@ -38,10 +38,10 @@ Step = Rows | StreamState
 
 @dataclass(kw_only=True)
 class PrefectRetriever(ABC):
-    """How a stream is read, as the manifest declares it. It holds nothing of a sync: that is in its `Scan`.
+    """How a stream is read, as the manifest declares it. What a sync knows is in its `Scan`.
 
-    Replaces the CDK's `SimpleRetriever`, which reads one page after the other in one order, and whose cursor is the
-    largest value seen - which can lie past rows that changed, unseen, during the scan.
+    Replaces the CDK's `SimpleRetriever`, which reads all pages in one order, and whose cursor is the largest value
+    seen: it can pass rows that changed, unseen, during the scan.
     """
 
     name: str
@@ -49,9 +49,8 @@ class PrefectRetriever(ABC):
     requester: Requester
     paginator: DefaultPaginator
     transformations: Sequence[RecordTransformation]
-    # The table whose rows are read.
     table: str
-    # The column that the server's clock writes.
+    # The server's clock writes this column.
     ingestion_time: str = "updated"
     # The stream that is made of the same pages. Where it is selected too, one scan serves both.
     pages_of: str = ""
@@ -79,7 +78,6 @@ class Output:
         self.label = f"{retriever.name} ({workspace.label})" if workspace.label else retriever.name
         self._columns = frozenset(schema["properties"])
         self._workspace = workspace
-        # For the transformations.
         self._slice = StreamSlice(partition={"ui_url": workspace.ui_url, **workspace.ids}, cursor_slice={})
         self._states = states
         self._reported: set[str] = set()
@@ -90,34 +88,30 @@ class Output:
         for row in self.retriever.rows_of(rows):
             for transformation in self.retriever.transformations:
                 transformation.transform(row, stream_slice=self._slice)
-            if not row.keys() <= self._columns:
-                self._report_unknown(row.keys() - self._columns)
+            if not row.keys() <= self._columns and (unknown := row.keys() - self._columns - self._reported):
+                self._reported |= unknown
+                LOGGER.warning(
+                    f"{self.label}: Prefect sent fields that this version does not know, passed on unchanged: "
+                    f"{', '.join(sorted(unknown))}"
+                )
             row |= ids
             yield QueuedRecord(row, name)
 
     def saved_state(self) -> StreamState:
         """The state that the last sync saved. Raises StateError."""
-        saved = self._states.part(self._workspace.workspace_id)
-        return load_state(self.retriever.name, self._states.column, saved)
+        states = self._states
+        return load_state(self.retriever.name, states.column, states.part(self._workspace.workspace_id))
 
     def save(self, state: StreamState) -> None:
         """Checkpoint the stream: all rows that the state covers have been yielded."""
         self._states.save(self._workspace.workspace_id, state.dump(self._states.column))
 
-    def _report_unknown(self, columns: set[str]) -> None:
-        if unknown := columns - self._reported:
-            self._reported |= unknown
-            LOGGER.warning(
-                f"{self.label}: Prefect sent fields that this version does not know, passed on unchanged: "
-                f"{', '.join(sorted(unknown))}"
-            )
-
 
 class Scan:
     """What one sync of a stream of a workspace has learned, and how far it has come. It ends with the sync.
 
-    `derived` are streams that are made of the same pages. Their records come first, because a transformation changes
-    rows in place.
+    The `derived` streams are made of the same pages. Their records come first, because transformations change rows in
+    place.
     """
 
     def __init__(self, session: Session, workspace: Workspace, output: Output, derived: Sequence[Output] = ()) -> None:
@@ -211,8 +205,8 @@ class Scan:
                 raise ConfigError(self.workspace.problem)
             yield
         except PaginationError as error:
-            message = f"The stream {self._retriever.name} stopped because rows could be missing. {error}"
-            raise self._failed(message, FailureType.system_error) from error
+            sentence = f"The stream {self._retriever.name} stopped because rows could be missing. {error}"
+            raise self._failed(sentence, FailureType.system_error) from error
         except RequestRefusedError as error:
             raise self._failed(str(error), FailureType.system_error) from error
         except (ConfigError, StateError) as error:

@@ -1,8 +1,9 @@
-"""Which scans a sync of a workspace makes: one for each stream, or one for two that are made of the same pages."""
+"""Makes the scans of a workspace: one for each stream, or one for two streams that are made of the same pages."""
 
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from datetime import timedelta
 
 from airbyte_cdk.models import FailureType
@@ -36,42 +37,35 @@ def scans(session: Session, workspace: Workspace, outputs: Mapping[str, Output])
 
 
 class SharedScan:
-    """Brings the records of a stream, and with them those of another one that is made of the same pages.
+    """Brings the records of a stream together with those of another one that is made of the same pages.
 
-    The CDK reads each stream's partition in a thread. The partition that starts first brings the records of both
-    streams. The other one waits for its end, so that its stream is complete after its last record, and brings nothing.
+    The CDK reads the partition of each stream in a thread. The one that starts first brings the records of both
+    streams. The other one brings nothing; it waits for the end, so that its stream is complete after its last record.
     """
 
     def __init__(self, scan: Scan, source: Output, derived: Output) -> None:
         self._scan = scan
         self._other = {source: derived, derived: source}
-        self._lock = threading.Lock()
-        self._has_begun = False
-        self._ended = threading.Event()
-        self._error: BaseException | None = None
+        # The first to acquire it reads. It is never released.
+        self._reader = threading.Lock()
+        self._end: Future[None] = Future()
 
     def of(self, output: Output) -> Records:
         """The records that the partition of one of the two streams brings."""
         return lambda: self._records(output)
 
     def _records(self, output: Output) -> Iterator[Record]:
-        with self._lock:
-            is_first, self._has_begun = not self._has_begun, True
-        if is_first:
+        if self._reader.acquire(blocking=False):
             try:
                 yield from self._scan.records()
-            except BaseException as error:  # of a generator that is closed as well
-                self._error = error
+            except BaseException as error:  # also where the generator is closed
+                self._end.set_exception(error)
                 raise
-            finally:
-                self._ended.set()
-            return
-        self._ended.wait()
-        if self._error:
-            other = self._other[output]
+            self._end.set_result(None)
+        elif cause := self._end.exception():
             raise failure(
-                f"The stream {output.label} is read together with {other.label}, which failed.",
-                getattr(self._error, "failure_type", FailureType.system_error),
+                f"The stream {output.label} is read together with {self._other[output].label}, which failed.",
+                getattr(cause, "failure_type", FailureType.system_error),
             )
 
 
@@ -81,9 +75,7 @@ def _begin_alike(source: Output, derived: Output) -> bool:
         first, second = source.saved_state(), derived.saved_state()
     except StateError:
         return False  # Its own stream will raise it again, and fail alone.
-    if first == second:
-        return True
-    if (
+    if first == second or (
         first.cursor
         and second.cursor
         and not (first.read_to or second.read_to)

@@ -13,7 +13,6 @@ from source_prefect.paging import (
     time_key,
 )
 from source_prefect.progress.digests import Digests
-from source_prefect.progress.state import StreamState
 from source_prefect.reading.scan import PrefectRetriever, Scan, Step
 from source_prefect.records.flatten import objects_in
 from source_prefect.records.transformations import is_off
@@ -25,12 +24,11 @@ _MOVING = {"last_scheduled_at", "soonest_scheduled_run", "latest_scheduled_run"}
 
 @dataclass(kw_only=True)
 class TableRetriever(PrefectRetriever):
-    """Flows, variables, artifacts, automations: tables that the API can order but not filter by time.
+    """Flows, variables, artifacts, automations: tables that the API can order by time, but not filter.
 
     A first sync reads them by `creation_time`, which never changes. A later one reads by `change_time`, newest first,
-    and stops at the cursor, so its cost depends on what changed.
-
-    `since_start_date` leaves out what was created before the `start_date` of the settings.
+    and stops at the cursor, so its cost depends on what changed. `since_start_date` leaves out what was created before
+    the `start_date` of the settings.
     """
 
     creation_time: str = "created"
@@ -42,66 +40,55 @@ class TableRetriever(PrefectRetriever):
         created_since = scan.settings.start_date if self.since_start_date else None
         order, oldest = (self.change_time, changed_since) if changed_since else (self.creation_time, created_since)
         for rows in ordered_by(scan, order):
-            yield [row for row in rows if self._is_wanted(row, created_since, changed_since)]
+            recent = [row for row in rows if _at_or_after(row, self.creation_time, created_since)]
+            yield [row for row in recent if _at_or_after(row, self.change_time, changed_since)]
             if oldest and rows and (at := parse_time(rows[-1].get(order))) and at < oldest:
                 break
         yield scan.checkpoint(scan.watermark.value)
-
-    def _is_wanted(self, row: Row, created_since: datetime | None, changed_since: datetime | None) -> bool:
-        return _at_or_after(row, self.creation_time, created_since) and _at_or_after(
-            row, self.change_time, changed_since
-        )
 
 
 @dataclass(kw_only=True)
 class DeploymentRetriever(PrefectRetriever):
     """Deployments. A change of a schedule, a limit or a work queue does not move their `updated`.
 
-    Every sync reads them all and sends those whose digests differ from those in the state. `updated` becomes the
-    latest of the deployment and its schedules, or, where only the digest shows a change, the time of the sync:
-    a destination keeps the row with the latest `updated`.
+    Every sync reads them all and sends those whose digests differ from those in the state. The `volatile` columns
+    change without a change of the deployment.
 
-    The `volatile` columns change without a change of the deployment.
+    A destination keeps the row with the latest `updated`. So it becomes the latest of the deployment and its
+    schedules, or, where only the digest shows a change, the time of the sync.
     """
 
     creation_time: str
     volatile: Collection[str]
 
     def sync(self, scan: Scan) -> Iterator[Step]:
-        state = scan.state
-        digests = Digests(self.volatile)
-        newest = None
+        digests, newest, saved = Digests(self.volatile), None, scan.state.digests
         for rows in ordered_by(scan, self.creation_time):
             for row in rows:
-                digests.add(_at_rest(row))
+                schedules = objects_in(row.get("schedules"))
+                digests.add({**row, "schedules": [{k: s[k] for k in s if k not in _MOVING} for s in schedules]})
                 _take_latest_updated(row)
             newest = latest([newest, *(row.get("updated") for row in rows)])
             scan.watermark.observe(rows, None)
-            if not state.digests:
+            if not saved:
                 yield rows
-        if state.digests:
-            yield from _by_id(scan, digests.changed_since(state.digests), state)
+        if saved:
+            yield from _by_id(scan, digests.changed_since(saved))
         yield scan.checkpoint(scan.watermark.value, digests=digests.dump(), newest=parse_time(newest))
 
 
-def _by_id(scan: Scan, ids: list[str], state: StreamState) -> Iterator[Rows]:
-    size = scan.client.page_size
+def _by_id(scan: Scan, ids: list[str]) -> Iterator[Rows]:
+    size, newest = scan.client.page_size, scan.state.newest
     for start in range(0, len(ids), size):
         page = scan.client.fetch(deployments={"id": {"any_": ids[start : start + size]}})
         for row in page.rows:
             _take_latest_updated(row)
-            _date_silent_change(row, state, scan.watermark.scan_start)
+            updated = parse_time(row.get("updated"))
+            # No time shows the change.
+            if updated and newest and updated <= newest:
+                # The `Date` of an answer may be a second old or missing, so the row's own time counts too.
+                row["updated"] = format_time(max(scan.watermark.scan_start or updated, shift(updated, ONE_MICROSECOND)))
         yield page.rows
-
-
-def _date_silent_change(row: Row, state: StreamState, now: datetime | None) -> None:
-    """Where no time shows the change, date it now: a destination keeps the row with the latest `updated`.
-
-    The `Date` of an answer may be a second old or missing, so the row's own time counts too.
-    """
-    updated = parse_time(row.get("updated"))
-    if updated and state.newest and updated <= state.newest:
-        row["updated"] = format_time(max(now or updated, shift(updated, ONE_MICROSECOND)))
 
 
 @dataclass(kw_only=True)
@@ -160,11 +147,6 @@ def _at_or_after(row: Row, column: str, since: datetime | None) -> bool:
     """Whether to send the row. A row without a time is sent."""
     at = parse_time(row.get(column)) if since else None
     return not (since and at and at < since)
-
-
-def _at_rest(deployment: Row) -> Row:
-    schedules = objects_in(deployment.get("schedules"))
-    return {**deployment, "schedules": [{k: s[k] for k in s if k not in _MOVING} for s in schedules]}
 
 
 def _take_latest_updated(deployment: Row) -> None:
