@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from source_prefect.http import patience
+from source_prefect import source
 
 
 @contextmanager
 def longest_maintenance(seconds: float) -> Iterator[None]:
     """A sync in this process waits for so long for the end of a maintenance of Prefect Cloud."""
-    shorter = patience.IN_A_SYNC._replace(longest_maintenance=seconds)
-    with patch.object(patience, "IN_A_SYNC", shorter):
+    shorter = source.IN_A_SYNC._replace(longest_maintenance=seconds)
+    with patch.object(source, "IN_A_SYNC", shorter):
         yield
 
 
