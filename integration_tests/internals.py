@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from unittest.mock import patch
 
 from source_prefect import source
+from source_prefect.http.transport import IN_A_SYNC
 
 
 @contextmanager
 def longest_maintenance(seconds: float) -> Iterator[None]:
     """A sync in this process waits for so long for the end of a maintenance of Prefect Cloud."""
-    shorter = source.IN_A_SYNC._replace(longest_maintenance=seconds)
+    shorter = IN_A_SYNC._replace(longest_maintenance=seconds)
     with patch.object(source, "IN_A_SYNC", shorter):
         yield
 

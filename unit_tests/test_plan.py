@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -53,6 +54,7 @@ class Server:
     def runs(self, workers: int = 1) -> Runs:
         return Runs(
             name="runs",
+            table="runs",
             fetch=self.fetch,
             page_size=lambda: self.page_size,
             workers=workers,
@@ -62,11 +64,11 @@ class Server:
 
     # What the API does
 
-    def fetch(self, sort: str, filters: Filters, *, offset: int = 0, limit: int | None = None) -> Page:
+    def fetch(self, *, sort: str, runs: Filters = MappingProxyType({}), offset: int = 0, limit: int = 0) -> Page:
         with self.lock:
-            return self._fetch(sort, filters, offset, limit)
+            return self._fetch(sort, runs, offset, limit)
 
-    def _fetch(self, sort: str, filters: Filters, offset: int, limit: int | None) -> Page:
+    def _fetch(self, sort: str, filters: Filters, offset: int, limit: int) -> Page:
         self.requests += 1
         assert self.requests < 3_000, "the plan does not end"
         limit = limit or self.page_size
@@ -376,11 +378,11 @@ def test_a_checkpoint_stands_for_no_window_that_is_still_being_read() -> None:
     due(server, *range(100))
     fetch = server.fetch
 
-    def slow_for_the_oldest(sort: str, filters: Filters, **more: Any) -> Page:
-        bounds = filters.get("expected_start_time", {})
+    def slow_for_the_oldest(*, sort: str, runs: Filters = MappingProxyType({}), **more: Any) -> Page:
+        bounds = runs.get("expected_start_time", {})
         if "before_" in bounds and bounds["after_"] < format_time(NOON - 90 * HOUR):
             time.sleep(0.05)
-        return fetch(sort, filters, **more)
+        return fetch(sort=sort, runs=runs, **more)
 
     server.fetch = slow_for_the_oldest  # type: ignore[method-assign]
     delivered: set[str] = set()

@@ -1,6 +1,7 @@
 """What is sent again, how often, and what ends the tries. The answers of real servers: integration_tests."""
 
 import logging
+import time
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
@@ -145,6 +146,20 @@ def test_after_the_end_of_a_command_nothing_is_sent(server: Server, transport: T
         with pytest.raises(SessionClosedError):
             transport.send(requests.Request("GET", url).prepare())
     assert server.requests == 0
+
+
+@pytest.mark.usefixtures("server")
+def test_an_account_with_a_limit_waits_alone(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("source_prefect.http.gate._MINUTE", 0.5)
+    transport.limit("a", 1)
+
+    def seconds(account: str) -> float:
+        began = time.monotonic()
+        for _ in range(2):
+            transport.send(requests.Request("POST", f"{API}/accounts/{account}/workspaces/w/flows/filter").prepare())
+        return time.monotonic() - began
+
+    assert seconds("b") < 0.5 <= seconds("a")
 
 
 def test_the_clock_of_the_server_is_in_every_answer(server: Server, transport: Transport) -> None:
