@@ -269,18 +269,39 @@ def _times_of_full_page(
     return (times[0], times[1]) if times else None
 
 
-def parts_of_broken_page(page_at: Callable[[int, int], Page | None], offset: int, size: int) -> Iterator[Rows | int]:
-    """The rows of a page that fails as a whole: those of its halves, down to single rows.
+def read_in_parts(
+    page_at: Callable[[int, int], Page | None], offset: int, size: int
+) -> tuple[dict[int, Row], list[int]]:
+    """The rows of a page that fails as a whole, by their offsets, and the offsets of those that fail alone.
 
-    In place of a row that fails alone stands its offset. `page_at(offset, limit)` gets a part, None where it fails.
+    The page is halved, down to single rows. `page_at(offset, limit)` gets a part, None where it fails. Each part begins
+    with the last row of the one before it: a row that was deleted in between would hide another. Raises
+    PaginationError where that row is another one. Behind a row that fails, its offset must still fail.
     """
-    if size == 1:
-        yield offset
-        return
-    half = size // 2
-    for start, limit in ((offset, half), (offset + half, size - half)):
-        page = page_at(start, limit)
+    rows: dict[int, Row] = {}
+    failed: list[int] = []
+
+    def take(start: int, limit: int) -> None:
+        before = start - 1
+        overlap = int(before in rows)
+        page = page_at(start - overlap, limit + overlap)
+        if page is None and limit > 1:
+            halve(start, limit)
+            return
         if page is None:
-            yield from parts_of_broken_page(page_at, start, limit)
-        else:
-            yield page.rows
+            failed.append(start)
+        if before >= offset:
+            known = page if page and overlap else page_at(before, 1)
+            if (known.rows[:1] if known else []) != ([rows[before]] if overlap else []):
+                raise PaginationError("Rows moved while a page was read in parts.")
+        rows.update(enumerate(page.rows[overlap:] if page else (), start))
+
+    def halve(start: int, limit: int) -> None:
+        take(start, limit // 2)
+        take(start + limit // 2, limit - limit // 2)
+
+    if size > 1:
+        halve(offset, size)
+    else:
+        failed.append(offset)
+    return rows, failed

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -15,11 +16,14 @@ from airbyte_cdk.sources.types import StreamSlice
 from source_prefect.http.answers import is_maintenance, parse, query_of, read_page, refusal, server_date
 from source_prefect.http.errors import failure, problem_of
 from source_prefect.http.session import Maintenance, Session
-from source_prefect.paging import SMALLEST_PAGE, Page, RequestRefusedError, Row, Rows, parts_of_broken_page
+from source_prefect.paging import SMALLEST_PAGE, Page, PaginationError, RequestRefusedError, Row, read_in_parts
 from source_prefect.progress.watermark import Watermark
 from source_prefect.settings.values import Workspace
 
 LOGGER = logging.getLogger("airbyte")
+
+# How often a page is read in parts again where rows move meanwhile.
+_MOST_DIVISIONS = 5
 
 # In bytes: an answer and its rows take several times as much memory.
 _LARGE_BODY = 16_000_000
@@ -133,36 +137,40 @@ class Client:
 
     def _divided(self, table: str, body: Mapping[str, Any], offset: int, size: int, failed: requests.Response) -> Page:
         """The rows of a page that fails as a whole. Raises AirbyteTracedException where its parts fail, too."""
-        rows: Rows = []
-        lost = 0
+        part = partial(self._part, table, body)
         with self.session.transport.without_patience():
             # A server that is down answers neither for another page nor for a row.
-            if not any(self._part(table, body, start, 1) for start in (offset + size, offset)):
+            if part(offset + size, 1) is None and part(offset, 1) is None:
                 self._raise_problem(failed)
-            for part in parts_of_broken_page(partial(self._part, table, body), offset, size):
-                if isinstance(part, list):
-                    rows += part
-                elif row := self._row_alone(table, body, part, rows):
-                    rows.append(row)
-                else:
-                    lost += 1
+            rows, alone = self._in_parts(part, offset, size)
+            for place in alone:
+                if row := self._row_alone(table, body, place, rows.get(place - 1)):
+                    rows[place] = row
         if failed.status_code in (requests.codes.request_entity_too_large, requests.codes.bad_gateway):
             self.page_size = max(SMALLEST_PAGE, size // 2)
         LOGGER.info(
             f"{self.stream}: Prefect answered {failed.status_code} for a page of {size} rows, which was read in parts."
         )
-        return Page(rows, full=len(rows) + lost >= size)
+        return Page([rows[place] for place in sorted(rows)], full=len(rows.keys() | set(alone)) >= size)
+
+    def _in_parts(
+        self, part: Callable[[int, int], Page | None], offset: int, size: int
+    ) -> tuple[dict[int, Row], list[int]]:
+        for _ in range(_MOST_DIVISIONS):
+            with suppress(PaginationError):
+                return read_in_parts(part, offset, size)
+        return read_in_parts(part, offset, size)
 
     def _part(self, table: str, body: Mapping[str, Any], offset: int, limit: int) -> Page | None:
         response = self._request(table, body, offset, limit)
         return self._page(response, limit) if response.ok else None
 
-    def _row_alone(self, table: str, body: Mapping[str, Any], offset: int, before: Rows) -> Row | None:
+    def _row_alone(self, table: str, body: Mapping[str, Any], offset: int, before: Row | None) -> Row | None:
         """A flow run by its id, which a Prefect Server reports in another list; its list fails at strange parameters.
 
         Prefect 3.8.8 and 3.9.0: an integer over 64 bits. Up to 3.9.1 on SQLite: a lone surrogate.
         """
-        name = f"the row after {before[-1].get('id')}" if before else "the first row of a page"
+        name = f"the row after {before.get('id')}" if before else f"the row {offset + 1} of a page"
         if table == "flow_runs":
             # In a list, because a table that has shrunk has no row there.
             for known in self._json("ui/flow_runs/history", {**body, "limit": 1, "offset": offset}) or ():
