@@ -13,6 +13,7 @@ from airbyte_cdk.test.standard_tests import SourceTestSuiteBase
 
 from devtools.faults import recorded_waits
 from devtools.server import PrefectServer
+from source_prefect import SourcePrefect
 
 pytest_plugins = ["airbyte_cdk.test.standard_tests.pytest_hooks"]
 
@@ -47,7 +48,9 @@ def _waits() -> Iterator[None]:
 @pytest.mark.usefixtures("_waits")
 @pytest.mark.filterwarnings("error::airbyte_cdk.test.standard_tests.DiscoveredCatalogWarning")
 class TestStandards(SourceTestSuiteBase):
-    """Airbyte's own suite, with the address of the server that runs."""
+    """Airbyte's own suite, with the address of the server that runs. It takes the class from the folder's name."""
+
+    connector = SourcePrefect
 
     @classmethod
     def get_scenarios(cls) -> list[ConnectorTestScenario]:
