@@ -7,11 +7,13 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from devtools.connector import run_here
 from devtools.pythons import SUPPORTED, find_python, make_environment
@@ -104,8 +106,10 @@ def test_the_wheel_asks_for_what_the_connector_imports(wheel: Path) -> None:
         metadata = archive.read(next(name for name in archive.namelist() if name.endswith("METADATA"))).decode()
     imported = {name.split(".")[0] for source in sources for name in _imports(source)}
     foreign = imported - sys.stdlib_module_names - {"source_prefect"}
+    # PyYAML is imported as yaml.
+    distributions = {canonicalize_name(packages_distributions()[name][0]) for name in foreign}
     declared = [Requirement(line) for line in re.findall(r"^Requires-Dist: (.+)$", metadata, re.MULTILINE)]
-    assert {requirement.name.replace("-", "_") for requirement in declared} == foreign
+    assert {canonicalize_name(requirement.name) for requirement in declared} == distributions
     # A range has two ends.
     assert [str(r) for r in declared if {s.operator for s in r.specifier} != {">=", "<"}] == []
 
