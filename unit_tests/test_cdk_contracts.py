@@ -191,14 +191,14 @@ def test_a_state_stays_behind_the_records_while_the_queue_is_full() -> None:
     queue.put(earlier)
     messages = ConcurrentMessageRepository(queue, busy)
     cursor = StreamCursor("flows", "updated", {}, Outbox(queue, messages))
-    worker = threading.Thread(target=cursor.save, args=["", {"updated": NOW}])
+    worker = threading.Thread(target=cursor.save, args=["", {"updated": NOW}], daemon=True)
     worker.start()
     busy.has_state.wait(0.2)
     messages.log_message(Level.INFO, lambda: {"message": "of the main thread"})
     printed_first = [message.type for message in messages.consume_queue()]
     busy.has_other.set()
     assert queue.get() is earlier
-    worker.join()
+    worker.join(10)
     assert printed_first == [Type.LOG]
     state = queue.get()
     assert isinstance(state, AirbyteMessage)

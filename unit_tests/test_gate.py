@@ -15,7 +15,7 @@ def send_together(gate: Gate, count: int, request: Callable[[], object]) -> None
         with gate.passing():
             request()
 
-    threads = [threading.Thread(target=pass_with_request) for _ in range(count)]
+    threads = [threading.Thread(target=pass_with_request, daemon=True) for _ in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -130,7 +130,7 @@ def waiting(gate: Gate) -> Iterator[None]:
         except SessionClosedError as error:
             outcome.append(error)
 
-    thread = threading.Thread(target=request)
+    thread = threading.Thread(target=request, daemon=True)
     thread.start()
     thread.join(0.2)
     assert outcome == [], "it does not wait"

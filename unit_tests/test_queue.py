@@ -64,7 +64,7 @@ def test_at_its_end_it_drops_its_items_and_refuses_those_that_wait_and_all_later
         except QueueClosedError as error:
             errors.append(error)
 
-    threads = [threading.Thread(target=put) for _ in range(3)]
+    threads = [threading.Thread(target=put, daemon=True) for _ in range(3)]
     for thread in threads:
         thread.start()
     threads[0].join(0.1)
