@@ -6,7 +6,7 @@ PAGE ?= report.html
 # How many tests run at a time, each beside a Prefect server of its own.
 WORKERS ?= 2
 
-# The tests start hundreds of processes: each would compile the modules anew where Python may not keep what it compiles.
+# The tests start hundreds of processes: each would compile the modules again where Python may not keep what it compiles.
 export PYTHONDONTWRITEBYTECODE =
 
 # What `make everything` runs; the report is made of the demo's tables.
