@@ -1,6 +1,7 @@
 """What Prefect Cloud reports about a key: the workspaces that it can read, and the limits of their plans."""
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -11,7 +12,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_prefect.http.answers import is_maintenance, parse
 from source_prefect.http.session import Session
-from source_prefect.settings.address import cloud_ui_url, server_ui_url, workspace_api_url
+from source_prefect.settings.address import UUID, cloud_ui_url, server_ui_url, workspace_api_url
 from source_prefect.settings.parse import ConfigError
 from source_prefect.settings.values import Cloud, Named, Workspace
 
@@ -117,9 +118,14 @@ def _list(session: Session) -> Listing:
         is_refused = response.status_code in (requests.codes.forbidden, requests.codes.not_found)
         reason = f"it answered {response.status_code}, so paste the address of the workspace"
         return Listing(reason=reason, is_refused=is_refused)
-    if not all(isinstance(each, dict) and each.get("account_id") and each.get("workspace_id") for each in found):
+    if not all(isinstance(each, dict) and _is_named(each) for each in found):
         return Listing(reason="its list has an entry without ids, so paste the address of the workspace")
     return Listing(found)
+
+
+def _is_named(reported: Reported) -> bool:
+    """Whether both ids are UUIDs, as they become part of each address."""
+    return all(re.fullmatch(UUID, str(reported.get(name))) for name in Named._fields)
 
 
 def _left_out(connection: Cloud, seen: Listing) -> Sequence[Reported]:
@@ -206,7 +212,7 @@ def _plan(session: Session, account_id: str) -> int | None:
         limits = parse(response.content) if response.ok else None
     reported = limits if isinstance(limits, dict) else {}
     values = (reported.get(name) for name in ("orchestration_rate_limit", "run_retention_days"))
-    rate, days = (value if isinstance(value, int) and value > 0 else 0 for value in values)
+    rate, days = (value if type(value) is int and value > 0 else 0 for value in values)
     if rate and not session.settings.max_requests_per_minute:
         share = max(1, rate // 2)
         session.transport.limit(account_id, share)

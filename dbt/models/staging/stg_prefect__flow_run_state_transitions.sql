@@ -30,7 +30,8 @@ with staged as (
 select
     staged.*,
     -- Only an unbroken chain of transitions tells it: the one before must have led into this one's former state.
-    case when lag(to_state_name) over transitions = from_state_name then lag(occurred) over transitions end
-        as from_state_since
+    case
+        when lag(to_state_name) over (partition by flow_run_id order by occurred, id) = from_state_name
+            then lag(occurred) over (partition by flow_run_id order by occurred, id)
+    end as from_state_since
 from staged
-window transitions as (partition by flow_run_id order by occurred, id)
