@@ -42,10 +42,16 @@ MemoryMonitor.check_memory_usage = check_memory_usage
     )
 
 
-# The command `source-prefect`, whose clock a SIGUSR1 sets back by three hours. No signal moves its monotonic clock.
+# The command `source-prefect` with a minute of two seconds for `max_requests_per_minute`. A SIGUSR1 sets its clock back
+# by three hours; no signal moves its monotonic clock.
 WITH_A_CLOCK_THAT_IS_SET_BACK = altered(
     """
 import datetime, signal, time_machine
+from airbyte_cdk.sources.streams import call_rate
+with_a_minute = call_rate.MovingWindowCallRatePolicy.__init__
+def with_two_seconds(self, rates, matchers):
+    with_a_minute(self, [call_rate.Rate(rate.limit, datetime.timedelta(seconds=2)) for rate in rates], matchers)
+call_rate.MovingWindowCallRatePolicy.__init__ = with_two_seconds
 clock = time_machine.travel(datetime.datetime.now(datetime.UTC), tick=True).start()
 signal.signal(signal.SIGUSR1, lambda *_: clock.shift(datetime.timedelta(hours=-3)))
 """
