@@ -1,10 +1,12 @@
 """The content of one of Prefect's answers."""
 
+import base64
 import json
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 import orjson
@@ -21,6 +23,11 @@ _LONG_NUMBER = b"0" * 19
 _ZEROS_FOR_DIGITS = bytes.maketrans(b"123456789", b"000000000")
 # A copy of a part takes less memory than one of the body.
 _PART = 1 << 20
+
+# The escape of U+0000, which is no part of an escaped backslash and what follows it.
+NUL = b"\\u0000"
+_ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+STAND_IN = "\ufffd"
 
 
 def read_page(response: requests.Response) -> Page:
@@ -45,7 +52,9 @@ def read_page(response: requests.Response) -> Page:
 
 
 def parse(body: bytes) -> Any:
-    """The JSON of a body. Raises ValueError for any other."""
+    """The JSON of a body, with STAND_IN for U+0000, which many destinations refuse. Raises ValueError for any other."""
+    if NUL in body:
+        body = _ESCAPED_NUL.sub(rb"\1\\ufffd", body)
     parts = (body[start : start + _PART + len(_LONG_NUMBER)] for start in range(0, len(body), _PART))
     if not any(_LONG_NUMBER in part.translate(_ZEROS_FOR_DIGITS) for part in parts):
         try:
@@ -61,6 +70,27 @@ def parse(body: bytes) -> Any:
 def query_of(address: str) -> dict[str, str]:
     """The parameters of an address. Their values are base64: a plus sign is not a blank."""
     return dict(parse_qsl(urlsplit(address).query.replace("+", "%2B")))
+
+
+class EventToken(NamedTuple):
+    """Where a Prefect Server goes on in a list of events: what its `next_page` holds. Prefect Cloud's is sealed."""
+
+    filter: Any
+    page_size: int
+    offset: int
+    # Of all events. The server asks for it, and ends a list there.
+    count: int = 1 << 62
+
+    @classmethod
+    def of(cls, address: str) -> "EventToken | None":
+        with suppress(ValueError, TypeError):
+            return cls(**json.loads(base64.b64decode(base64.b64decode(query_of(address)["page-token"]))))
+        return None
+
+    @property
+    def address(self) -> str:
+        sealed = base64.b64encode(base64.b64encode(json.dumps(self._asdict()).encode())).decode()
+        return f"events/filter/next?page-token={sealed}"
 
 
 def refusal(response: requests.Response) -> str:
