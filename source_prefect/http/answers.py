@@ -1,21 +1,26 @@
 """The content of one of Prefect's answers."""
 
 import base64
+import html
 import json
 import re
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlsplit
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import orjson
 import requests
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 
 from source_prefect.paging import Page
 
 _PAGE = "_source_prefect_page"
 _LONGEST_QUOTE = 300
+_LONGEST_DECODED = 30_000
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 # orjson reads an integer over 64 bits as a float and loses digits. To find one, every digit is replaced by a zero, and
 # a run of zeros is searched for: ten times as fast as a regular expression.
@@ -72,7 +77,8 @@ def query_of(address: str) -> dict[str, str]:
     return dict(parse_qsl(urlsplit(address).query.replace("+", "%2B")))
 
 
-class EventToken(NamedTuple):
+@dataclass
+class EventToken:
     """Where a Prefect Server goes on in a list of events: what its `next_page` holds. Prefect Cloud's is sealed."""
 
     filter: Any
@@ -89,7 +95,7 @@ class EventToken(NamedTuple):
 
     @property
     def address(self) -> str:
-        sealed = base64.b64encode(base64.b64encode(json.dumps(self._asdict()).encode())).decode()
+        sealed = base64.b64encode(base64.b64encode(json.dumps(vars(self)).encode())).decode()
         return f"events/filter/next?page-token={sealed}"
 
 
@@ -104,8 +110,13 @@ def refusal(response: requests.Response) -> str:
 
 
 def quoted(text: str) -> str:
-    """The start of a text from a server, for a message."""
-    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
+    """The start of a text from a server, for a message, without a secret in any form: it is decoded first."""
+    plain = ""
+    text = text[:_LONGEST_DECODED]
+    while plain != text:
+        plain, text = text, _ESCAPE.sub(lambda code: chr(int(code[1], 16)), html.unescape(unquote(text)))
+    plain = filter_secrets(plain)
+    return plain if len(plain) <= _LONGEST_QUOTE else f"{plain[:_LONGEST_QUOTE]}…"
 
 
 def retry_after(response: requests.Response) -> float | None:
