@@ -12,7 +12,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_prefect.http.answers import is_maintenance, parse
 from source_prefect.http.session import Session
-from source_prefect.settings.address import UUID, cloud_ui_url, server_ui_url, workspace_api_url
+from source_prefect.settings.address import UUID, cloud_ui_url, workspace_api_url
 from source_prefect.settings.parse import ConfigError
 from source_prefect.settings.values import Cloud, Named, Workspace
 
@@ -44,7 +44,7 @@ def workspaces_to_read(session: Session) -> list[Workspace]:
     """
     connection = session.settings.connection
     if not isinstance(connection, Cloud):
-        return [Workspace(api_url=connection.api_url, ui_url=server_ui_url(connection.api_url))]
+        return [Workspace(api_url=session.find_api(), ui_url="")]
     if len(connection.named) == 1 and all(connection.named[0]):
         return [_workspace(connection, connection.named[0])]
     seen = listing(session)

@@ -309,9 +309,9 @@ def test_nothing_can_be_changed_in_a_value_of_settings() -> None:
 @pytest.mark.parametrize("base", [cloud(), server()])
 def test_keys_that_are_no_settings_are_named_and_change_nothing(base: dict[str, Any]) -> None:
     """Among them those of the other connection, and names that the connector uses inside."""
-    other = {"ui_url": "x", "is_check": True}
+    other = {"ui": "x", "is_check": True}
     unknown = settings_of({**base, "problem": "x", "type": "x", "connection": {**base["connection"], **other}})
-    assert unknown.unknown == ("problem", "type", "connection.ui_url", "connection.is_check")
+    assert unknown.unknown == ("problem", "type", "connection.ui", "connection.is_check")
     assert dataclasses.replace(unknown, unknown=()) == settings_of(base)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import isodate
 import requests
 
-from source_prefect.settings.address import CLOUD_API, UUID, cloud_api_url, server_api_url, workspaces_in
+from source_prefect.settings.address import CLOUD_API, UUID, cloud_api_url, server_api_url, server_ui_url, workspaces_in
 from source_prefect.settings.tls import TlsSettings
 from source_prefect.settings.values import Cloud, Named, Server, Settings
 from source_prefect.times import parse_time
@@ -194,7 +194,8 @@ def _server(given: Mapping[str, Any]) -> Server:
         tls.context()
     except ValueError as error:
         raise ConfigError(f"connection.{error}") from None
-    return Server(_address(server_api_url, "api_url", api_url), headers, tls)
+    ui_url = given["ui_url"] and server_ui_url(_address(server_api_url, "ui_url", given["ui_url"]))
+    return Server(_address(server_api_url, "api_url", api_url), headers, tls, ui_url)
 
 
 def _header_value(name: str, value: str) -> str:

@@ -36,11 +36,15 @@ class Cloud:
 
 @dataclass(frozen=True)
 class Server:
-    """A connection to a Prefect Server. `headers` holds Basic credentials and the custom headers."""
+    """A connection to a Prefect Server. `headers` holds Basic credentials and the custom headers.
+
+    `ui_url` is empty where the user named none.
+    """
 
     api_url: str
     headers: Mapping[str, str]
     tls: TlsSettings
+    ui_url: str = ""
     type: str = "server"
 
 
