@@ -136,6 +136,8 @@ def _settings(config: Mapping[str, Any], written: manifest.Manifest) -> Settings
     settings = parse(config, written["spec"]["connection_specification"])
     if settings.unknown:
         LOGGER.warning(f"These settings are unknown, so they change nothing: {', '.join(settings.unknown)}.")
+    for doubt in settings.doubts:
+        LOGGER.warning(doubt)
     return settings
 
 

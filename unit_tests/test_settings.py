@@ -394,3 +394,35 @@ def test_any_config_is_made_ready_or_ends_in_one_sentence(config: dict[str, Any]
         assert API_KEY not in sentence
     else:
         assert re.match(r"https?://.+/api", ready.connection.api_url)
+
+
+@pytest.mark.parametrize(
+    ("auth_string", "sentence"),
+    [
+        ('"admin:pass"', "has quotes around it: paste the server's user and password alone, such as admin:password."),
+        ("Basic YWRtaW46cGFzcw==", "begins with 'Basic ': paste the server's user and password alone"),
+        ("Authorization: Basic YQ==", "begins with 'Authorization:': paste"),
+        ("PREFECT_API_AUTH_STRING=admin:pass", "begins with 'PREFECT_API_AUTH_STRING=': paste"),
+    ],
+)
+def test_an_auth_string_with_more_than_user_and_password_is_refused(auth_string: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"connection.auth_string {sentence}")) as error:
+        settings_of({"connection": {"type": "server", "api_url": "http://h:4200", "auth_string": auth_string}})
+    assert "pass" not in str(error.value).replace("password", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"start_date": "2999-01-01"}, "start_date is 2999-01-01, in the future"),
+        ({"event_prefixes": ["prefect.", "prefect.*"]}, "event_prefixes has 'prefect.*'"),
+        ({"connection": {"type": "server", "api_url": "http://h:4200", "auth_string": "a:ü"}}, "auth_string"),
+    ],
+)
+def test_a_value_that_is_hardly_meant_is_doubted(given: dict[str, Any], name: str) -> None:
+    [doubt] = settings_of({**server(), **given}).doubts
+    assert doubt.startswith(name)
+
+
+def test_usual_values_raise_no_doubt() -> None:
+    assert settings_of({**server(), "start_date": "2020-01-01", "event_prefixes": ["prefect."]}).doubts == ()

@@ -2,9 +2,9 @@
 
 import base64
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import isodate
@@ -52,7 +52,19 @@ def parse(config: Mapping[str, Any], specification: Mapping[str, Any]) -> Settin
         event_prefixes=tuple(values["event_prefixes"]),
         **{name: values[name] for name in ("max_requests_per_minute", "num_workers", "page_size")},
         unknown=(*unknown, *(f"connection.{key}" for key in config["connection"] if key not in given)),
+        doubts=tuple(_doubts(values, given.get("auth_string", ""))),
     )
+
+
+def _doubts(values: Mapping[str, Any], auth_string: str) -> Iterator[str]:
+    start = _start_date(values["start_date"])
+    if start and start > datetime.now(UTC):
+        yield f"start_date is {values['start_date']}, in the future: no run, artifact, log line and event is read."
+    for prefix in values["event_prefixes"]:
+        if re.search(r"[*?%\s]", prefix):
+            yield f"event_prefixes has {_shown(prefix)}: a prefix has no wildcard, so it is the start of no event."
+    if not auth_string.isascii():
+        yield "auth_string has letters beyond ASCII: a Prefect Server answers 500 to them."
 
 
 def _refuse_if(wrong: object, sentence: str) -> None:
@@ -187,6 +199,11 @@ def _server(given: Mapping[str, Any]) -> Server:
     api_url, auth_string = given["api_url"], given["auth_string"]
     _refuse_if(not api_url, "connection.api_url is missing: it should look like http://localhost:4200/api.")
     headers = {each["name"]: _header_value(**each) for each in given["custom_headers"]}
+    example = "paste the server's user and password alone, such as admin:password"
+    is_quoted = auth_string[:1] in set("\"'`“”„<") and auth_string[-1:] in set("\"'`“”>")
+    _refuse_if(is_quoted, f"connection.auth_string has quotes around it: {example}.")
+    is_header = re.match(r"(?i)(authorization:|basic\s|PREFECT_\w+=)", auth_string)
+    _refuse_if(is_header, f"connection.auth_string begins with {_shown(is_header and is_header[0])}: {example}.")
     if auth_string:
         headers["Authorization"] = f"Basic {base64.b64encode(auth_string.encode()).decode()}"
     tls = TlsSettings(given["ca_certificate"], given["client_certificate"], given["client_key"], given["verify_tls"])

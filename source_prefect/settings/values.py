@@ -53,7 +53,8 @@ class Settings:
     """A valid config.
 
     `lookback_window` is how long after its end a run is read again, `log_level` Python's number of the least severe
-    level. `unknown` holds the paths of keys that are no settings.
+    level. `unknown` holds the paths of keys that are no settings, `doubts` sentences about values that are valid, but
+    hardly meant.
     """
 
     connection: Cloud | Server
@@ -65,6 +66,7 @@ class Settings:
     num_workers: int
     page_size: int
     unknown: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
