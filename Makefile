@@ -10,7 +10,7 @@ WORKERS ?= 2
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo report test lint unit integration slow browser torture bench bench-models test-pythons test-versions test-cdks airbyte-variant test-airbyte image constraints clean
+.PHONY: help install demo report test lint unit integration slow browser torture bench bench-models test-pythons test-versions test-cdks builder airbyte-variant test-airbyte image constraints clean
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -76,6 +76,9 @@ test-versions: install ## Tests against other versions of Prefect, each in an en
 
 test-cdks: install ## Unit tests and a sync on other versions of Airbyte's CDK (CDKS="7.36.0 7.39.1")
 	$(BIN)/python -m devtools.cdks $(CDKS)
+
+builder: install ## Writes builder/manifest.yaml, the edition in pure YAML, from builder/edition.yaml and manifest.yaml
+	$(BIN)/python -m devtools.builder
 
 airbyte-variant: install ## Writes to build/ the tree that Airbyte's monorepo wants: manifest in the package, Poetry, a page of documentation
 	$(BIN)/python -m devtools.airbyte_variant
