@@ -80,7 +80,7 @@ test-cdks: install ## Unit tests and a sync on other versions of Airbyte's CDK (
 builder: install ## Writes builder/manifest.yaml, the edition in pure YAML, from builder/edition.yaml and manifest.yaml
 	$(BIN)/python -m devtools.builder
 
-airbyte-variant: install ## Writes to build/ the tree that Airbyte's monorepo wants: manifest in the package, Poetry, a page of documentation
+airbyte-variant: install ## Writes to build/ the edition in pure YAML in the layout of Airbyte's monorepo
 	$(BIN)/python -m devtools.airbyte_variant
 
 test-airbyte: install ## Runs Airbyte's own checks on that tree, in an environment of their own

@@ -1,12 +1,17 @@
 """The edition in pure YAML: the package's rows, by the oldest and the newest CDK, and in the Connector Builder."""
 
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from devtools.airbyte_variant import write as write_for_airbyte
 from devtools.cloud import Workspace, cloud
 from devtools.connector import Sync, read_here
 from devtools.edition import NEWEST_CDK, OLDEST_CDK, STREAMS, Builder, builder, read_edition, read_edition_here
@@ -14,6 +19,8 @@ from devtools.server import PrefectServer
 from integration_tests.record_rules import comparable
 from integration_tests.seeding import make_flow, make_run, make_task_run, set_state
 from source_prefect.source import manifest_path
+
+PROGRAMS = Path(sys.executable).parent
 
 Rows = dict[str, dict[str, Any]]
 
@@ -145,3 +152,23 @@ def test_the_builder_refuses_custom_code(backend: Builder, config: dict[str, Any
     package = yaml.safe_load(manifest_path().read_text())
     answer = backend.post("check", package, config=config)
     assert (answer.status_code, "Custom" in answer.text) == (400, True), answer.text
+
+
+# Airbyte's catalog
+
+
+def test_airbytes_standard_tests_pass(filled_server: PrefectServer, of_package: Sync, tmp_path: Path) -> None:
+    assert of_package
+    connector = write_for_airbyte(tmp_path)
+    for config in (connector / "integration_tests").glob("*.json"):
+        address = filled_server.url.removesuffix("/api")
+        config.write_text(config.read_text().replace("http://127.0.0.1:4200", address))
+    done = subprocess.run(
+        [PROGRAMS / "airbyte-cdk", "connector", "test", connector, "--pytest-arg=-m=not image_tests"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-5000:]
+    passed = re.findall(r"(\d+) passed", done.stdout)
+    assert passed, done.stdout[-500:]
