@@ -34,7 +34,7 @@ def read_edition(
 ) -> Sync:
     """One sync by this version of the CDK."""
     program = tool(f"airbyte-cdk=={cdk}") / "source-declarative-manifest"
-    return read(config, streams, state, command=[program], more_arguments=["--manifest-path", MANIFEST])
+    return read(config, streams, state, command=[str(program)], more_arguments=["--manifest-path", str(MANIFEST)])
 
 
 def read_edition_here(

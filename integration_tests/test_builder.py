@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from devtools.airbyte_variant import write as write_for_airbyte
 from devtools.cloud import Workspace, cloud
@@ -18,7 +17,7 @@ from devtools.edition import NEWEST_CDK, OLDEST_CDK, STREAMS, Builder, builder, 
 from devtools.server import PrefectServer
 from integration_tests.record_rules import comparable
 from integration_tests.seeding import make_flow, make_run, make_task_run, set_state
-from source_prefect.source import manifest_path
+from source_prefect import manifest
 
 PROGRAMS = Path(sys.executable).parent
 
@@ -149,7 +148,7 @@ def test_the_builder_checks_and_resolves_it(backend: Builder, config: dict[str, 
 
 def test_the_builder_refuses_custom_code(backend: Builder, config: dict[str, Any]) -> None:
     """What the edition is for: the package's manifest is of no use there."""
-    package = yaml.safe_load(manifest_path().read_text())
+    package = manifest.load()
     answer = backend.post("check", package, config=config)
     assert (answer.status_code, "Custom" in answer.text) == (400, True), answer.text
 

@@ -11,8 +11,7 @@ import pytest
 import yaml
 
 from devtools.builder import MANIFEST
-from source_prefect import SourcePrefect
-from source_prefect.source import manifest_path
+from source_prefect import SourcePrefect, manifest
 
 ROOT = Path(__file__).parents[1]
 STREAM_PAGES = ROOT / "docs" / "streams"
@@ -34,16 +33,15 @@ AIRBYTES_SECTIONS = [
 
 
 def _schemas() -> dict[str, dict[str, Any]]:
-    source = SourcePrefect(config=CONFIG)
-    catalog = source.discover(logging.getLogger("airbyte"), CONFIG)
+    catalog = SourcePrefect().discover(logging.getLogger("airbyte"), CONFIG)
     return {stream.name: stream.json_schema["properties"] for stream in catalog.streams}
 
 
 SCHEMAS = _schemas()
 # The guides: of the package, and of the edition in pure YAML.
 GUIDE, PAGE = ((ROOT / path).read_text() for path in ("docs/prefect.md", "builder/prefect.md"))
-PACKAGE, EDITION = (yaml.safe_load(path.read_text()) for path in (manifest_path(), MANIFEST))
-SPEC, SPEC_OF_EDITION = (manifest["spec"]["connection_specification"] for manifest in (PACKAGE, EDITION))
+EDITION = yaml.safe_load(MANIFEST.read_text())
+SPEC, SPEC_OF_EDITION = (part["spec"]["connection_specification"] for part in (manifest.load(), EDITION))
 
 
 def test_the_page_for_airbytes_catalog_has_its_sections_in_its_order() -> None:
