@@ -8,7 +8,9 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import requests
 import yaml
@@ -52,6 +54,15 @@ def _edition(arguments: list[str]) -> Iterable[str]:
     with_manifest = [*arguments, "--manifest-path", str(MANIFEST)]
     source = create_declarative_source(with_manifest)
     return AirbyteEntrypoint(source).run(AirbyteEntrypoint.parse_args(with_manifest))
+
+
+@contextmanager
+def recorded_waits() -> Iterator[list[float]]:
+    """Note the CDK's waits for retries, in this process, instead of waiting."""
+    waits: list[float] = []
+    clock = SimpleNamespace(sleep=lambda seconds: waits.append(seconds) if seconds else None)
+    with patch("backoff._sync.time", clock), patch("airbyte_cdk.sources.streams.http.rate_limiting.time", clock):
+        yield waits
 
 
 class Builder:

@@ -101,7 +101,7 @@ def change_a_few(server: PrefectServer) -> None:
 def test_the_rows_of_prefect_cloud_are_those_of_the_package(filled_server: PrefectServer, of_package: Sync) -> None:
     assert of_package
     with cloud([Workspace(filled_server.url)]) as front:
-        config = {"connection": front.connection()}
+        config = {"connection": front.connection(account_id="", workspace_id=front.workspaces[0].ui_url)}
         package, edition = read_here(config, STREAMS).ok(), read_edition_here(config).ok()
     for stream in STREAMS:
         assert rows(edition, stream) == rows(package, stream) != {}

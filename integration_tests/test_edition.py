@@ -9,8 +9,7 @@ import pytest
 
 from devtools.bulk import history, insert_flow_runs, insert_logs, insert_task_runs
 from devtools.connector import read_here
-from devtools.edition import read_edition_here
-from devtools.faults import recorded_waits
+from devtools.edition import read_edition_here, recorded_waits
 from devtools.proxy import Answer, Forward, Proxy, Request
 from devtools.server import PrefectServer
 from integration_tests.seeding import execute, make_flow, make_run, make_task_run, now, set_state
@@ -204,4 +203,4 @@ def test_the_rate_limit_is_waited_for(empty: PrefectServer, empty_gate: Proxy, p
         sync = read_edition_here(paged, ["flows"]).ok()
     assert sync.ids("flows") == [flow_id]
     # The CDK adds a second.
-    assert [round(wait) for wait in waits.retries] == [8, 8, 8]
+    assert [round(wait) for wait in waits] == [8, 8, 8]

@@ -149,10 +149,11 @@ def _spec_settings(spec: Mapping[str, Any]) -> Settings:
 
 def _titles(properties: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, schema in properties.items():
-        if "const" in schema:
+        if "const" in schema or schema.get("airbyte_hidden"):
             continue
         yield name, schema["title"]
-        yield from _titles({**schema.get("properties", {}), **schema.get("items", {}).get("properties", {})})
+        for part in (schema, schema.get("items", {}), *schema.get("oneOf", ())):
+            yield from _titles(part.get("properties", {}))
 
 
 def _documented_settings(guide: str) -> Settings:
