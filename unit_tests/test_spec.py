@@ -149,7 +149,15 @@ def test_every_setting_is_on_a_card_of_the_form() -> None:
 def test_what_most_people_need_is_not_folded_away() -> None:
     shown = {name for name, schema in SETTINGS.items() if schema.get("always_show")}
     assert shown == {"start_date", "max_requests_per_minute"}
-    assert CONNECTIONS["server"]["properties"]["auth_string"]["always_show"]
+    inside = {
+        name for option in CONNECTIONS.values() for name, s in option["properties"].items() if s.get("always_show")
+    }
+    assert inside == {"workspace", "auth_string"}
+
+
+def test_what_the_choice_of_workspaces_replaces_is_hidden() -> None:
+    hidden = {name for name, s in CONNECTIONS["cloud"]["properties"].items() if s.get("airbyte_hidden")}
+    assert hidden == {"workspace_id", "account_id", "workspaces"}
 
 
 def test_airbytes_acceptance_test_sets_every_setting() -> None:
