@@ -5,7 +5,6 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from isodate import parse_duration
 
 from source_prefect.http.answers import parse
@@ -46,7 +45,7 @@ def _reported(session: Session, group: str, name: str) -> Any:
 
 
 def _ask(session: Session) -> Any:
-    with suppress(AirbyteTracedException, ValueError), session.transport.without_patience():
-        response = session.ask("admin/settings")
-        return parse(response.content) if response.ok else None
+    response = session.ask_briefly("admin/settings")
+    with suppress(ValueError):
+        return parse(response.content) if response is not None and response.ok else None
     return None

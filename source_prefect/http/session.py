@@ -94,13 +94,14 @@ class Session(Mapping[str, Any], AbstractContextManager["Session"]):
     def now(self) -> datetime:
         """The server's time; the connector's where no answer tells it."""
         if self.transport.clock.now is None:
-            self.once("time", self._ask_for_time)
+            # Any answer has a `Date`. Where there is none, the first request of a stream says why.
+            self.once("time", lambda: self.ask_briefly("health"))
         return self.transport.clock.now or datetime.now(UTC)
 
-    def _ask_for_time(self) -> requests.Response | None:
-        # Any answer has a `Date`. Where there is none, the first request of a stream says why.
+    def ask_briefly(self, path: str) -> requests.Response | None:
+        """The answer to a GET that the sync can do without; None where there is none soon."""
         with self._asking() as plain:
-            request = plain.prepare_request(requests.Request("GET", self._url("health")))
+            request = plain.prepare_request(requests.Request("GET", self._url(path)))
             environment = plain.merge_environment_settings(request.url, {}, False, None, None)
         return self.transport.try_twice(request, timeout=_SHORT_TIMEOUT, **environment)
 
@@ -111,7 +112,7 @@ class Session(Mapping[str, Any], AbstractContextManager["Session"]):
         """
         connection = self.settings.connection
         other = connection.api_url.removesuffix("/api")
-        if urlsplit(other).path and self.once("no /api", lambda: self._is_missing(self._ask_for_time())):
+        if urlsplit(other).path and self.once("no /api", lambda: self._is_missing(self.ask_briefly("health"))):
             self.settings = replace(self.settings, connection=replace(connection, api_url=other))
             self.transport.api_url = other
         return self.settings.connection.api_url
