@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +13,7 @@ from airbyte_cdk.sources.declarative.requesters.paginators import DefaultPaginat
 from airbyte_cdk.sources.declarative.requesters.requester import Requester
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_prefect.http.answers import is_maintenance, parse, query_of, read_page, refusal, server_date
+from source_prefect.http.answers import is_maintenance, leave_out, parse, query_of, read_page, refusal, server_date
 from source_prefect.http.errors import failure, problem_of
 from source_prefect.http.session import Maintenance, Session
 from source_prefect.paging import SMALLEST_PAGE, Page, PaginationError, RequestRefusedError, Row, read_in_parts
@@ -33,7 +33,8 @@ _LARGE_BODY = 16_000_000
 class Client:
     """Asks a workspace for pages of a table, from any thread.
 
-    `why_missing` explains a 404, or returns an empty text where it knows no more than the address.
+    `why_missing` explains a 404, or returns an empty text where it knows no more than the address. What stands under
+    the keys `left_out` is removed from each row before anything else sees it.
     """
 
     stream: str
@@ -44,6 +45,7 @@ class Client:
     workspace: Workspace
     watermark: Watermark
     why_missing: Callable[[], str]
+    left_out: Collection[str] = ()
 
     def __post_init__(self) -> None:
         self.page_size = self.paginator.get_page_size() or 0
@@ -105,6 +107,7 @@ class Client:
         except ValueError:
             self._raise_problem(response)
             raise
+        leave_out(page.rows, self.left_out)
         # Prefect Cloud may name a next page after one that is not full, which is the last.
         page = page._replace(full=page.full and len(page.rows) >= size)
         self.watermark.observe(page.rows, page.date)
@@ -177,6 +180,7 @@ class Client:
                 name = known["id"]
                 row = self._json(f"flow_runs/{name}")
                 if isinstance(row, dict):
+                    leave_out(row, self.left_out)
                     return row
         self.unreadable.add(name)
         return None
