@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +18,7 @@ from source_prefect.http.answers import (
     STAND_IN,
     EventToken,
     is_maintenance,
+    leave_out,
     parse,
     query_of,
     read_page,
@@ -46,7 +47,8 @@ _LARGE_BODY = 16_000_000
 class Client:
     """Asks a workspace for pages of a table, from any thread.
 
-    `why_missing` explains a 404, or returns an empty text where it knows no more than the address.
+    `why_missing` explains a 404, or returns an empty text where it knows no more than the address. What stands under
+    the keys `left_out` is removed from each row before anything else sees it.
     """
 
     stream: str
@@ -57,6 +59,7 @@ class Client:
     workspace: Workspace
     watermark: Watermark
     why_missing: Callable[[], str]
+    left_out: Collection[str] = ()
 
     def __post_init__(self) -> None:
         self.page_size = self.paginator.get_page_size() or 0
@@ -124,6 +127,7 @@ class Client:
         except ValueError:
             self._raise_problem(response)
             raise
+        leave_out(page.rows, self.left_out)
         # Prefect Cloud may name a next page after one that is not full, which is the last.
         page = page._replace(full=page.full and len(page.rows) >= size)
         if NUL in response.content:
@@ -207,6 +211,7 @@ class Client:
                 name = known["id"]
                 row = self._json(f"flow_runs/{name}")
                 if isinstance(row, dict):
+                    leave_out(row, self.left_out)
                     return row
         self.unreadable.add(name)
         return None

@@ -17,7 +17,7 @@ from airbyte_cdk.sources.streams.http.error_handlers import ErrorHandler, ErrorR
 from airbyte_cdk.sources.streams.http.error_handlers.response_models import SUCCESS_RESOLUTION
 from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 
-from source_prefect.cdk import session_of
+from source_prefect.cdk import log_no_bodies, session_of
 from source_prefect.http.answers import is_maintenance, retry_after
 from source_prefect.http.errors import failure
 from source_prefect.http.transport import Patience, Transport, warn_of_risks
@@ -157,6 +157,7 @@ class PrefectRequester(HttpRequester):
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
+        log_no_bodies(self)
         for scheme in ("https://", "http://"):
             session_of(self).mount(scheme, self.config.transport)
 

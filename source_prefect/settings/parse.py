@@ -51,6 +51,7 @@ def parse(config: Mapping[str, Any], specification: Mapping[str, Any]) -> Settin
         lookback_window=_lookback_window(values["lookback_window"], declared["lookback_window"]["pattern"]),
         log_level=LOG_LEVELS[values["log_level"]],
         event_prefixes=tuple(values["event_prefixes"]),
+        leave_out=frozenset(values["leave_out"]),
         **{name: values[name] for name in ("max_requests_per_minute", "num_workers", "page_size")},
         unknown=(*unknown, *(f"connection.{key}" for key in config["connection"] if key not in given)),
     )
@@ -271,7 +272,7 @@ def _text(path: str, text: str, schema: Mapping[str, Any]) -> str:
     _refuse_if(not is_line and not schema.get("multiline"), f"{path} contains a line break: it must be one line.")
     _refuse_if(_INVISIBLE.search(text), f"{path} contains an invisible control character: retype it.")
     if choice := schema.get("enum"):
-        text = text.upper()
+        text = next((each for each in choice if each.lower() == text.lower()), text)
         _refuse_if(text not in choice, f"{path} is {_shown(text)}; it must be one of {', '.join(choice)}.")
     return text
 

@@ -57,6 +57,7 @@ class Settings:
     lookback_window: timedelta
     log_level: int
     event_prefixes: tuple[str, ...]
+    leave_out: frozenset[str]
     max_requests_per_minute: int | None
     num_workers: int
     page_size: int
