@@ -25,7 +25,9 @@ def young() -> Tables:
     return {"flows": [flow], "flow_runs": runs}
 
 
-def declared_edge(source: str | None, destination: str | None, flow: str, deployment: str | None, name: str) -> Row:
+def declared_edge(
+    source: str | None, destination: str | None, flow: str, deployment: str | None, name: str, **columns: Any
+) -> Row:
     """A row of the stream `lineage`."""
     row: Row = {"id": json.dumps([source, destination, flow, deployment]), "flow_id": flow, "deployment_id": deployment,
                 "flow_name": name, "source": source, "destination": destination,
@@ -33,7 +35,7 @@ def declared_edge(source: str | None, destination: str | None, flow: str, deploy
     for side, table in (("source", source), ("destination", destination)):
         parts = table.split(".")[-3:] if table else [None, None, None]
         row |= dict(zip((f"{side}_database", f"{side}_schema", f"{side}_table"), parts, strict=True))
-    return row
+    return {**row, **columns}
 
 
 def flow(name: str, **columns: Any) -> Row:

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
@@ -15,8 +14,8 @@ from devtools.neglected import DOWN_SINCE, neglected
 from devtools.postgres import postgres
 from devtools.tables import write_postgres
 from devtools.warehouse import AS_OF
-from examples.pipeline_health.build import build_postgres
-from integration_tests.health.warehouse import DuckDB, PostgreSQL, Warehouse
+from examples.pipeline_health.build import build_postgres, marts_schema
+from integration_tests.health.warehouse import DuckDB, PostgreSQL, Warehouse, by_key
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "dbt" / "models"
@@ -48,17 +47,15 @@ def warehouses(neglected_file: Path, postgres_url: str) -> dict[str, Warehouse]:
         # libpq takes the time zone of this variable.
         environment.setenv("PGTZ", "Asia/Tokyo")
         build_postgres(postgres_url, "prefect", command="build")
-    return {"duckdb": DuckDB(neglected_file), "postgres": PostgreSQL(postgres_url, "prefect")}
+    return {
+        "duckdb": DuckDB(neglected_file, marts_schema("main")),
+        "postgres": PostgreSQL(postgres_url, marts_schema("prefect")),
+    }
 
 
 @pytest.fixture(scope="module", params=["duckdb", "postgres"])
 def warehouse(warehouses: dict[str, Warehouse], request: pytest.FixtureRequest) -> Warehouse:
     return warehouses[request.param]
-
-
-def by_key(warehouse: Warehouse, sql: str) -> dict[str, Any]:
-    """The second column by the first, or all others as a tuple."""
-    return {row[0]: row[1] if len(row) == 2 else row[1:] for row in warehouse.ask(sql)}
 
 
 @pytest.mark.parametrize("model", MARTS)

@@ -1,3 +1,5 @@
+with staged as (
+
 {{ prefect_source.stage('flow_run_state_transitions', {
     'id': 'text',
     'occurred': 'time',
@@ -8,7 +10,6 @@
     'from_state_type': 'text',
     'from_state_name': 'text',
     'from_state_message': 'text',
-    'from_state_since': 'time',
     'to_state_type': 'text',
     'to_state_name': 'text',
     'to_state_message': 'text',
@@ -23,3 +24,14 @@
     'work_pool_name': 'text',
     'tags': 'json',
 }) }}
+
+)
+
+select
+    staged.*,
+    -- An event does not tell since when the run had been in the former state, but the transition before it does.
+    case
+        when lag(to_state_name) over (partition by flow_run_id order by occurred, id) = from_state_name
+        then lag(occurred) over (partition by flow_run_id order by occurred, id)
+    end as from_state_since
+from staged
