@@ -95,7 +95,7 @@ placed as (
     select
         fielded.*,
         deployment.subject_id,
-        deployment.deployment_name,
+        deployment.deployment_name as known_deployment_name,
         deployment.flow_subject_id,
         deployment.flow_name,
         deployment.owner,
@@ -125,7 +125,7 @@ select
     source_relation,
     subject_id,
     deployment_id,
-    deployment_name,
+    known_deployment_name as deployment_name,
     flow_subject_id as flow_id,
     flow_name,
     coalesce(owner, '(no owner)') as owner,
