@@ -6,17 +6,25 @@ PAGE ?= report.html
 # How many tests run at a time, each beside a Prefect server of its own.
 WORKERS ?= 2
 
-# The tests start hundreds of processes: each would compile the modules anew where Python may not keep what it compiles.
+# The tests start hundreds of processes: each would compile the modules again where Python may not keep what it compiles.
 export PYTHONDONTWRITEBYTECODE =
 
-.DEFAULT_GOAL := help
-.PHONY: help install demo report test lint unit integration slow browser torture bench bench-models test-pythons test-versions test-cdks airbyte-variant test-airbyte image constraints clean
+# What `make everything` runs; the report is made of the demo's tables.
+EVERYTHING := install lint unit integration slow torture bench bench-models test-pythons test-versions test-cdks \
+	airbyte-variant test-airbyte image demo report
 
-help: ## Lists the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+.DEFAULT_GOAL := help
+.PHONY: help browser test everything constraints clean $(EVERYTHING)
+
+help:
+	@awk -F ':.*## ' '/^##@/ {print gap substr($$0, 5); gap = "\n"} /^[a-z-]+:.*## / {printf "  %-15s  %s\n", $$1, $$2}' Makefile
 
 .venv/.demo: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11 to 3.13 is needed, and $(PYTHON) is %d.%d. Name another one: make PYTHON=python3.12" % sys.version_info[:2])'
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
+		said=$$($(PYTHON) --version 2>&1 | tail -n 1); \
+		echo "Python 3.11 to 3.13 is needed, but $(PYTHON) says: $$said. Name another one: make PYTHON=python3.12" >&2; \
+		exit 1; \
+	}
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt --editable . --group demo
@@ -31,16 +39,15 @@ help: ## Lists the targets
 	$(BIN)/uv pip install --quiet --python .venv/dbt/bin/python --constraints dbt/constraints.txt --group dbt
 	touch $@
 
-install: .venv/.synced .venv/dbt/.synced ## Creates the environments
+##@ To begin with:
 
-demo: .venv/.demo ## Prefect into DuckDB, and what it tells; with CLOUD=1 through a stand-in for Prefect Cloud
+demo: .venv/.demo ## Prefect into DuckDB, on this machine alone (CLOUD=1: cloud)
 	@$(BIN)/python -m examples.demo $(if $(CLOUD),--cloud)
 
-report: install ## Builds the models of dbt/ into DATABASE, the DuckDB file of a sync, and writes PAGE from them (CATALOG=address of a job)
+report: install ## What the tables tell, as a page (DATABASE, PAGE, CATALOG)
 	$(BIN)/python -m examples.pipeline_health.report $(DATABASE) $(PAGE) $(if $(CATALOG),--catalog '$(CATALOG)')
 
-test: install ## Runs everything that CI runs
-	@$(MAKE) --no-print-directory -j 3 lint unit integration
+install: .venv/.synced .venv/dbt/.synced ## The environments of development
 
 lint: install ## ruff and mypy
 	$(BIN)/ruff check .
@@ -50,43 +57,56 @@ lint: install ## ruff and mypy
 unit: install ## Tests without a server
 	$(BIN)/python -m pytest unit_tests
 
-integration: install browser ## Tests against real Prefect servers
+test: install ## Everything that CI runs: lint, unit and integration
+	@$(MAKE) --no-print-directory -j 3 lint unit integration
+
+##@ The others, explained in CONTRIBUTING.md:
+
+integration: install browser ## Tests against real Prefect servers (WORKERS=4 at a time)
 	$(BIN)/python -m pytest integration_tests -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-browser: install ## Installs Chromium, which looks at the report in a test, where there is none
+# Installs Chromium, which looks at the report in a test, where there is none.
+browser: install
 	$(BIN)/python -m devtools.browser
-
-test-pythons: install ## Unit tests, spec and check on every supported Python that is there
-	$(BIN)/python -m devtools.pythons
 
 slow: install ## The long forms of other tests
 	$(BIN)/python -m pytest integration_tests -m slow
 
-torture: install ## Tries the promises for long: TORTURE=10 times the work of CI, with new seeds
+torture: install ## Tries the promises for long (TORTURE=10 times the work of CI)
 	TORTURE=$(or $(TORTURE),10) $(BIN)/python -m pytest integration_tests/torture
 
-bench: install ## Measures the connector beside its peers, in a minute; with FULL=1 up to 1,000,000 runs, in more than an hour
+bench: install ## The connector beside its peers (FULL=1: up to 1,000,000 runs)
 	$(BIN)/python -m benchmarks $(if $(FULL),--full)
 
-bench-models: install ## Measures the models of dbt/ on RUNS=1000000 runs, in DuckDB and PostgreSQL
+bench-models: install ## The models of dbt/ on RUNS=1000000 runs, on two databases
 	$(BIN)/python -m benchmarks.models $(RUNS)
 
-test-versions: install ## Tests against other versions of Prefect, each in an environment of its own (VERSIONS="3.0.11 3.9.1")
+test-pythons: install ## Unit tests, spec and check on each supported Python found
+	$(BIN)/python -m devtools.pythons
+
+test-versions: install ## Other versions of Prefect (VERSIONS="3.0.11 3.9.1")
 	$(BIN)/python -m devtools.versions $(VERSIONS)
 
-test-cdks: install ## Unit tests and a sync on other versions of Airbyte's CDK (CDKS="7.36.0 7.39.1")
+test-cdks: install ## Other versions of Airbyte's CDK (CDKS="7.36.0 7.39.1")
 	$(BIN)/python -m devtools.cdks $(CDKS)
 
-airbyte-variant: install ## Writes to build/ the tree that Airbyte's monorepo wants: manifest in the package, Poetry, a page of documentation
+airbyte-variant: install ## Writes to build/ the tree that Airbyte's monorepo wants
 	$(BIN)/python -m devtools.airbyte_variant
 
-test-airbyte: install ## Runs Airbyte's own checks on that tree, in an environment of their own
+test-airbyte: install ## Airbyte's own checks on that tree
 	$(BIN)/python -m pytest -m airbyte_checks integration_tests/test_airbyte_checks.py
 
-image: install ## Builds docker/Dockerfile with buildah, and tries the image on a real server (BASE=another base image)
+image: install ## Builds the image with buildah and tries it (BASE=another)
 	$(BIN)/python -m devtools.image $(BASE)
 
-constraints: install ## Compiles constraints.txt anew
+everything: ## All of these in turn; reports at the end which failed
+	@failed=; \
+	for target in $(EVERYTHING); do \
+		$(MAKE) --no-print-directory RUNS=$(or $(RUNS),20000) $$target || failed="$$failed $$target"; \
+	done; \
+	[ -z "$$failed" ] || { echo "Failed:$$failed" >&2; exit 1; }
+
+constraints: install ## The newest versions of all that development uses
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --group dev --no-emit-index-url --no-annotate --no-header \
 		--output-file constraints.txt pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --group dbt --no-emit-index-url --no-annotate --no-header \

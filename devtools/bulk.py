@@ -154,7 +154,7 @@ def insert(database: Path, tables: Mapping[str, Sequence[Columns]]) -> None:
 
 def sqlite_time(time: datetime) -> str:
     """A timestamp as Prefect's SQLite tables hold it."""
-    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def _sqlite_value(value: Any) -> Any:

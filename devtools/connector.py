@@ -6,12 +6,15 @@
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -85,15 +88,31 @@ class Sync:
             self.statuses[status["stream_descriptor"]["name"]].append(status["status"])
 
 
-def run(command: str, config: Mapping[str, Any] | None = None, *, cwd: Path | None = None) -> list[dict[str, Any]]:
+def run(
+    command: str,
+    config: Mapping[str, Any] | None = None,
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> list[dict[str, Any]]:
     """The messages of `spec`, `check` or `discover`, the log lines left out."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = [] if config is None else ["--config", _write(folder, "config.json", config)]
+        environment = {**os.environ, **(env or {})}
         done = subprocess.run(
-            [*COMMAND, command, *arguments], capture_output=True, text=True, timeout=180, cwd=cwd, check=False
+            [*COMMAND, command, *arguments], capture_output=True, timeout=180, cwd=cwd, env=environment, check=False
         )
     messages = [json.loads(line) for line in done.stdout.splitlines()]
     return [message for message in messages if message["type"] != "LOG"]
+
+
+def start(*arguments: str, command: Sequence[str] = COMMAND, **options: Any) -> subprocess.Popen[bytes]:
+    """The process of one command. It can be interrupted even where a shell started this one to ignore that."""
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, **options)
+    finally:
+        signal.signal(signal.SIGINT, inherited)
 
 
 def catalog(streams: Sequence[str] | None, sync_mode: str) -> dict[str, Any]:
@@ -132,10 +151,13 @@ def read(
     timeout: float = 600,
     started: Callable[[subprocess.Popen[bytes]], None] | None = None,
     killed_when: Callable[[Sync], bool] = lambda _sync: False,
+    by: signal.Signals = signal.SIGKILL,
+    command: Sequence[str] = COMMAND,
 ) -> Sync:
-    """One sync, successful or not. `started` gets the process, for instance to stop it.
+    """One sync, successful or not; one that takes longer than `timeout` is an AssertionError.
 
-    `killed_when` is called after each message, with all messages so far. Output printed until then is still read.
+    `started` gets the process, for instance to stop it. `killed_when` is called after each message, with all messages
+    so far: where it says so, the process is killed `by` this signal. Output printed until then is still read.
     """
     with tempfile.TemporaryDirectory() as folder:
         arguments = _read_arguments(folder, config, catalog(streams, sync_mode), state)
@@ -143,31 +165,41 @@ def read(
         began = time.monotonic()
         errors = Path(folder) / "stderr"
         with errors.open("w") as stderr:
-            process = subprocess.Popen(
-                [*COMMAND, "read", *arguments],
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                env={**os.environ, **(env or {})},
-            )
+            process = start("read", *arguments, command=command, stderr=stderr, env={**os.environ, **(env or {})})
         assert process.stdout is not None
         if started:
             started(process)
         killed = False
-        for number, line in enumerate(process.stdout):
-            if not line.endswith(b"\n"):
-                break  # killed in the middle of a line
-            sync.take(json.loads(line))
-            sync.printed += len(line)
-            if not killed and killed_when(sync):
-                process.kill()
-                killed = True
-            if number % 500 == 0:
-                sync.peak_memory = peak_memory(process.pid) or sync.peak_memory
-        sync.exit_code = process.wait()
+        with _gone_after(timeout, process):
+            for number, line in enumerate(process.stdout):
+                if not line.endswith(b"\n"):
+                    break  # killed in the middle of a line
+                sync.take(json.loads(line))
+                sync.printed += len(line)
+                if not killed and killed_when(sync):
+                    process.send_signal(by)
+                    killed = True
+                if number % 500 == 0:
+                    sync.peak_memory = peak_memory(process.pid) or sync.peak_memory
+            sync.exit_code = process.wait()
         sync.seconds = time.monotonic() - began
         sync.stderr = errors.read_text()
         assert sync.seconds < timeout, f"the sync took {sync.seconds:.0f} s"
         return sync
+
+
+@contextmanager
+def _gone_after(seconds: float, process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Kill the process after so long, or when the block ends."""
+    overdue = threading.Timer(seconds, process.kill)
+    overdue.daemon = True
+    overdue.start()
+    try:
+        yield
+    finally:
+        overdue.cancel()
+        process.kill()
+        process.wait()
 
 
 def run_here(command: str, config: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:

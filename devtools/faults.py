@@ -3,14 +3,12 @@
 import json
 import random
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -24,9 +22,6 @@ Fault = Callable[[Answer], Answer]
 # How long the connector waits at most, for a retry and for an answer, while `impatient` holds.
 LONGEST_SLEEP = 0.01
 LONGEST_READ = 2.0
-
-# What sleeps before it tries again.
-_RETRYING = ("backoff._sync", "airbyte_cdk.sources.streams.http.rate_limiting", "source_prefect.http.cloud")
 
 
 def _status(status: int, headers: Mapping[str, str] | None = None) -> Fault:
@@ -109,12 +104,9 @@ class RandomFaults:
 
 
 @contextmanager
-def _waiting(sleep: Callable[[float], None], close: Callable[[Gate, float], bool]) -> Iterator[None]:
-    """Wait like this before another try, and where a 429 closes the gate, in this process."""
-    with ExitStack() as patches:
-        for module in _RETRYING:
-            patches.enter_context(patch(f"{module}.time", SimpleNamespace(sleep=sleep)))
-        patches.enter_context(patch.object(Gate, "close", close))
+def _waiting(pause: Callable[[Gate, float], None], close: Callable[[Gate, float], bool]) -> Iterator[None]:
+    """Wait like this before a request is sent again, and where a 429 closes the gate, in this process."""
+    with patch.object(Gate, "pause", pause), patch.object(Gate, "close", close):
         yield
 
 
@@ -122,9 +114,9 @@ def _waiting(sleep: Callable[[float], None], close: Callable[[Gate, float], bool
 def impatient() -> Iterator[None]:
     """Cut the connector's waits short, in this process: it does all that it does otherwise, only sooner.
 
-    Not those for the requests per minute: the CDK would ask for its turn again and again, until the minute is over.
+    Not those for the requests per minute.
     """
-    send, close = HTTPAdapter.send, Gate.close
+    send, pause, close = HTTPAdapter.send, Gate.pause, Gate.close
 
     def send_soon(self: HTTPAdapter, *args: Any, **kwargs: Any) -> Any:
         if isinstance(kwargs.get("timeout"), tuple):  # as the connector sets it; a test's own client does not
@@ -133,7 +125,7 @@ def impatient() -> Iterator[None]:
 
     with (
         _waiting(
-            lambda seconds: time.sleep(min(seconds, LONGEST_SLEEP)),
+            lambda self, seconds: pause(self, min(seconds, LONGEST_SLEEP)),
             lambda self, seconds: close(self, min(seconds, LONGEST_SLEEP)),
         ),
         patch.object(HTTPAdapter, "send", send_soon),
@@ -143,7 +135,7 @@ def impatient() -> Iterator[None]:
 
 @dataclass
 class Waits:
-    """The seconds of each wait: between two tries of a request, and of all requests, as a 429 asks for."""
+    """The seconds of each wait: before a request is sent again, and of all requests, as a 429 asks for."""
 
     retries: list[float] = field(default_factory=list)
     gate: list[float] = field(default_factory=list)
@@ -155,13 +147,9 @@ def recorded_waits() -> Iterator[Waits]:
     waits = Waits()
     close = Gate.close
 
-    def note_retry(seconds: float) -> None:
-        if seconds:
-            waits.retries.append(seconds)
-
     def note_gate(self: Gate, seconds: float) -> bool:
         waits.gate.append(seconds)
         return close(self, 0)
 
-    with _waiting(note_retry, note_gate):
+    with _waiting(lambda _, seconds: waits.retries.append(seconds), note_gate):
         yield waits

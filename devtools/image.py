@@ -6,6 +6,7 @@ Prints what spec, check and a read of all streams of a real Prefect server came 
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,8 @@ from devtools.pythons import ROOT
 from devtools.server import PrefectServer, prefect_server
 
 FOLDER = ROOT / "docker"
+# Debian's packages of these names hold them.
+TOOLS = ("buildah", "crun")
 TAG = "localhost/airbyte/source-prefect:dev"
 # The containers share this machine's network, for the server listens on its loopback address only.
 ENVIRONMENT = os.environ | {"BUILDAH_ISOLATION": "chroot"}
@@ -84,6 +87,8 @@ def size(name: str) -> int:
 
 
 def main(arguments: Sequence[str]) -> None:
+    if missing := [tool for tool in TOOLS if not shutil.which(tool)]:
+        sys.exit(f"There is no {' and no '.join(missing)}: install Debian's packages {' and '.join(TOOLS)}.")
     build(arguments[0] if arguments else None)
     with prefect_server() as server, container() as name, tempfile.TemporaryDirectory() as folder:
         # The user in the container is another one.

@@ -57,6 +57,10 @@ Forward = Callable[[Request], Answer]
 Behaviour = Callable[[Request, Forward], Answer]
 
 
+# The question for the server's time, which one stream of a sync asks. It is not in the log.
+TIME = "health"
+
+
 def pass_on(request: Request, forward: Forward) -> Answer:
     return forward(request)
 
@@ -160,16 +164,24 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.path.startswith(prefix):
             self._send(Answer(404, b'{"detail":"Not Found"}'))
             return
+        path, headers = self.path[len(prefix) :], dict(self.headers.items())
+        if path == TIME:
+            self._send(self._time(Request(self.command, path, headers, {}, -1)))
+            return
         with self.proxy.lock:
-            request = Request(
-                self.command,
-                self.path[len(prefix) :],
-                dict(self.headers.items()),
-                json.loads(raw) if raw else None,
-                len(self.proxy.log),
-            )
+            body = json.loads(raw) if raw else None
+            request = Request(self.command, path, headers, body, len(self.proxy.log))
             self.proxy.log.append(request)
         self._send(self.proxy.behaviour(request, lambda it: send(self.proxy.upstream, it)))
+
+    def _time(self, request: Request) -> Answer:
+        def forward(request: Request) -> Answer:
+            return send(self.proxy.upstream, replace(request, body=None))
+
+        try:
+            return self.proxy.behaviour(request, forward)
+        except (LookupError, TypeError):  # It looks for what the request and the answer of a page hold.
+            return forward(request)
 
     do_GET = do_POST = handle_any  # noqa: N815  (the names that http.server looks for)
 

@@ -48,7 +48,9 @@ def _waits() -> Iterator[None]:
 @pytest.mark.usefixtures("_waits")
 @pytest.mark.filterwarnings("error::airbyte_cdk.test.standard_tests.DiscoveredCatalogWarning")
 class TestStandards(SourceTestSuiteBase):
-    """The suite calls the connector without arguments; a declarative source takes its config when it is made."""
+    """Airbyte's own suite, with the address of the server that runs. It takes the class from the folder's name."""
+
+    connector = SourcePrefect
 
     @classmethod
     def get_scenarios(cls) -> list[ConnectorTestScenario]:
@@ -59,12 +61,6 @@ class TestStandards(SourceTestSuiteBase):
             for scenario in declared
             if scenario.config_path
         ]
-
-    @classmethod
-    def create_connector(cls, scenario: ConnectorTestScenario | None) -> SourcePrefect:
-        if scenario is None:
-            return SourcePrefect()
-        return SourcePrefect(config=scenario.get_config_dict(connector_root=ROOT, empty_if_missing=True))
 
 
 def test_pyab_validates_the_connector(configs: Path) -> None:

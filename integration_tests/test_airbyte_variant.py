@@ -53,6 +53,14 @@ def test_poetry_is_told_what_everyone_else_is(monorepo: Path) -> None:
     assert (monorepo / CONNECTOR / "pyproject.toml").read_text() == poetry_project(text)
 
 
+def test_the_unit_tests_need_nothing_that_stays_here(monorepo: Path) -> None:
+    here = {path.name for path in ROOT.glob("[a-z]*") if path.is_dir()} - {"source_prefect", "unit_tests"}
+    needs = re.compile(rf"^\s*(from|import) ({'|'.join(here)})\b|__file__", re.MULTILINE)
+    tests = {path.name: path.read_text() for path in (monorepo / CONNECTOR / "unit_tests").glob("test_*.py")}
+    assert tests
+    assert [name for name, text in tests.items() if needs.search(text)] == []
+
+
 def test_the_page_links_to_other_sites_only(monorepo: Path) -> None:
     page = (monorepo / GUIDE).read_text()
     targets = re.findall(r"\]\(([^)]+)\)", page)

@@ -137,7 +137,7 @@ def an_event_is_never_late(monkeypatch: pytest.MonkeyPatch) -> None:
 
     Less than no time: the server's clock is known from whole seconds.
     """
-    monkeypatch.setattr("source_prefect.sync.seen.LATEST_EVENT", timedelta(minutes=-1))
+    monkeypatch.setattr("source_prefect.progress.seen.LATEST_EVENT", timedelta(minutes=-1))
 
 
 @pytest.mark.usefixtures("an_event_is_never_late")

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -17,9 +16,9 @@ from devtools.faults import RandomFaults, impatient
 from devtools.proxy import Answer, Forward, Request
 from devtools.server import PrefectServer
 from integration_tests.connecting import assert_config_error
-from integration_tests.month import NOW, OF_EVENTS, transition
+from integration_tests.month import NOW, OF_EVENTS
 from integration_tests.seeding import make_deployment, make_flow, state_at
-from source_prefect.http.patience import IN_A_SYNC
+from source_prefect.http.transport import IN_A_SYNC
 
 YESTERDAY = f"{NOW - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
 ROBOT = Key("pnb_0123456789", reads_account=False)
@@ -43,9 +42,12 @@ def kept(sync: Sync, stream: str, plan: Plan) -> list[str]:
     )
 
 
-def state_of_events(stream: str, at: datetime) -> State:
-    cursor = {"occurred": at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
-    return [{"type": "STREAM", "stream": {"stream_descriptor": {"name": stream}, "stream_state": cursor}}]
+def of_workspace(workspace: Workspace, state: State) -> State:
+    """The state of a server as that of a workspace."""
+    for message in state:
+        parts = {workspace.workspace_id: message["stream"]["stream_state"]}
+        message["stream"]["stream_state"] = {"workspaces": parts}
+    return state
 
 
 def _time(text: str) -> datetime:
@@ -155,23 +157,6 @@ def test_events_of_cloud_only_are_rows_too(server: PrefectServer, workspace: Wor
     assert {row["workspace"] for row in sync.records["events"]} == {workspace.workspace_id}
 
 
-@pytest.mark.parametrize(("plan", "is_kept"), [(HOBBY, False), (PRO, True)], ids=["7 days", "30 days"])
-def test_the_state_before_is_looked_for_as_far_back_as_the_plan_keeps(
-    server: PrefectServer, workspace: Workspace, plan: Plan, is_kept: bool
-) -> None:
-    run, began, ended = str(uuid4()), NOW - timedelta(days=9), NOW - timedelta(minutes=1)
-    server.post(
-        "events", [transition(run, "Pending", "Running", began), transition(run, "Running", "Completed", ended)]
-    )
-    server.wait_for_events()
-    with cloud([workspace], plan=plan) as front:
-        stream = "flow_run_state_transitions"
-        rows = read(front, stream, state=state_of_events(stream, NOW - timedelta(minutes=5))).ok().records[stream]
-    [row] = [row for row in rows if row["flow_run_id"] == run]
-    assert (row["from_state_name"], row["to_state_name"]) == ("Running", "Completed")
-    assert (_time(row["from_state_since"]) if is_kept else row.get("from_state_since")) == (began if is_kept else None)
-
-
 # Rows
 
 
@@ -242,7 +227,9 @@ def test_a_cursor_older_than_what_the_plan_keeps_is_worth_a_warning(
     workspace: Workspace, plan: Plan, warned: str | None
 ) -> None:
     with cloud([workspace], plan=plan) as front:
-        sync = read(front, "flow_runs", state=state_at(NOW - timedelta(days=20), "flow_runs")).ok()
+        sync = read(
+            front, "flow_runs", state=of_workspace(workspace, state_at(NOW - timedelta(days=20), "flow_runs"))
+        ).ok()
     warnings = _lines(sync, "20 days ago")
     assert len(warnings) == (1 if warned else 0)
     assert warned is None or warned in warnings[0]
@@ -264,7 +251,7 @@ def test_a_long_maintenance_is_waited_for_and_said_so_once(workspace: Workspace,
 def test_a_maintenance_without_an_end_ends_the_sync_with_one_sentence(
     workspace: Workspace, workspaces: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("source_prefect.http.patience.IN_A_SYNC", IN_A_SYNC._replace(longest_maintenance=0.5))
+    monkeypatch.setattr("source_prefect.source.IN_A_SYNC", IN_A_SYNC._replace(longest_maintenance=0.5))
     with cloud([workspace]) as front:
         front.maintenance = 1_000_000
         all_of_them: dict[str, Any] = {"account_id": "", "workspace_id": "", "workspaces": workspaces}
@@ -275,7 +262,8 @@ def test_a_maintenance_without_an_end_ends_the_sync_with_one_sentence(
         seconds = time.monotonic() - began
     assert sync.exit_code != 0
     assert 0.5 <= seconds < 5
-    assert len(_lines(sync, "The sync waits for at most")) == 1
+    # Of the question for the limits of the plan, and of each stream.
+    assert 1 <= len(_lines(sync, "is asked again for at most")) <= 3
     failed = [error for error in sync.errors if error["internal_message"] != "Concurrent read failure"]
     assert {error["failure_type"] for error in failed} == {"transient_error"}
     # Of each stream, or of the sync where it is not known yet which workspaces there are.

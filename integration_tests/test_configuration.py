@@ -17,7 +17,7 @@ from devtools.connector import COMMAND, catalog, run_here
 from devtools.faults import impatient
 from devtools.proxy import Answer, Forward, Proxy, Request, proxy
 from devtools.server import PrefectServer
-from source_prefect.cli import run
+from source_prefect.cli import execute
 
 ACCOUNT = "01234567-89ab-cdef-0123-456789abcdef"
 WORKSPACE = "89abcdef-0123-4567-89ab-cdef01234567"
@@ -41,12 +41,8 @@ def command(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Command:
             path = tmp_path / f"{file}.json"
             path.write_text(content if isinstance(content, str) else json.dumps(content))
             arguments += [f"--{file}", str(path)]
-        code = 0
         capfd.readouterr()
-        try:
-            run(arguments)
-        except SystemExit as exit_:
-            code = int(exit_.code or 0)
+        code = execute(arguments)
         printed = capfd.readouterr()
         return code, [json.loads(line) for line in printed.out.splitlines()], printed.out + printed.err
 
@@ -79,7 +75,7 @@ def streams() -> dict[str, Any]:
         ({}, "connection is missing: choose Prefect Cloud or Prefect Server."),
         (
             {"connection": {"type": "cloud", "api_key": KEY, "account_id": KEY, "workspace_id": WORKSPACE}},
-            "connection.account_id holds an API key of Prefect Cloud: it belongs into api_key.",
+            "connection.account_id holds an API key of Prefect Cloud: it belongs in api_key.",
         ),
         (
             '{"connection": {"type": "server", "api_url',
@@ -111,7 +107,7 @@ def test_a_missing_file_is_named() -> None:
     """In a process of its own, so that nothing of the test's process helps."""
     for name, code in (("check", 0), ("discover", 1)):
         done = subprocess.run([*COMMAND, name, "--config", "no/such.json"], capture_output=True, text=True, check=False)
-        [message] = [json.loads(line) for line in done.stdout.splitlines()]
+        [message] = [m for m in map(json.loads, done.stdout.splitlines()) if m["type"] != "LOG"]
         sentence = failed_check([message]) if name == "check" else config_error([message])
         assert sentence == "The config file no/such.json cannot be read: No such file or directory."
         assert (done.returncode, done.stderr) == (code, "")
@@ -171,7 +167,7 @@ def test_swapped_ids_are_suspected_where_cloud_does_not_find_the_workspace(serve
         swapped = {"connection": {**connection, "account_id": WORKSPACE, "workspace_id": ACCOUNT}}
         assert run_here("check", right)[-1]["connectionStatus"] == {"status": "SUCCEEDED"}
         assert failed_check(run_here("check", swapped)) == (
-            f"Stream flows is not available: Prefect Cloud knows no workspace {ACCOUNT} in the account {WORKSPACE}, or "
+            f"Prefect Cloud knows no workspace {ACCOUNT} in the account {WORKSPACE}, or "
             "the key's owner is not a member of it (404). Are the two ids swapped, or is one mistyped?"
         )
 

@@ -123,8 +123,8 @@ def test_without_the_custom_headers_it_is_a_config_error(front: Proxy, settings:
 @pytest.mark.parametrize(
     ("header", "sentence"),
     [
-        ({"name": "X Key", "value": "v"}, "connection.custom_headers: 'X Key' is no name of a header."),
-        ({"name": "X-Key", "value": "a\nb"}, "connection.custom_headers: the value of X-Key is empty, or has a line"),
+        ({"name": "X Key", "value": "secret"}, "connection.custom_headers: 'X Key' is not a valid name of a header."),
+        ({"name": "X-Key", "value": "a\nb"}, "connection.custom_headers[0].value contains a line break"),
         ({"name": "Content-Type", "value": "text/plain"}, "connection.custom_headers: Content-Type describes the body"),
     ],
 )
@@ -248,9 +248,7 @@ def test_a_redirect_fails_a_sync_with_a_config_error(front: Proxy, settings: dic
 # Patience
 
 
-def test_one_429_makes_all_streams_wait(
-    front: Proxy, settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_one_429_makes_all_streams_wait(front: Proxy, settings: dict[str, Any]) -> None:
     """For three seconds every answer is a 429 that asks for one second: only one request at a time is retried."""
     refused: list[Request] = []
     begin: list[float] = []
@@ -266,12 +264,6 @@ def test_one_429_makes_all_streams_wait(
 
     front.behaviour = busy
     sync = read_here({**settings, "num_workers": WORKERS}).ok()
-    # The CDK reports it to the platform, in the name of the stream.
-    told = [
-        json.loads(line)["trace"]["stream_status"] for line in capsys.readouterr().out.splitlines() if "LIMITED" in line
-    ]
-    assert "flow_runs" in {status["stream_descriptor"]["name"] for status in told}
-    assert {status["stream_descriptor"]["name"] for status in told} <= sync.statuses.keys()
     assert len(sync.ids("flows")) == FLOWS
     assert len(sync.ids("flow_runs")) == len(set(sync.ids("flow_runs")))
     # A request of each worker may have been under way with the first 429; then one a second asks.

@@ -31,7 +31,7 @@ def all_waits() -> Iterator[Waits]:
 
 @pytest.fixture
 def waits(all_waits: Waits) -> list[float]:
-    """The seconds that the CDK waits between two tries: by default, or as the server asks."""
+    """The seconds between two tries: by default, or as the server asks."""
     return all_waits.retries
 
 
@@ -126,7 +126,8 @@ def test_a_lasting_failure_is_an_error_and_never_an_empty_page(answer: Answer, g
     sync = _read_flows(gate, fail_from_the_second_page)
     assert _error(sync)[0] == "transient_error"
     assert waits == BACKOFF
-    assert len(gate.log) == 1 + TRIES
+    # After a status of 5xx, a smaller and another page are asked for once each: one bad row may be the reason.
+    assert len(gate.log) == 1 + TRIES + (2 if answer.status >= 500 else 0)
     assert sync.statuses["flows"][-1] == "INCOMPLETE"
     # What was read is out, but the cursor has not moved: the next sync begins anew.
     assert len(sync.records["flows"]) == 2
@@ -147,15 +148,14 @@ def _http_date(time: datetime) -> str:
 def test_retry_after_is_obeyed(gate: Proxy, server: PrefectServer, all_waits: Waits) -> None:
     sync = _read_flows(gate, _once_on_the_second_page(_too_many("7"))).ok()
     assert len(sync.ids("flows")) == len(server.rows("flows"))
-    # The CDK adds a second for what a whole number leaves out.
-    assert all_waits == Waits(retries=[8], gate=[7])
+    assert all_waits == Waits(gate=[7])
 
 
 def test_retry_after_as_a_date_is_measured_on_the_clock_that_set_it(gate: Proxy, all_waits: Waits) -> None:
     years_ahead = datetime(2031, 5, 4, 3, 2, 1, tzinfo=UTC)
     until = _http_date(years_ahead + timedelta(seconds=30))
     _read_flows(gate, _once_on_the_second_page(_too_many(until, Date=_http_date(years_ahead)))).ok()
-    assert all_waits == Waits(retries=[31], gate=[30])
+    assert all_waits == Waits(gate=[30])
 
 
 @pytest.mark.parametrize("header", [None, "soon", "0"])
@@ -169,7 +169,7 @@ def test_without_a_useful_retry_after_it_backs_off_exponentially(
 
 def test_retry_after_of_a_server_that_restarts_is_obeyed(gate: Proxy, waits: list[float]) -> None:
     _read_flows(gate, _once_on_the_second_page(Answer(503, b"", {"Retry-After": "3"}))).ok()
-    assert waits == [4]
+    assert waits == [3]
 
 
 # Where nothing answers

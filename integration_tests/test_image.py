@@ -12,6 +12,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from devtools import image
 from devtools.pythons import ROOT, UV
 
 # Permissions do not bind root; without its capabilities they do.
@@ -63,6 +66,12 @@ def test_the_image_brings_no_more_than_the_connector(installation: Path) -> None
     assert (package / "manifest.yaml").read_bytes() == (ROOT / "manifest.yaml").read_bytes()
     beside = {path.name for path in package.parent.iterdir()}
     assert not beside & {"unit_tests", "integration_tests", "devtools", "examples", "benchmarks"}
+
+
+def test_make_image_says_which_tools_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SystemExit, match="There is no buildah and no crun: install Debian's packages"):
+        image.main([])
 
 
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()

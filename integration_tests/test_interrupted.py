@@ -1,4 +1,4 @@
-"""A sync that is interrupted, or whose output nobody reads any more, ends soon and says so once."""
+"""A sync that is stopped, or whose output nobody reads any more, ends soon and says so once."""
 
 import json
 import signal
@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import history, insert_flow_runs
-from devtools.connector import COMMAND, catalog
+from devtools.bulk import history, insert_flow_runs, insert_task_runs
+from devtools.connector import catalog, read, read_here, start
 from devtools.server import PrefectServer
 from integration_tests.seeding import make_flow
 
@@ -22,22 +22,27 @@ SOON = 5
 
 
 @pytest.fixture(scope="module")
-def arguments(server: PrefectServer, config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    insert_flow_runs(
-        server.database, make_flow(server), history(RUNS, until=datetime.now(UTC), every=timedelta(minutes=1))
-    )
-    folder = tmp_path_factory.mktemp("files")
+def runs(server: PrefectServer) -> list[str]:
+    """The ids of a long history."""
+    past = history(RUNS, until=datetime.now(UTC), every=timedelta(minutes=1))
+    return insert_flow_runs(server.database, make_flow(server), past)
+
+
+@pytest.fixture
+def arguments(runs: list[str], config: dict[str, Any], tmp_path: Path) -> list[str]:
+    """Those of a sync of that history."""
+    assert runs
     files = {"config": config, "catalog": catalog(["flow_runs"], "incremental")}
     for name, content in files.items():
-        (folder / name).write_text(json.dumps(content))
-    return [argument for name in files for argument in (f"--{name}", str(folder / name))]
+        (tmp_path / name).write_text(json.dumps(content))
+    return [argument for name in files for argument in (f"--{name}", str(tmp_path / name))]
 
 
 @contextmanager
 def reading(arguments: list[str], errors: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A sync that has printed its first records."""
+    """A sync that has printed its first records. Nobody reads on, so that it waits for room before long."""
     with errors.open("wb") as stderr:
-        process = subprocess.Popen([*COMMAND, "read", *arguments], stdout=subprocess.PIPE, stderr=stderr)
+        process = start("read", *arguments, stderr=stderr)
     assert process.stdout
     try:
         while b'"RECORD"' not in process.stdout.readline():
@@ -54,12 +59,42 @@ def test_a_sync_whose_output_is_closed_ends_soon(arguments: list[str], tmp_path:
         assert process.stdout
         process.stdout.close()
         assert process.wait(timeout=SOON) == 1
-    assert errors.read_text() == "The output cannot be written: Broken pipe. The sync has stopped.\n"
+    assert errors.read_text() == "The output cannot be written: Broken pipe. The command has stopped.\n"
 
 
-def test_a_sync_that_is_interrupted_ends_soon(arguments: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("by", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_sync_that_is_interrupted_ends_soon(
+    arguments: list[str], tmp_path: Path, by: signal.Signals, exit_code: int
+) -> None:
     errors = tmp_path / "errors"
     with reading(arguments, errors) as process:
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=SOON) == 130
+        process.send_signal(by)
+        assert process.wait(timeout=SOON) == exit_code
     assert errors.read_text() == ""
+
+
+def test_an_interrupt_reaches_the_sync_where_these_tests_ignore_it(arguments: list[str], tmp_path: Path) -> None:
+    """A shell's background job ignores SIGINT, and so does every process that it starts."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with reading(arguments, tmp_path / "errors") as process:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=SOON) == 130
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_terminated_sync_has_printed_the_records_that_its_states_cover(
+    server: PrefectServer, runs: list[str], config: dict[str, Any]
+) -> None:
+    past = history(1_000, until=datetime.now(UTC), every=timedelta(minutes=1))
+    ids = insert_task_runs(server.database, runs[0], past)
+    reader = {**config, "page_size": 20}
+    stopped = read(reader, ["task_runs"], killed_when=lambda sync: len(sync.states["task_runs"]) > 2, by=signal.SIGTERM)
+    # A destination may drop what came after the last state.
+    kept = stopped.ids("task_runs")[: stopped.committed["task_runs"]]
+    assert 0 < len(kept) < len(ids)
+    resumed = read_here(reader, ["task_runs"], stopped.state).ok()
+    assert {*kept, *resumed.ids("task_runs")} == set(ids)
+    assert len(resumed.ids("task_runs")) < len(ids)

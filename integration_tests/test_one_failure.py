@@ -124,7 +124,7 @@ def test_a_server_that_ignores_a_time_bound_is_one_error(config: dict[str, Any],
 
     gate.behaviour = ignore_bounds
     failed = read_here(config, [stream])
-    assert_one_error(failed, stream, f"The stream {stream} stopped, for rows could be missing. Asked for rows with")
+    assert_one_error(failed, stream, f"The stream {stream} stopped because rows could be missing. Asked for rows with")
     assert len(gate.log) < 20
 
 
@@ -167,7 +167,8 @@ def test_a_server_that_asks_for_a_day_is_not_waited_for(
     gate.behaviour = lambda _request, _forward: answer
     failed = read_here(config, ["flows"])
     assert_one_error(failed, "flows", said)
-    assert len(gate.log) == 1
+    # After a 503, a smaller and another page are asked for once each: one bad row may be the reason.
+    assert len(gate.log) == (3 if answer.status == 503 else 1)
 
 
 def test_a_body_that_trickles_is_given_up(config: dict[str, Any], gate: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:

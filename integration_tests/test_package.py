@@ -7,13 +7,16 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from devtools.connector import run_here
+from devtools.pythons import SUPPORTED, find_python, make_environment
 from devtools.server import PrefectServer
 from integration_tests.record_rules import STREAMS
 from integration_tests.seeding import make_one_of_everything
@@ -74,6 +77,16 @@ def test_every_command_works_in_a_folder_that_holds_another_manifest(
     assert {m["record"]["stream"] for m in messages if m["type"] == "RECORD"} >= set(STREAMS)
 
 
+def test_every_other_supported_python_that_is_here_prints_the_same_spec(wheel: Path, tmp_path: Path) -> None:
+    """This one runs all the other tests."""
+    others = [version for version in SUPPORTED if not sys.version.startswith(f"{version}.")]
+    for version, python in ((version, find_python(version)) for version in others):
+        if python:
+            folder = tmp_path / version
+            programs = make_environment(folder, python, "--constraints", "constraints.txt", str(wheel))
+            assert _run([programs / "source-prefect", "spec"], folder) == run_here("spec"), version
+
+
 def test_the_source_can_be_imported(scripts: Path, tmp_path: Path) -> None:
     code = "from source_prefect import SourcePrefect; print(SourcePrefect.__name__)"
     done = subprocess.run([scripts / "python", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
@@ -93,8 +106,10 @@ def test_the_wheel_asks_for_what_the_connector_imports(wheel: Path) -> None:
         metadata = archive.read(next(name for name in archive.namelist() if name.endswith("METADATA"))).decode()
     imported = {name.split(".")[0] for source in sources for name in _imports(source)}
     foreign = imported - sys.stdlib_module_names - {"source_prefect"}
+    # PyYAML is imported as yaml.
+    distributions = {canonicalize_name(packages_distributions()[name][0]) for name in foreign}
     declared = [Requirement(line) for line in re.findall(r"^Requires-Dist: (.+)$", metadata, re.MULTILINE)]
-    assert {requirement.name.replace("-", "_") for requirement in declared} == foreign
+    assert {canonicalize_name(requirement.name) for requirement in declared} == distributions
     # A range has two ends.
     assert [str(r) for r in declared if {s.operator for s in r.specifier} != {">=", "<"}] == []
 

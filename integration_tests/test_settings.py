@@ -115,7 +115,7 @@ def test_page_size_is_the_limit_of_every_request(
 def test_a_long_read_says_how_far_it_has_come(
     server: PrefectServer, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("source_prefect.sync.progress.EVERY_ROWS", 50)
+    monkeypatch.setattr("source_prefect.progress.log.EVERY_ROWS", 50)
     flow_id = make_flow(server)
     insert_flow_runs(server.database, flow_id, [Run(NOW - n * HOUR, NOW - n * HOUR) for n in range(120)])
     sync = read_here({**config, "page_size": 10}, ["flow_runs"]).ok()

@@ -111,7 +111,7 @@ def test_an_unknown_ca_is_a_config_error(https: Proxy, authorities: dict[str, st
     settings = config(https, **authorities)
     message = check(settings)
     assert "certificate verify failed" in message
-    assert "A private CA belongs into ca_certificate" in message
+    assert "A private CA belongs in ca_certificate" in message
 
     assert_config_error(read_here(settings, ["flows"]), "certificate verify failed")
     assert https.log == []

@@ -13,6 +13,7 @@ from devtools.connector import Sync, read_here
 from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on
 from devtools.server import PrefectServer
 from integration_tests.seeding import make_flow, set_state, state_at
+from source_prefect.times import format_time
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 HOUR = timedelta(hours=1)
@@ -162,7 +163,7 @@ def test_the_last_row_of_every_page_moves_before_the_next_is_read(
 def test_a_first_sync_that_was_cut_short_is_resumed_without_a_hole(
     way: Behaviour, table: str, server: PrefectServer, flow_run_id: str, gate: Proxy
 ) -> None:
-    """By version 0.1.0: the runs due up to the cursor, the last microsecond of a window, were read."""
+    """The runs due up to the cursor, the last microsecond of a window, were read."""
     cursor = (NOW - timedelta(days=40)).replace(hour=0, minute=0, second=0) - timedelta(microseconds=1)
     day = timedelta(days=1)
     read_before = [Run(cursor - n * day, cursor - n * day) for n in range(3, 9)]
@@ -183,7 +184,12 @@ def test_a_first_sync_that_was_cut_short_is_resumed_without_a_hole(
         ids = insert_task_runs(server.database, flow_run_id, not_read)
     gate.behaviour = way
     config = {"connection": {"type": "server", "api_url": gate.url}, "page_size": PAGE_SIZE}
-    sync = read_here(config, [table], state_at(cursor, table)).ok()
+    state = state_at(cursor, table)
+    state[0]["stream"]["stream_state"] = {
+        "updated": format_time(cursor),
+        "first_sync": {"read_to": format_time(cursor)},
+    }
+    sync = read_here(config, [table], state).ok()
     assert Counter(sync.ids(table)) == Counter(dict.fromkeys(ids, 1))
 
 

@@ -1,79 +1,146 @@
 """What the connector relies on in the CDK beyond its documentation, each with a test in test_cdk_contracts.py.
 
-    one partition for each workspace    a retriever reads it in one thread, from its first row to its last
-    a state is a message                put into the queue of the records, it stays behind those before it
+    one partition for each workspace    a thread reads it, from its first row to its last
+    a state is a message                queued after records, it is printed after them
     one error for one failure           what a partition raises becomes one trace, and does not affect the others
 
 The CDK's own cursor slices time by the calendar and derives its state from the config, so streams have a cursor of
-ours. The functions at the end access private attributes of the CDK.
+ours. Its own queue counts records; ours counts their bytes.
 """
 
-import ast
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from functools import cached_property
+from dataclasses import dataclass
+from itertools import chain
 from queue import Queue
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol
 
 import requests
-from airbyte_cdk.models import (
-    AirbyteMessage,
-    AirbyteStateBlob,
-    AirbyteStateMessage,
-    AirbyteStateType,
-    AirbyteStreamState,
-    FailureType,
-    StreamDescriptor,
-    Type,
-)
+from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage
+from airbyte_cdk.sources.concurrent_source.concurrent_source import ConcurrentSource
+from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
+from airbyte_cdk.sources.declarative.models.declarative_component_schema import ConcurrencyLevel, DeclarativeStream
+from airbyte_cdk.sources.declarative.parsers.model_to_component_factory import ModelToComponentFactory
 from airbyte_cdk.sources.declarative.requesters import HttpRequester
-from airbyte_cdk.sources.message import MessageRepository
+from airbyte_cdk.sources.message import InMemoryMessageRepository, MessageRepository
+from airbyte_cdk.sources.message.concurrent_repository import ConcurrentMessageRepository
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
-from airbyte_cdk.sources.streams.concurrent.availability_strategy import StreamAvailability
-from airbyte_cdk.sources.streams.concurrent.cursor import Cursor, CursorField
+from airbyte_cdk.sources.streams.concurrent.cursor import Cursor, CursorField, FinalStateCursor
 from airbyte_cdk.sources.streams.concurrent.default_stream import DefaultStream
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 from airbyte_cdk.sources.streams.concurrent.partitions.partition_generator import PartitionGenerator
 from airbyte_cdk.sources.streams.concurrent.partitions.types import QueueItem
-from airbyte_cdk.sources.streams.http.exceptions import BaseBackoffException
 from airbyte_cdk.sources.types import Record
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from airbyte_cdk.sources.utils.slice_logger import DebugSliceLogger
 
-from source_prefect.check import unavailable
-from source_prefect.sync.state import names_workspaces, part_of_state, with_part
+from source_prefect.progress.state import part_of_state, with_part
+
+# The bytes of records that wait to be printed.
+MOST_QUEUED = 12_000_000
+
+# A column of a record takes so much besides its text, and so does each other item.
+_COLUMN = 100
 
 
-class StreamCursor(Cursor):
-    """The state of one stream: what the last sync saved, and the checkpoints of this one.
+class QueuedRecord(Record):
+    """A record that knows its size: about the bytes that it takes."""
 
-    The retrievers report what has been delivered. Records alone do not move the cursor.
+    def __init__(self, data: Mapping[str, Any], stream_name: str) -> None:
+        super().__init__(data, stream_name)
+        self.size = _COLUMN * (1 + len(data)) + sum([len(value) for value in data.values() if type(value) is str])
+
+    def __bool__(self) -> bool:
+        return True  # Even if it is empty: the CDK ends its loop at an item that is false.
+
+
+class QueueClosedError(Exception):
+    """The command that the queue belongs to has ended."""
+
+
+class ByteQueue(Queue[QueueItem]):
+    """The queue of what is to be printed, bounded by the size of its records.
+
+    Closed at the end of the command, it refuses what a thread that was left behind brings.
     """
 
-    def __init__(self, stream: str, cursor_field: str, saved: Mapping[str, Any], messages: MessageRepository) -> None:
-        self.cursor_field = cursor_field
-        self.saved = saved
-        self.name = stream
-        self._messages = messages
-        self._queue = queue_of(messages)
-        self._lock = threading.Lock()
-        self._state: Mapping[str, Any] = saved
-        self._is_sent = False
+    def _init(self, maxsize: int) -> None:
+        super()._init(maxsize)
+        self._size = 0
+        self._is_closed = False
 
-    def checkpoint(self, state: Mapping[str, Any]) -> None:
+    def _qsize(self) -> int:
+        return self._size
+
+    def _put(self, item: QueueItem) -> None:
+        if self._is_closed:
+            raise QueueClosedError("The command has ended.")
+        self._size += getattr(item, "size", _COLUMN)
+        super()._put(item)
+
+    def _get(self) -> QueueItem:
+        item: QueueItem = super()._get()
+        self._size -= getattr(item, "size", _COLUMN)
+        return item
+
+    def close(self) -> None:
+        """Drop all items, and refuse further ones: the threads that wait for room end."""
+        with self.mutex:
+            self._is_closed = True
+            self.queue.clear()
+            self._size = 0
+            self.not_full.notify_all()
+
+
+class States(Protocol):
+    """The states of a stream, by workspace; a server has an empty id."""
+
+    column: str
+
+    def part(self, workspace_id: str) -> Mapping[str, Any]:
+        """What the last sync saved. Raises StateError."""
+
+    def save(self, workspace_id: str, state: Mapping[str, Any]) -> None:
         """The next sync may start from this state: all rows that it covers have been yielded."""
-        self.change(lambda _: state)
 
-    def change(self, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> None:
-        """Change the state and send it, in one step: no older state may follow, of a partition or of another."""
+
+class NoStates(FinalStateCursor):
+    """The states of a stream that is always read completely, or of one that is tried: none."""
+
+    column = ""
+
+    def part(self, workspace_id: str) -> Mapping[str, Any]:  # noqa: ARG002  (as of States)
+        return {}
+
+    def save(self, workspace_id: str, state: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+
+class StreamCursor(FinalStateCursor):
+    """The state of one stream: what the last sync saved, and the checkpoints of this one.
+
+    The scans report what has been delivered. Records and partitions alone do not move the cursor.
+    """
+
+    def __init__(self, stream: str, column: str, saved: Mapping[str, Any], outbox: "Outbox") -> None:
+        super().__init__(stream, None, outbox.messages)
+        self.column = column
+        self._saved = self._state = saved
+        self._sent: Mapping[str, Any] | None = None
+        self._outbox = outbox
+        self._lock = threading.Lock()
+
+    def part(self, workspace_id: str) -> Mapping[str, Any]:
+        return part_of_state(self._stream_name, self._saved, workspace_id)
+
+    def save(self, workspace_id: str, state: Mapping[str, Any]) -> None:
+        # In one step: no older state may follow, of a workspace or of another.
         with self._lock:
-            state = change(self._state)
-            self._is_sent = self._is_sent and state == self._state
-            self._state = state
+            self._state = with_part(self._state, workspace_id, state)
             for message in self._unsent():
                 # `emit_message` puts it into a buffer that all threads share. The main thread could take it from there
                 # and, while the queue is full, print it before the records in the queue.
-                self._queue.put(message)
+                self._outbox.queue.put(message)
 
     @property
     def state(self) -> MutableMapping[str, Any]:
@@ -82,134 +149,129 @@ class StreamCursor(Cursor):
     def ensure_at_least_one_state_emitted(self) -> None:
         # All partitions have ended. A lock or a full queue would stop the only thread that empties the queue.
         for message in self._unsent():
-            self._messages.emit_message(message)
-
-    def observe(self, record: Record) -> None:
-        """Nothing."""
-
-    def close_partition(self, partition: Partition) -> None:
-        """Nothing."""
-
-    def should_be_synced(self, record: Record) -> bool:  # noqa: ARG002  (the CDK's signature)
-        return True
+            self._outbox.messages.emit_message(message)
 
     def _unsent(self) -> Iterator[AirbyteMessage]:
         """The message with the state, if it has not been sent."""
-        if self._is_sent:
-            return
-        self._is_sent = True
-        descriptor = StreamDescriptor(name=self.name)
-        stream = AirbyteStreamState(stream_descriptor=descriptor, stream_state=AirbyteStateBlob(self.state))
-        state = AirbyteStateMessage(type=AirbyteStateType.STREAM, stream=stream)
-        yield AirbyteMessage(type=Type.STATE, state=state)
+        if self._state != self._sent:
+            self._sent = self._state
+            manager = ConnectorStateManager()
+            manager.update_state_for_stream(self._stream_name, None, self._state)
+            yield manager.create_state_message(self._stream_name, None)
 
 
-class WorkspaceCursor:
-    """The part of a stream's state that belongs to one workspace of Prefect Cloud.
+@dataclass(eq=False)
+class ScanPartition(Partition):
+    """The records of one scan, which the CDK reads in one thread."""
 
-    `is_only`: no other workspace is read, so a state without parts belongs to this one.
-    """
+    stream: str
+    records: Callable[[], Iterable[Record]]
 
-    def __init__(self, stream: StreamCursor, workspace_id: str, is_only: bool) -> None:
-        self.cursor_field = stream.cursor_field
-        self._stream = stream
-        self._workspace_id = workspace_id
-        self._is_only = is_only
+    def read(self) -> Iterable[Record]:
+        try:
+            yield from self.records()
+        except (Exception, GeneratorExit):
+            raise
+        except BaseException as error:
+            # The CDK would wait for the end of a thread that has ended.
+            raise RuntimeError(f"The thread of the stream {self.stream} was stopped: {error!r}.") from error
 
-    @cached_property
-    def saved(self) -> Mapping[str, Any]:
-        """What the last sync saved; another state may be put in its place. Raises StateError."""
-        whole = self._stream.saved
-        if names_workspaces(whole):
-            return part_of_state(self._stream.name, whole, self._workspace_id)
-        return whole if self._is_only else {}
+    def to_slice(self) -> Mapping[str, Any]:
+        return {}
 
-    def checkpoint(self, state: Mapping[str, Any]) -> None:
-        """See `StreamCursor.checkpoint`."""
-        self._stream.change(lambda whole: with_part(whole, self._workspace_id, state))
+    def stream_name(self) -> str:
+        return self.stream
 
-
-class Resumable(Protocol):
-    """A retriever that continues from a state. `label`: its stream and its workspace, for messages."""
-
-    label: str
-    cursor: StreamCursor | WorkspaceCursor | None
+    __hash__ = object.__hash__
 
 
-def joined(
-    streams: Mapping[str, AbstractStream], saved: Mapping[str, Any], messages: MessageRepository
-) -> AbstractStream:
-    """The streams of one name as one stream, with one partition for each workspace, by its id.
-
-    A `StreamCursor` holds their states, and their retrievers share it. A server's only stream has an empty id.
-    """
-    [first, *others] = streams.values()
-    if not isinstance(first, DefaultStream) or not (first.cursor_field or others):
-        return first
-    cursor = first.cursor
-    if first.cursor_field:
-        cursor = StreamCursor(first.name, first.cursor_field, saved, messages)
-        for workspace_id, stream in streams.items():
-            part = WorkspaceCursor(cursor, workspace_id, is_only=not others) if workspace_id else cursor
-            retriever_of(stream).cursor = part
-    return _JoinedStream(
-        list(streams.values()),
-        name=first.name,
-        json_schema=first.get_json_schema,
-        primary_key=[column for [column] in first.as_airbyte_stream().source_defined_primary_key or []],
-        cursor_field=CursorField(first.cursor_field) if first.cursor_field else None,
-        logger=logging.getLogger(f"airbyte.{first.name}"),
-        cursor=cursor,
-    )
-
-
-class _JoinedStream(DefaultStream):
-    def __init__(self, streams: Sequence[AbstractStream], **settings: Any) -> None:
-        super().__init__(partition_generator=_Partitions(streams), **settings)
-        self._streams = streams
-
-    def check_availability(self) -> StreamAvailability:
-        """Whether all workspaces can be read. The CDK tries the first partition only."""
-        if len(self._streams) == 1:
-            return super().check_availability()
-        reasons = unavailable([(retriever_of(stream).label, stream) for stream in self._streams])
-        return StreamAvailability.unavailable("; ".join(reasons)) if reasons else StreamAvailability.available()
-
-
+@dataclass
 class _Partitions(PartitionGenerator):
-    def __init__(self, streams: Sequence[AbstractStream]) -> None:
-        self._streams = streams
+    partitions: Sequence[Partition]
 
     def generate(self) -> Iterable[Partition]:
-        for stream in self._streams:
-            yield from stream.generate_partitions()
+        return self.partitions
+
+
+class Declared(NamedTuple):
+    """A stream as the CDK built it from the manifest."""
+
+    stream: DefaultStream
+    name: str
+    schema: Mapping[str, Any]
+    cursor_field: str | None
+    retriever: Any
+
+    def reading(self, partitions: Sequence[Partition], cursor: Cursor) -> DefaultStream:
+        """The stream with these partitions and this cursor in place of the CDK's."""
+        return DefaultStream(
+            partition_generator=_Partitions(partitions),
+            name=self.name,
+            json_schema=self.schema,
+            primary_key=[column for [column] in self.stream.as_airbyte_stream().source_defined_primary_key or []],
+            cursor_field=CursorField(self.cursor_field) if self.cursor_field else None,
+            logger=logging.getLogger(f"airbyte.{self.name}"),
+            cursor=cursor,
+        )
+
+
+def declared(streams: Iterable[Mapping[str, Any]], config: Mapping[str, Any]) -> list[Declared]:
+    """The streams of a resolved manifest, built for one command: `config` reaches each of their components."""
+    factory = ModelToComponentFactory()
+    built = [factory.create_component(DeclarativeStream, stream, config) for stream in streams]
+    return [Declared(it, it.name, it.get_json_schema(), it.cursor_field, _retriever_of(it)) for it in built]
+
+
+def concurrency_level(manifest: Mapping[str, Any], config: Mapping[str, Any]) -> int:
+    """How many threads read partitions, as the manifest declares it."""
+    level = ModelToComponentFactory().create_component(ConcurrencyLevel, manifest["concurrency_level"], config)
+    return int(level.get_concurrency_level())
+
+
+class Outbox(NamedTuple):
+    """Where the records and messages of a sync wait to be printed."""
+
+    queue: ByteQueue
+    messages: MessageRepository
+
+    @classmethod
+    def new(cls) -> "Outbox":
+        queue = ByteQueue(MOST_QUEUED)
+        return cls(queue, ConcurrentMessageRepository(queue, InMemoryMessageRepository()))
+
+
+def read(streams: list[AbstractStream], outbox: Outbox, workers: int) -> Iterator[AirbyteMessage]:
+    """The messages of a sync of these streams. The threads end with the generator."""
+    if not streams:
+        return  # The CDK would wait for ever for their partitions.
+    source = ConcurrentSource.create(
+        num_workers=workers,
+        initial_number_of_partitions_to_generate=max(workers // 2, 1),
+        logger=logging.getLogger("airbyte"),
+        slice_logger=DebugSliceLogger(),
+        queue=outbox.queue,
+        message_repository=outbox.messages,
+    )
+    try:
+        yield from source.read(streams)
+    finally:
+        outbox.queue.close()
 
 
 def stream_states(messages: Iterable[AirbyteStateMessage]) -> dict[str, Mapping[str, Any]]:
     """The saved state of each stream, from either kind of state message."""
-    states: dict[str, Mapping[str, Any]] = {}
-    for message in messages:
-        streams = message.global_.stream_states if message.global_ else [message.stream] if message.stream else []
-        for stream in streams:
-            if stream.stream_state is not None:
-                states[stream.stream_descriptor.name] = vars(stream.stream_state)
-    return states
+    states = chain.from_iterable(
+        each.global_.stream_states if each.global_ else [each.stream] if each.stream else [] for each in messages
+    )
+    return {each.stream_descriptor.name: vars(each.stream_state) for each in states if each.stream_state is not None}
 
 
-def retriever_of(stream: AbstractStream) -> Resumable:
+def _retriever_of(stream: AbstractStream) -> Any:
     """The retriever that the CDK built for a stream. Raises RuntimeError where the CDK keeps it elsewhere."""
     try:
-        return cast(Resumable, stream._stream_partition_generator._partition_factory._retriever)  # type: ignore[attr-defined]
+        return stream._stream_partition_generator._partition_factory._retriever  # type: ignore[attr-defined]
     except AttributeError as error:
         raise RuntimeError(f"This version of the CDK keeps a stream's retriever elsewhere: {error}.") from None
-
-
-def queue_of(messages: MessageRepository) -> Queue[QueueItem]:
-    """The queue of the records and messages to print. Raises RuntimeError where the CDK keeps it elsewhere."""
-    try:
-        return cast(Queue[QueueItem], messages._queue)  # type: ignore[attr-defined]
-    except AttributeError as error:
-        raise RuntimeError(f"This version of the CDK keeps its queue elsewhere: {error}.") from None
 
 
 def session_of(requester: HttpRequester) -> requests.Session:
@@ -218,24 +280,3 @@ def session_of(requester: HttpRequester) -> requests.Session:
         return requester._http_client._session
     except AttributeError as error:
         raise RuntimeError(f"This version of the CDK keeps a requester's session elsewhere: {error}.") from None
-
-
-def given_up(stream: str, error: AirbyteTracedException) -> AirbyteTracedException:
-    """The error of a request, with its reason first: after the last try, the CDK says only "please see logs"."""
-    reason = error.__context__
-    if not isinstance(reason, BaseBackoffException):
-        return error
-    return failure(f"The stream {stream} gave up after several tries. {reason}", error.failure_type)
-
-
-def failure(message: str, failure_type: FailureType) -> AirbyteTracedException:
-    """An error that says the same to users and in the logs."""
-    return AirbyteTracedException(message=message, internal_message=message, failure_type=failure_type)
-
-
-def unquoted(message: str) -> str:
-    """The reason of a failed check without the `repr` that the CDK applies; unchanged where it applies none."""
-    try:
-        return str(ast.literal_eval(message))
-    except (SyntaxError, ValueError):
-        return message

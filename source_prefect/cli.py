@@ -1,30 +1,28 @@
 """The command `source-prefect`."""
 
+import errno
 import gc
+import io
+import logging
 import os
+import signal
 import sys
+import threading
+import time
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout, suppress
+from typing import Any, NoReturn
 
 import orjson
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
-from airbyte_cdk.exception_handler import init_uncaught_exception_handler
-from airbyte_cdk.logger import PRINT_BUFFER, init_logger
-from airbyte_cdk.models import (
-    AirbyteErrorTraceMessage,
-    AirbyteMessage,
-    AirbyteMessageSerializer,
-    ConnectorSpecification,
-    FailureType,
-)
+from airbyte_cdk.exception_handler import assemble_uncaught_exception
+from airbyte_cdk.logger import PRINT_BUFFER
+from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, ConnectorSpecification, FailureType
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, update_secrets
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_prefect.config.secrets import secret_texts
-from source_prefect.source import SourcePrefect, config_error
-
-T = TypeVar("T")
+from source_prefect.settings.secrets import secret_texts
+from source_prefect.source import SourcePrefect
 
 
 class Entrypoint(AirbyteEntrypoint):
@@ -32,7 +30,7 @@ class Entrypoint(AirbyteEntrypoint):
 
     @staticmethod
     def validate_connection(source_spec: ConnectorSpecification, config: Mapping[str, Any]) -> None:
-        """Nothing: the source validates its config. The CDK's `check` would print the whole connection."""
+        """Nothing: the source validates its config. The CDK's `check` would print the complete connection."""
 
     @staticmethod
     def set_up_secret_filter(config: Mapping[str, Any], connection_specification: Mapping[str, Any]) -> None:
@@ -40,16 +38,14 @@ class Entrypoint(AirbyteEntrypoint):
         update_secrets(secret_texts(connection_specification, config))
 
     def read(
-        self,
-        source_spec: ConnectorSpecification,
-        config: Mapping[str, Any],
-        catalog: Any,
-        state: list[Any],
+        self, source_spec: ConnectorSpecification, config: Mapping[str, Any], catalog: Any, state: list[Any]
     ) -> Iterable[AirbyteMessage]:
         """Mask the errors of the streams, which may quote a server's answer; the CDK masks the others."""
         for message in super().read(source_spec, config, catalog, state):
-            if message.trace and message.trace.error:
-                _mask(message.trace.error)
+            if message.trace and (error := message.trace.error):
+                error.message = filter_secrets(error.message)
+                error.internal_message = filter_secrets(error.internal_message or "")
+                error.stack_trace = filter_secrets(error.stack_trace or "")
             yield message
 
 
@@ -60,91 +56,102 @@ _GARBAGE_COLLECTION_AFTER = 20_000
 # threads that interrupt each other there only wait for their common queue. A request releases the lock anyway.
 _SWITCH_INTERVAL = 0.1
 
-# The exit code of a program that ended by SIGINT, as shells report it.
-_INTERRUPTED = 130
+# What shells add to the number of the signal that has ended a program.
+_BY_SIGNAL = 128
 
-# The file descriptor: `PRINT_BUFFER` stands in for both streams.
-_STDERR = 2
+# Of bytes, and in seconds: how much of the output waits, and for how long.
+_BUFFER = 1 << 16
+_LONGEST_WAIT = 0.1
+
+
+class Output(io.TextIOBase):
+    """Standard output in UTF-8, whatever the locale is. Several threads write lines to it, each with one call.
+
+    The CDK's own buffer copies long lines several times.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        if sys.__stdout__ is None:
+            raise OSError(errno.EBADF, "standard output is closed")
+        self._file = io.BufferedWriter(io.FileIO(sys.__stdout__.fileno(), "wb", closefd=False), _BUFFER)
+        self._flushed = time.monotonic()
+
+    def write(self, text: str) -> int:
+        with self._lock:
+            self._file.write(text.encode(errors="backslashreplace"))
+            if time.monotonic() - self._flushed > _LONGEST_WAIT:
+                self.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        with self._lock:
+            self._file.flush()
+            self._flushed = time.monotonic()
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
-    """Run one command of the Airbyte protocol: spec, check, discover or read."""
+    """The process: run one command, and end."""
     gc.set_threshold(_GARBAGE_COLLECTION_AFTER)
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    init_uncaught_exception_handler(init_logger("airbyte"))
-    args = list(sys.argv[1:] if arguments is None else arguments)
-    command = AirbyteEntrypoint.parse_args(args or ["--help"])
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _frame: _end(_BY_SIGNAL + number))
     try:
-        with PRINT_BUFFER:
-            _print(messages(command))
-    except AirbyteTracedException as error:
-        if error.failure_type != FailureType.config_error:
-            raise
-        _say(error, command)
-
-
-def messages(command: Namespace) -> Iterable[str]:
-    """The output of a command, message by message. Raises AirbyteTracedException."""
-    yield from Entrypoint(_source(command)).run(command)
-
-
-def _print(messages: Iterable[str]) -> None:
-    try:
-        for message in messages:
-            _write(f"{message}\n")
-    except KeyboardInterrupt:
-        _stop(_INTERRUPTED)
-
-
-def _write(line: str) -> None:
-    """Write it with one call: several threads print."""
-    try:
-        sys.stdout.write(line)
+        exit_code = execute(sys.argv[1:] if arguments is None else arguments)
     except OSError as error:
-        os.write(_STDERR, f"The output cannot be written: {error.strerror}. The sync has stopped.\n".encode())
-        _stop(1)
+        # Whatever else cannot be read or sent is an error of its own.
+        sys.stderr.write(f"The output cannot be written: {error.strerror}. The command has stopped.\n")
+        exit_code = 1
+    if exit_code:
+        _end(exit_code)
 
 
-def _stop(exit_code: int) -> NoReturn:
-    """End the process at once.
+def execute(arguments: Sequence[str]) -> int:
+    """Print the output of one command of the Airbyte protocol: spec, check, discover or read. Returns the exit code.
 
-    Python would wait for the threads, and they wait for room in the queue, which nobody empties any more.
+    Raises OSError where it cannot be written.
     """
-    os._exit(exit_code)
-
-
-def _source(command: Namespace) -> SourcePrefect:
-    config_path = getattr(command, "config", None)
-    return SourcePrefect(
-        catalog=_read("catalog", getattr(command, "catalog", None), SourcePrefect.read_catalog),
-        config=_read("config", config_path, SourcePrefect.read_config),
-        state=_read("state", getattr(command, "state", None), SourcePrefect.read_state),
-        config_path=config_path,
-    )
-
-
-def _read(what: str, path: str | None, reader: Callable[[str], T]) -> T | None:
-    if not path:
-        return None
+    command = AirbyteEntrypoint.parse_args(list(arguments) or ["--help"])
+    logs = next(each for each in logging.getLogger().handlers if isinstance(each, logging.StreamHandler))
+    output = Output()
     try:
-        return reader(path)
-    except OSError as error:
-        raise config_error(f"The {what} file {path} cannot be read: {error.strerror}.") from None
-    except Exception as error:  # The CDK's readers raise whatever their parsers raise.
-        reason = (str(error) or type(error).__name__).splitlines()[0][:300]
-        raise config_error(f"The {what} is not valid: {reason}") from None
+        with redirect_stdout(output):
+            logs.setStream(output)
+            exit_code = _print(command)
+            output.flush()
+    finally:
+        with suppress(OSError):
+            logs.setStream(PRINT_BUFFER)
+    return exit_code
 
 
-def _say(error: AirbyteTracedException, command: Namespace) -> None:
-    """A config error as the protocol requires it: a status for `check`; a trace and exit code 1 for other commands."""
-    if command.command == "check" and (status := error.as_connection_status_message()):
+def messages(command: Namespace) -> Iterator[str]:
+    """The output of a command, message by message. Raises AirbyteTracedException."""
+    return iter(Entrypoint(SourcePrefect()).run(command))
+
+
+def _print(command: Namespace) -> int:
+    lines = messages(command)
+    while True:
+        try:
+            line = next(lines, None)
+        except Exception as error:
+            return _print_failure(command, error)
+        if line is None:
+            return 0
+        sys.stdout.write(f"{line}\n")
+
+
+def _print_failure(command: Namespace, error: Exception) -> int:
+    failed = assemble_uncaught_exception(type(error), error)
+    status = failed.as_connection_status_message() if command.command == "check" else None
+    if status and failed.failure_type == FailureType.config_error:
         sys.stdout.write(f"{orjson.dumps(AirbyteMessageSerializer.dump(status)).decode()}\n")
-        return
-    error.emit_message()
-    sys.exit(1)
+        return 0
+    failed.emit_message()
+    return 1
 
 
-def _mask(error: AirbyteErrorTraceMessage) -> None:
-    error.message = filter_secrets(error.message)
-    error.internal_message = filter_secrets(error.internal_message or "")
-    error.stack_trace = filter_secrets(error.stack_trace or "")
+def _end(exit_code: int) -> NoReturn:
+    """End the process at once: a thread may be waiting for an answer, and Python would wait for the thread."""
+    os._exit(exit_code)

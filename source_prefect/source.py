@@ -1,199 +1,182 @@
 import logging
-from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, TypeVar
 
-from airbyte_cdk.models import (
-    AirbyteCatalog,
-    AirbyteConnectionStatus,
-    AirbyteMessage,
-    AirbyteStateMessage,
-    ConfiguredAirbyteCatalog,
-    FailureType,
-    Status,
-    SyncMode,
-)
-from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
+from airbyte_cdk import models
+from airbyte_cdk.sources import Source
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
+from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_prefect.cdk import failure, joined, stream_states, unquoted
-from source_prefect.check import CONNECTION_SECONDS, STREAMS_SECONDS, unreadable, within
-from source_prefect.config.settings import ConfigError, normalize
-from source_prefect.http.cloud import with_plans
-from source_prefect.http.workspaces import TemporaryError, each_workspace
-from source_prefect.streams.shared import share_pages
-from source_prefect.sync.state import names_workspaces
+from source_prefect import cdk, manifest
+from source_prefect.check import CheckError, check
+from source_prefect.cloud import TemporaryError, with_plans, workspaces_to_read
+from source_prefect.http.answers import quoted
+from source_prefect.http.errors import failure
+from source_prefect.http.session import Session
+from source_prefect.http.transport import IN_A_CHECK, IN_A_SYNC
+from source_prefect.progress.state import names_workspaces
+from source_prefect.reading.scan import Output
+from source_prefect.reading.shared import scans
+from source_prefect.settings.parse import ConfigError, parse
+from source_prefect.settings.values import Settings, Workspace
 
 LOGGER = logging.getLogger("airbyte")
 
-
-def manifest_path() -> Path:
-    """Where the manifest is: in this folder in a wheel, one folder up in a checkout.
-
-    The path is absolute because `YamlDeclarativeSource` opens a relative one in the working directory first.
-    """
-    package = Path(__file__).resolve().parent
-    shipped = package / "manifest.yaml"
-    return shipped if shipped.exists() else package.parent / "manifest.yaml"
+Content = TypeVar("Content")
 
 
-class SourcePrefect(YamlDeclarativeSource):
-    """The connector, which `manifest.yaml` declares.
+class SourcePrefect(Source):
+    """The connector, which `manifest.yaml` declares. It keeps nothing between two commands.
 
-    Python adds three things. An invalid config gets a sentence that names the field (`config.settings`); of a `oneOf`,
-    the CDK says only that it does not match. What only Prefect Cloud knows - the workspaces of a key, the limits of
-    the plan - becomes settings (`http.workspaces`, `http.cloud`); the streams of several workspaces are joined. And
-    each stream keeps its own state (`cdk.StreamCursor`): the CDK never gets the saved states, so an invalid one fails
-    only its own stream.
+    Each command parses the config, finds the workspaces, and has the CDK build the streams that it needs. Python adds
+    what YAML cannot express: an invalid config gets a sentence that names the field, where the CDK says of a `oneOf`
+    only that it does not match; what only Prefect Cloud knows is asked there; and each stream keeps its own state.
     """
 
     check_config_against_spec = False
 
-    def __init__(
-        self,
-        catalog: ConfiguredAirbyteCatalog | None = None,
-        config: Mapping[str, Any] | None = None,
-        state: list[AirbyteStateMessage] | None = None,  # noqa: ARG002  (`read` gets it too)
-        *,
-        config_path: str | None = None,
-    ) -> None:
-        self._problem = _problem(config or {})
-        self._saved: Mapping[str, Mapping[str, Any]] = {}
-        # The streams that a sync reads, until they are built. A check and a discovery need all.
-        self._selected: Collection[str] | None = None
-        super().__init__(
-            path_to_yaml=str(manifest_path()),
-            catalog=catalog,
-            # The manifest's templates need a valid config, or none.
-            config=None if self._problem else config,
-            config_path=config_path,
+    @staticmethod
+    def read_config(config_path: str) -> MutableMapping[str, Any]:
+        return _from_file("config", config_path, Source.read_config)
+
+    @classmethod
+    def read_catalog(cls, catalog_path: str) -> models.ConfiguredAirbyteCatalog:
+        return _from_file("catalog", catalog_path, super().read_catalog)
+
+    @classmethod
+    def read_state(cls, state_path: str) -> list[models.AirbyteStateMessage]:
+        return _from_file("state", state_path, super().read_state)
+
+    def spec(self, logger: logging.Logger) -> models.ConnectorSpecification:  # noqa: ARG002  (the CDK's signature)
+        spec = manifest.load()["spec"]
+        return models.ConnectorSpecification(
+            documentationUrl=spec["documentation_url"], connectionSpecification=spec["connection_specification"]
         )
-        self._workspaces = [self._config]
 
-    def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
-        if self._problem:
-            return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(self._problem))
-        # For `http.patience`: a user waits in front of a form.
-        asked = {**self._config, "is_check": True}
+    def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:  # noqa: ARG002  (as above)
+        """The config as it is. The CDK would write the secrets to a file."""
+        return config
 
-        def connect() -> AirbyteConnectionStatus:
-            self._workspaces = _with_room_for_each(each_workspace(asked))
-            return super(SourcePrefect, self).check(logger, config)
-
+    def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> models.AirbyteConnectionStatus:  # noqa: ARG002
+        written = manifest.load()
+        [first] = written["check"]["stream_names"]
+        others = [name for name in manifest.stream_names(written) if name != first]
+        status = models.Status.SUCCEEDED
         try:
-            status = within(CONNECTION_SECONDS, connect)
-        except ConfigError as error:
-            return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(str(error)))
-        if status is None:
-            status = AirbyteConnectionStatus(
-                status=Status.FAILED,
-                message=f"{asked['api_url']} did not answer within {CONNECTION_SECONDS:.0f} s. Is it the "
-                "address of a Prefect API, and does the server have time to answer?",
-            )
-        elif status.status == Status.SUCCEEDED:
-            # A stream that the key may not read is no failure: some of Prefect Cloud's plans leave streams out.
-            workers = asked["num_workers"]
-            status.message = within(STREAMS_SECONDS, lambda: unreadable(self.streams(asked), workers))
-        if status.message:
-            status.message = filter_secrets(unquoted(status.message))
-        return status
+            settings = _settings(config, written)
+            # A person waits: the limit of a sync would make a check of many workspaces wait for a minute.
+            with Session(replace(settings, max_requests_per_minute=None), IN_A_CHECK) as session:
+                message = check(
+                    session,
+                    lambda: _declared(written, [first], session)[0],
+                    lambda: _declared(written, others, session),
+                    most_tries=settings.max_requests_per_minute,
+                )
+        except (ConfigError, CheckError) as error:
+            status, message = models.Status.FAILED, str(error)
+        return models.AirbyteConnectionStatus(status=status, message=message and filter_secrets(message))
 
-    def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteCatalog:
-        self._raise_problem()
-        return super().discover(logger, config)
+    def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> models.AirbyteCatalog:  # noqa: ARG002
+        written = manifest.load()
+        with _config_errors(), Session(_settings(config, written), IN_A_CHECK) as session:
+            streams = _declared(written, manifest.stream_names(written), session)
+        return models.AirbyteCatalog(streams=[each.stream.as_airbyte_stream() for each in streams])
 
     def read(
         self,
-        logger: logging.Logger,
+        logger: logging.Logger,  # noqa: ARG002  (the CDK's signature)
         config: Mapping[str, Any],
-        catalog: ConfiguredAirbyteCatalog,
-        state: list[AirbyteStateMessage] | None = None,
-    ) -> Iterator[AirbyteMessage]:
-        self._raise_problem()
-        incremental = {entry.stream.name for entry in catalog.streams if entry.sync_mode == SyncMode.incremental}
-        try:
-            self._workspaces = with_plans(each_workspace(self._config))
-        except ConfigError as error:
-            is_temporary = isinstance(error, TemporaryError)
-            kind = FailureType.transient_error if is_temporary else FailureType.config_error
-            raise failure(str(error), kind) from None
+        catalog: models.ConfiguredAirbyteCatalog,
+        state: list[models.AirbyteStateMessage] | None = None,
+    ) -> Iterator[models.AirbyteMessage]:
+        written = manifest.load()
+        modes = _sync_modes(catalog)
         # A full refresh reads everything, even if a state is passed.
-        self._saved = {name: saved for name, saved in stream_states(state or []).items() if name in incremental}
-        if len(self._workspaces) > 1 and not all(map(names_workspaces, filter(None, self._saved.values()))):
-            LOGGER.info("A saved state that does not name its workspace is not used: all are read from the beginning.")
-        self._selected = {entry.stream.name for entry in catalog.streams}
-        yield from super().read(logger, config, self._ordered(catalog))
-        self._raise_if_unknown(catalog)
-
-    def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:  # noqa: ARG002  (the CDK's signature)
-        ids = [each["connection"].get("workspace_id", "") for each in self._workspaces]
-        is_sync = self._selected is not None
-        try:
-            built = [self._streams(each) for each in self._workspaces]
-        finally:
-            self._selected = None
-        streams = [
-            joined(dict(zip(ids, of_name, strict=True)), self._saved.get(of_name[0].name, {}), self._message_repository)
-            for of_name in zip(*built, strict=True)
-        ]
-        if is_sync:
-            for of_workspace in built:
-                share_pages(of_workspace)
-        return streams
-
-    def _ordered(self, catalog: ConfiguredAirbyteCatalog) -> ConfiguredAirbyteCatalog:
-        """Start the streams that share pages first, and so before the first record of either of them."""
-        retrievers = {stream["name"]: stream["retriever"] for stream in self.resolved_manifest["streams"]}
-        sharing = {name for name, retriever in retrievers.items() if "pages_of" in retriever}
-        sharing |= {retrievers[name]["pages_of"] for name in sharing}
-        return ConfiguredAirbyteCatalog(sorted(catalog.streams, key=lambda entry: entry.stream.name not in sharing))
-
-    def _streams(self, workspace: Mapping[str, Any]) -> list[AbstractStream]:
-        """The streams of one workspace. The CDK takes the config from the source, not from the argument."""
-        config, self._config = self._config, workspace
-        try:
-            return super().streams(workspace)
-        finally:
-            self._config = config
-
-    def _stream_configs(self, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The streams to build. The CDK builds all of them, and only then selects those of the catalog."""
-        declared = super()._stream_configs(manifest)
-        return [each for each in declared if self._selected is None or each["name"] in self._selected]
-
-    def _raise_problem(self) -> None:
-        if self._problem:
-            raise config_error(self._problem)
-
-    def _raise_if_unknown(self, catalog: ConfiguredAirbyteCatalog) -> None:
-        """Raise an error for a stream that does not exist; the CDK skips it without one."""
-        known = [stream["name"] for stream in self.resolved_manifest["streams"]]
-        unknown = [entry.stream.name for entry in catalog.streams if entry.stream.name not in known]
-        if unknown:
-            raise config_error(
-                f"There is no stream {' and no stream '.join(unknown)}. Refresh the schema of the connection; "
-                f"the streams are {', '.join(known)}."
+        incremental = [name for name, mode in modes.items() if mode == models.SyncMode.incremental]
+        saved = {name: it for name, it in cdk.stream_states(state or []).items() if name in incremental}
+        with _config_errors(), Session(_settings(config, written), IN_A_SYNC) as session:
+            workspaces = with_plans(session, workspaces_to_read(session))
+            streams = _declared(written, modes, session)
+            outbox = cdk.Outbox.new()
+            reading = _reading(session, workspaces, streams, saved, outbox)
+            yield from cdk.read(reading, outbox, cdk.concurrency_level(written, session))
+        known = manifest.stream_names(written)
+        if unknown := [name for name in modes if name not in known]:
+            raise failure(
+                f"There is no stream {' and no stream '.join(unknown)}. Refresh the schema of the connection; the "
+                f"streams are {', '.join(known)}."
             )
 
 
-def config_error(message: str) -> AirbyteTracedException:
-    """An error that the user who set up the connection can fix."""
-    return failure(message, FailureType.config_error)
-
-
-def _with_room_for_each(workspaces: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The configs with a limit that lets a check ask each workspace, and once again where that fails."""
-    limit = workspaces[0].get("max_requests_per_minute")
-    return [
-        {**each, "max_requests_per_minute": max(limit, 2 * len(workspaces))} if limit else each for each in workspaces
-    ]
-
-
-def _problem(config: Mapping[str, Any]) -> str | None:
+def _from_file(what: str, path: str, reader: Callable[[str], Content]) -> Content:
     try:
-        normalize(config)
+        return reader(path)
+    except OSError as error:
+        raise failure(f"The {what} file {path} cannot be read: {error.strerror}.") from None
+    except Exception as error:  # The CDK's readers raise whatever their parsers raise.
+        reason = quoted((str(error) or type(error).__name__).splitlines()[0])
+        raise failure(f"The {what} is not valid: {reason}") from None
+
+
+def _settings(config: Mapping[str, Any], written: manifest.Manifest) -> Settings:
+    settings = parse(config, written["spec"]["connection_specification"])
+    if settings.unknown:
+        LOGGER.warning(f"These settings are unknown, so they change nothing: {', '.join(settings.unknown)}.")
+    return settings
+
+
+def _declared(written: manifest.Manifest, names: Collection[str], session: Session) -> list[cdk.Declared]:
+    """The streams of these names, those first that share a scan: each must have started before their first record."""
+    streams = cdk.declared(manifest.resolved(written, names)["streams"], session)
+    sources = {each.retriever.pages_of for each in streams}
+    return sorted(streams, key=lambda each: not (each.retriever.pages_of or each.name in sources))
+
+
+def _reading(
+    session: Session,
+    workspaces: Sequence[Workspace],
+    streams: Sequence[cdk.Declared],
+    saved: Mapping[str, Mapping[str, Any]],
+    outbox: cdk.Outbox,
+) -> list[AbstractStream]:
+    """The streams with a partition for each workspace."""
+    is_cloud = bool(workspaces[0].workspace_id)
+    if foreign := [name for name, state in saved.items() if state and names_workspaces(state) != is_cloud]:
+        LOGGER.info(
+            f"The saved state of {', '.join(foreign)} is not from this kind of connection (Prefect Cloud, Prefect "
+            "Server), so it is not used: all rows are read."
+        )
+    cursors = {
+        each.name: cdk.StreamCursor(each.name, each.cursor_field, saved.get(each.name, {}), outbox)
+        if each.cursor_field
+        else cdk.NoStates(each.name, None, outbox.messages)
+        for each in streams
+    }
+    partitions: dict[str, list[Partition]] = {each.name: [] for each in streams}
+    for workspace in workspaces:
+        outputs = {it.name: Output(it.retriever, it.schema, workspace, cursors[it.name]) for it in streams}
+        for name, records in scans(session, workspace, outputs).items():
+            partitions[name].append(cdk.ScanPartition(name, records))
+    return [each.reading(partitions[each.name], cursors[each.name]) for each in streams]
+
+
+def _sync_modes(catalog: models.ConfiguredAirbyteCatalog) -> dict[str, models.SyncMode]:
+    times = Counter(entry.stream.name for entry in catalog.streams)
+    if twice := [name for name, count in times.items() if count > 1]:
+        raise failure(f"The catalog names the stream {' and the stream '.join(twice)} more than once.")
+    return {entry.stream.name: entry.sync_mode for entry in catalog.streams}
+
+
+@contextmanager
+def _config_errors() -> Iterator[None]:
+    """A sentence about the config becomes the error that the protocol requires."""
+    try:
+        yield
+    except TemporaryError as error:
+        raise failure(str(error), models.FailureType.transient_error) from None
     except ConfigError as error:
-        return str(error)
-    return None
+        raise failure(str(error)) from None

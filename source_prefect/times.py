@@ -10,6 +10,7 @@ ONE_MICROSECOND = timedelta(microseconds=1)
 
 # A bound that every time satisfies, but no row without a time.
 BEGINNING = datetime.min.replace(tzinfo=UTC)
+END = datetime.max.replace(tzinfo=UTC)
 
 _parse = TypeAdapter(datetime).validate_python
 
@@ -25,7 +26,20 @@ def parse_time(text: Any) -> datetime | None:
         time = _parse(text)
     except ValidationError:
         return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    if time.tzinfo is None:
+        return time.replace(tzinfo=UTC)
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        return BEGINNING if time.year == 1 else END
+
+
+def shift(time: datetime, by: timedelta) -> datetime:
+    """The sum; Python's earliest or latest time where it is beyond them. Prefect accepts times up to there."""
+    try:
+        return time + by
+    except OverflowError:
+        return BEGINNING if by < timedelta(0) else END
 
 
 def latest(texts: Iterable[Any]) -> str | None:

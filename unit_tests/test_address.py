@@ -4,7 +4,15 @@ import re
 
 import pytest
 
-from source_prefect.config.address import cloud_api_url, cloud_ui_url, is_local, server_api_url, server_ui_url
+from source_prefect.settings.address import (
+    cloud_api_url,
+    cloud_ui_url,
+    is_local,
+    server_api_url,
+    server_ui_url,
+    workspace_api_url,
+    workspaces_in,
+)
 
 ACCOUNT = "01234567-89ab-cdef-0123-456789abcdef"
 WORKSPACE = "89abcdef-0123-4567-89ab-cdef01234567"
@@ -75,7 +83,7 @@ def test_what_is_clear_is_made_right(pasted: str, api: str) -> None:
         ("http://", "'http://' names no host. It should look like http://localhost:4200/api."),
         (
             "http://local host:4200",
-            "'http://local host:4200' has a blank inside. It should look like http://localhost:4200/api.",
+            "'http://local host:4200' contains a space. It should look like http://localhost:4200/api.",
         ),
         ("ftp://prefect", "'ftp://prefect' begins with 'ftp'. It should begin with https:// or http://."),
         ("http://h:99999", "'http://h:99999' is not a web address (Port out of range 0-65535)."),
@@ -107,7 +115,7 @@ def test_what_is_not_clear_is_refused_with_a_sentence(pasted: str, sentence: str
 
 @pytest.mark.parametrize("pasted", ["http://admin:secret@localhost:4200", "admin:secret@localhost:4200/api"])
 def test_credentials_in_an_address_are_refused_and_not_repeated(pasted: str) -> None:
-    with pytest.raises(ValueError, match=r"^It holds a user or password. They belong into the field auth_string.$"):
+    with pytest.raises(ValueError, match=r"^It holds a user or password. They belong in the field auth_string.$"):
         server_api_url(pasted)
 
 
@@ -124,33 +132,57 @@ def test_credentials_in_an_address_are_refused_and_not_repeated(pasted: str) -> 
         f"app.prefect.cloud/account/{ACCOUNT.upper()}/workspace/{WORKSPACE}",
     ],
 )
-def test_every_address_of_cloud_leads_to_the_workspace(pasted: str) -> None:
-    assert cloud_api_url(pasted, ACCOUNT, WORKSPACE) == CLOUD
+def test_every_address_of_cloud_leads_to_its_api(pasted: str) -> None:
+    assert cloud_api_url(pasted) == "https://api.prefect.cloud/api"
 
 
 @pytest.mark.parametrize(
-    ("pasted", "begins"),
+    ("pasted", "api"),
     [
         ("https://prefect.private.example.com", "https://prefect.private.example.com/api"),
         ("https://private.example.com/prefect/api", "https://private.example.com/prefect/api"),
+        (
+            f"https://private.example.com/api/accounts/{ACCOUNT}/workspaces/{WORKSPACE}",
+            "https://private.example.com/api",
+        ),
     ],
 )
-def test_a_private_endpoint_stands_in_for_cloud(pasted: str, begins: str) -> None:
-    assert cloud_api_url(pasted, ACCOUNT, WORKSPACE) == f"{begins}/accounts/{ACCOUNT}/workspaces/{WORKSPACE}"
+def test_a_private_endpoint_stands_in_for_cloud(pasted: str, api: str) -> None:
+    assert cloud_api_url(pasted) == api
 
 
-@pytest.mark.parametrize("host", ["app", "api"])
-def test_another_workspace_than_the_ids_say_is_refused(host: str) -> None:
-    path = "account/{}/workspace/{}" if host == "app" else "api/accounts/{}/workspaces/{}"
-    with pytest.raises(ValueError, match="unlike account_id and workspace_id"):
-        cloud_api_url(f"https://{host}.prefect.cloud/{path.format(ACCOUNT, ACCOUNT)}", ACCOUNT, WORKSPACE)
+def test_a_workspace_has_its_address_below_that_of_the_api() -> None:
+    assert workspace_api_url("https://api.prefect.cloud/api", ACCOUNT, WORKSPACE) == CLOUD
+
+
+@pytest.mark.parametrize(
+    ("pasted", "found"),
+    [
+        (f"{CLOUD}/flows/filter", [(ACCOUNT, WORKSPACE)]),
+        (f"app.prefect.cloud/account/{ACCOUNT.upper()}/workspace/{WORKSPACE}?x=1", [(ACCOUNT, WORKSPACE)]),
+        (f"{CLOUD}, /account/{WORKSPACE}/workspace/{ACCOUNT}", [(ACCOUNT, WORKSPACE), (WORKSPACE, ACCOUNT)]),
+        (f"https://app.prefect.cloud/account/{ACCOUNT}", []),
+        ("", []),
+    ],
+)
+def test_the_workspaces_in_a_text_are_found_by_their_addresses(pasted: str, found: list[tuple[str, str]]) -> None:
+    assert workspaces_in(pasted) == found
 
 
 def test_the_ui_stands_beside_the_api() -> None:
     assert server_ui_url("https://tools.example.com/prefect/api") == "https://tools.example.com/prefect"
-    assert cloud_ui_url(CLOUD, ACCOUNT, WORKSPACE) == (
-        f"https://app.prefect.cloud/account/{ACCOUNT}/workspace/{WORKSPACE}"
-    )
+
+
+@pytest.mark.parametrize(
+    ("api", "ui"),
+    [
+        ("https://api.prefect.cloud/api", "https://app.prefect.cloud"),
+        ("https://api.private.prefect.cloud/api", "https://app.private.prefect.cloud"),
+        ("https://private.example.com/api", "https://app.prefect.cloud"),
+    ],
+)
+def test_the_ui_of_cloud_is_beside_its_api_or_the_public_one(api: str, ui: str) -> None:
+    assert cloud_ui_url(api, ACCOUNT, WORKSPACE) == f"{ui}/account/{ACCOUNT}/workspace/{WORKSPACE}"
 
 
 @pytest.mark.parametrize(

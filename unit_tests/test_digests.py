@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from source_prefect.sync.digests import Digests
+from source_prefect.progress.digests import Digests
 
 
 def digests(rows: list[dict[str, Any]], *volatile: str) -> Digests:

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from source_prefect import SourcePrefect
-from source_prefect.source import manifest_path
+from source_prefect import SourcePrefect, manifest
 
 ROOT = Path(__file__).parents[1]
 STREAM_PAGES = ROOT / "docs" / "streams"
@@ -33,14 +31,13 @@ SECTIONS = [
 
 
 def _schemas() -> dict[str, dict[str, Any]]:
-    source = SourcePrefect(config=CONFIG)
-    catalog = source.discover(logging.getLogger("airbyte"), CONFIG)
+    catalog = SourcePrefect().discover(logging.getLogger("airbyte"), CONFIG)
     return {stream.name: stream.json_schema["properties"] for stream in catalog.streams}
 
 
 SCHEMAS = _schemas()
 GUIDE = (ROOT / "docs" / "prefect.md").read_text()
-SPEC = yaml.safe_load(manifest_path().read_text())["spec"]["connection_specification"]
+SPEC = manifest.load()["spec"]["connection_specification"]
 
 
 def test_the_guide_has_airbytes_sections_in_its_order() -> None:

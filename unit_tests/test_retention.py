@@ -1,49 +1,92 @@
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from source_prefect.sync.retention import KeptEvents, warn_of_gap
+from source_prefect.progress.retention import MARGIN, KeptEvents, warn_of_gap
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
 
 
 def test_a_cursor_older_than_a_week_is_worth_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    since = datetime.now(UTC) - timedelta(days=9)
     with caplog.at_level(logging.WARNING, logger="airbyte"):
-        warn_of_gap("events", since, None)
+        warn_of_gap("events", NOON - 9 * DAY, NOON, None)
     [record] = caplog.records
-    assert record.message.startswith(f"events: read so far up to {since:%Y-%m-%d %H:%M} UTC, 9 days ago.")
+    assert record.message.startswith("events: read so far up to 2026-11-11 12:00 UTC, 9 days ago.")
 
 
 @pytest.mark.parametrize(("days", "warned"), [(7, True), (8, True), (14, False)])
 def test_a_plan_that_is_known_has_a_number(days: int, warned: bool, caplog: pytest.LogCaptureFixture) -> None:
-    warn_of_gap("events", datetime.now(UTC) - timedelta(days=9), days)
+    warn_of_gap("events", NOON - 9 * DAY, NOON, days)
     assert [f"for {days} days: what was deleted" in record.message for record in caplog.records] == [True] * warned
 
 
-@pytest.mark.parametrize("age", [None, timedelta(days=6, hours=23)])
-def test_a_first_sync_and_a_fresh_cursor_are_not(age: timedelta | None, caplog: pytest.LogCaptureFixture) -> None:
-    warn_of_gap("events", datetime.now(UTC) - age if age else None, None)
+def test_a_fresh_cursor_is_not(caplog: pytest.LogCaptureFixture) -> None:
+    warn_of_gap("events", NOON - timedelta(days=6, hours=23), NOON, None)
     assert caplog.records == []
+
+
+# How far back Prefect Cloud accepts requests for events
+
+
+class Cloud:
+    """Accepts requests for events of up to `kept` days ago. It refuses some for another reason: see `refuses_also`.
+
+    `refuses_also` gets the number of the request, counted from 0.
+    """
+
+    def __init__(self, kept: int, refuses_also: Callable[[int], bool] = lambda _: False) -> None:
+        self.kept = kept
+        self.refuses_also = refuses_also
+        self.asked = 0
+
+    def is_accepted(self, days: int) -> bool:
+        self.asked += 1
+        return days <= self.kept and not self.refuses_also(self.asked - 1)
 
 
 @pytest.mark.parametrize("kept", [1, 5, 7, 14, 30, 179, 180])
 def test_what_is_kept_is_found_to_the_day_and_once(kept: int) -> None:
-    events, asked = KeptEvents(180), list[int]()
-
-    def is_kept(days: int) -> bool:
-        asked.append(days)
-        return days <= kept
-
-    events.find(is_kept)
-    events.find(is_kept)
-    assert events.days == kept
-    assert len(asked) <= 8
-    now = datetime.now(UTC)
-    assert timedelta(0) < events.since(now) - (now - timedelta(days=kept)) <= timedelta(minutes=1)
+    events, cloud = KeptEvents(180), Cloud(kept)
+    assert events.find(cloud.is_accepted)
+    asked = cloud.asked
+    # A search in halves, in which each refusal is repeated.
+    assert asked <= 2 * 8 + 2
+    assert events.find(cloud.is_accepted)
+    assert (events.days, cloud.asked) == (kept, asked)
+    assert timedelta(0) < events.since(NOON) - (NOON - kept * DAY) <= MARGIN
 
 
 def test_where_all_is_refused_nothing_counts_as_no_longer_kept() -> None:
-    """The reason of the refusals is another one, and the stream must say so."""
+    """The refusals have another reason, and the stream must say so."""
     events = KeptEvents(30)
-    events.find(lambda _: False)
+    assert not events.find(Cloud(0).is_accepted)
     assert events.days == 30
+
+
+@pytest.mark.parametrize("kept", [7, 30, 180])
+@pytest.mark.parametrize("first", range(12))
+def test_a_burst_of_refusals_for_another_reason_does_not_count_as_retention(first: int, kept: int) -> None:
+    events = KeptEvents(180)
+    events.find(Cloud(kept, lambda number: first <= number < first + 8).is_accepted)
+    assert events.days in (kept, 180)
+
+
+@pytest.mark.parametrize("kept", [1, 7, 30, 180])
+def test_single_refusals_for_another_reason_change_nothing(kept: int) -> None:
+    events = KeptEvents(180)
+    assert events.find(Cloud(kept, lambda number: number % 2 == 1).is_accepted)
+    assert events.days == kept
+
+
+def test_what_was_not_found_is_searched_for_again() -> None:
+    events = KeptEvents(30)
+    assert not events.find(Cloud(0).is_accepted)
+    assert events.find(Cloud(7).is_accepted)
+    assert events.days == 7
+
+
+def test_a_retention_of_more_days_than_there_were_begins_with_the_first() -> None:
+    assert KeptEvents(1_000_000).since(NOON) == datetime.min.replace(tzinfo=UTC)

@@ -7,14 +7,15 @@ from urllib.parse import quote, quote_plus
 import pytest
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, update_secrets
 
-from source_prefect import SourcePrefect
-from source_prefect.config.secrets import secret_texts
+from source_prefect import manifest
+from source_prefect.settings.secrets import secret_texts
 
+SPEC = manifest.load()["spec"]["connection_specification"]
 KEY = 'pnu_"0123/45+67 é'
 
 
 def masked(text: str, connection: Any) -> str:
-    update_secrets(secret_texts(SourcePrefect().resolved_manifest["spec"]["connection_specification"], connection))
+    update_secrets(secret_texts(SPEC, connection))
     return filter_secrets(text)
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from source_prefect.sync.seen import LATEST_EVENT, Seen, SeenObjects
-from source_prefect.sync.state import StateError
+from source_prefect.progress.seen import LATEST_EVENT, Seen, SeenObjects
+from source_prefect.progress.state import StateError
 from source_prefect.times import ONE_MICROSECOND, format_time
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -15,12 +15,12 @@ SERVER = "http://127.0.0.1:4200/api"
 
 
 def compared(
-    saved: dict[str, Any], *names: str, told: str = "", at: datetime = NOW
+    saved: dict[str, Any], *names: str, reported: str = "", at: datetime = NOW
 ) -> tuple[list[str], dict[str, Any]]:
     """What a sync of a table of these objects finds deleted, and what it saves."""
     objects = SeenObjects(saved, SERVER)
-    if told:
-        objects.tell("work-pool", told)
+    if reported:
+        objects.mark_reported("work-pool", reported)
     return [key for key, _ in objects.compare("work-pool", dict.fromkeys(names, "pool"), at)], objects.dump()
 
 
@@ -39,11 +39,11 @@ def test_an_object_is_deleted_when_a_sync_misses_it_long_enough_after_another() 
 
 
 @pytest.mark.parametrize("sync_of_event", [1, 2])
-def test_an_event_is_told_alone_even_if_it_comes_late_or_before_the_table_shows_it(sync_of_event: int) -> None:
+def test_a_deletion_has_one_row_whether_its_event_comes_late_or_before_the_table_shows_it(sync_of_event: int) -> None:
     _, state = compared({}, "a", "b")
     for sync, names in enumerate((["a", "b"], ["a"], ["a"], ["a"]), 1):
-        told = "b" if sync == sync_of_event else ""
-        deleted, state = compared(state, *names, told=told, at=NOW + sync * LATEST_EVENT)
+        reported = "b" if sync == sync_of_event else ""
+        deleted, state = compared(state, *names, reported=reported, at=NOW + sync * LATEST_EVENT)
         assert deleted == []
 
 

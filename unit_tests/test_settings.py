@@ -1,7 +1,9 @@
 """Whatever a person types or pastes: either it works, or one sentence names the field and what would be right."""
 
+import dataclasses
 import re
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,8 +11,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from devtools.configs import API_KEY, CONFIG, NOBODY_LISTENS
-from source_prefect.config.settings import ConfigError, lookback_window, normalize
+from source_prefect import manifest
+from source_prefect.settings.address import server_ui_url
+from source_prefect.settings.parse import ConfigError, parse
+from source_prefect.settings.values import Cloud, Named, Settings
 
+SPEC = manifest.load()["spec"]["connection_specification"]
 ACCOUNT = "01234567-89ab-cdef-0123-456789abcdef"
 WORKSPACE = "89abcdef-0123-4567-89ab-cdef01234567"
 CLOUD = {"type": "cloud", "api_key": "pnu_0123456789abcdef", "account_id": ACCOUNT, "workspace_id": WORKSPACE}
@@ -32,6 +38,11 @@ NAMED_TWICE = (
     "workspace in api_url."
 )
 PATH = f"api.prefect.cloud/api/accounts/{ACCOUNT}/workspaces/{WORKSPACE}"
+HERE = f"https://{PATH}"
+
+
+def settings_of(config: Mapping[str, Any]) -> Settings:
+    return parse(config, SPEC)
 
 
 def several(*workspaces: Any, named: bool = False) -> dict[str, Any]:
@@ -65,22 +76,21 @@ def without(config: dict[str, Any], field: str) -> dict[str, Any]:
         (cloud(api_key=""), f"connection.api_key is missing: {HOW_A_KEY}"),
         (cloud(api_key=" \n"), f"connection.api_key is missing: {HOW_A_KEY}"),
         (cloud(api_key=["pnu_1"]), "connection.api_key must be text, not a list."),
-        (cloud(api_key="pnu_01\n23"), "connection.api_key has a line break inside: it must be one line."),
+        (cloud(api_key="pnu_01\n23"), "connection.api_key contains a line break: it must be one line."),
         (
             cloud(api_key="Bearer pnu_0123"),
-            "connection.api_key has a blank or a strange character inside: paste the key alone, "
-            "such as pnu_0123456789.",
+            "connection.api_key contains a space or a special character: paste the key alone, such as pnu_0123456789.",
         ),
-        (cloud(account_id="acme"), f"connection.account_id is no UUID: {HOW_AN_ACCOUNT}"),
+        (cloud(account_id="acme"), f"connection.account_id is not a valid UUID: {HOW_AN_ACCOUNT}"),
         (cloud(account_id=7), "connection.account_id must be text, not a number."),
         (
             cloud(workspace_id=f"{WORKSPACE}/dashboard"),
-            "connection.workspace_id is no UUID: copy what follows /workspace/ in the address of your workspace in "
-            "the Prefect Cloud UI, such as 01234567-89ab-cdef-0123-456789abcdef.",
+            "connection.workspace_id is not a valid UUID: copy what follows /workspace/ in the address of your "
+            "workspace in the Prefect Cloud UI, such as 01234567-89ab-cdef-0123-456789abcdef.",
         ),
         (several("all", named=True), NAMED_TWICE),
         (several(WORKSPACE, named=True), NAMED_TWICE),
-        ({"connection": {**several("all")["connection"], "api_url": f"https://{PATH}"}}, NAMED_TWICE),
+        ({"connection": {**several("all")["connection"], "api_url": HERE}}, NAMED_TWICE),
         (cloud(workspaces="all"), "connection.workspaces must be a list of texts, not text."),
         (several(WORKSPACE, 7), "connection.workspaces[1] must be text, not a number."),
         (several("all", WORKSPACE), f"connection.workspaces[0] is 'all'; {HOW_A_WORKSPACE}"),
@@ -88,7 +98,20 @@ def without(config: dict[str, Any], field: str) -> dict[str, Any]:
         (several(""), f"connection.workspaces[0] is ''; {HOW_A_WORKSPACE}"),
         (
             several("pnu_0123456789abcdef"),
-            "connection.workspaces[0] holds an API key of Prefect Cloud: it belongs into api_key.",
+            "connection.workspaces[0] holds an API key of Prefect Cloud: it belongs in api_key.",
+        ),
+        (
+            cloud(workspace_id=f"{HERE}\n{HERE}"),
+            "connection.workspace_id contains a line break: it must be one line.",
+        ),
+        (
+            cloud(workspace_id=f"{HERE} {HERE}"),
+            "connection.workspace_id names 2 workspaces: make each an entry of connection.workspaces.",
+        ),
+        (
+            several(HERE, HERE.replace("api.", "api.private.")),
+            "connection.workspaces names more than one Prefect Cloud: https://api.prefect.cloud/api, "
+            "https://api.private.prefect.cloud/api.",
         ),
         (
             cloud(api_url="ftp://api.prefect.cloud/api"),
@@ -103,7 +126,7 @@ def without(config: dict[str, Any], field: str) -> dict[str, Any]:
         (server(api_url=4200), "connection.api_url must be text, not a number."),
         (
             server(api_url="http://local host/api"),
-            "connection.api_url: 'http://local host/api' has a blank inside. "
+            "connection.api_url: 'http://local host/api' contains a space. "
             "It should look like http://localhost:4200/api.",
         ),
         (server(api_url="[::1"), "connection.api_url: '[::1' is not a web address (Invalid IPv6 URL)."),
@@ -114,12 +137,12 @@ def without(config: dict[str, Any], field: str) -> dict[str, Any]:
         ),
         (
             server(api_url="http://admin:secret@localhost/api"),
-            "connection.api_url: It holds a user or password. They belong into the field auth_string.",
+            "connection.api_url: It holds a user or password. They belong in the field auth_string.",
         ),
         (server(auth_string=True), "connection.auth_string must be text, not true or false."),
         (
             server(auth_string="admin:\x00pass"),
-            "connection.auth_string has an invisible control character inside: type it anew.",
+            "connection.auth_string contains an invisible control character: retype it.",
         ),
         (
             server(custom_headers={"X-Key": "v"}),
@@ -131,12 +154,13 @@ def without(config: dict[str, Any], field: str) -> dict[str, Any]:
         ),
         (
             server(custom_headers=[{"name": "X-Key", "value": "v"}, {"name": "X Key", "value": "v"}]),
-            "connection.custom_headers: 'X Key' is no name of a header. It should look like CF-Access-Client-Id.",
+            "connection.custom_headers: 'X Key' is not a valid name of a header. It should look like "
+            "CF-Access-Client-Id.",
         ),
         (
             server(custom_headers=[{"name": "X-Key"}]),
-            "connection.custom_headers: the value of X-Key is empty, or has a line break or a letter that no header "
-            "can hold.",
+            "connection.custom_headers: the value of X-Key is empty, or contains a line break or a letter that no "
+            "header can hold.",
         ),
         (
             server(custom_headers=[{"name": "content-type", "value": "text/plain"}]),
@@ -167,6 +191,13 @@ def without(config: dict[str, Any], field: str) -> dict[str, Any]:
             "lookback_window is 'P999999999D'; it must be an ISO 8601 duration in days or hours, such as P1D, "
             "of at most 3650 days.",
         ),
+        (
+            server() | {"log_level": "LOUD"},
+            "log_level is 'LOUD'; it must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL.",
+        ),
+        (server() | {"log_level": 30}, "log_level must be text, not a number."),
+        (server() | {"event_prefixes": "prefect."}, "event_prefixes must be a list of texts, not text."),
+        (server() | {"event_prefixes": ["prefect.", 7]}, "event_prefixes[1] must be text, not a number."),
         (server() | {"page_size": 1}, "page_size is 1; it must be a whole number from 2 to 200."),
         (server() | {"page_size": "50"}, "page_size is '50'; it must be a whole number from 2 to 200."),
         (server() | {"num_workers": 2.5}, "num_workers is 2.5; it must be a whole number from 1 to 20."),
@@ -175,7 +206,7 @@ def without(config: dict[str, Any], field: str) -> dict[str, Any]:
 )
 def test_a_wrong_config_gets_one_sentence_that_names_the_field(config: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError) as error:
-        normalize(config)
+        settings_of(config)
     assert str(error.value) == sentence
 
 
@@ -193,33 +224,53 @@ def test_a_wrong_config_gets_one_sentence_that_names_the_field(config: dict[str,
     ],
 )
 def test_an_address_of_a_server_is_understood_however_it_is_written(given_url: str, api_url: str, ui_url: str) -> None:
-    ready = normalize(server(api_url=given_url))
-    assert (ready["api_url"], ready["ui_url"]) == (api_url, ui_url)
+    assert settings_of(server(api_url=given_url)).connection.api_url == api_url
+    assert server_ui_url(api_url) == ui_url
 
 
 BROWSER = f"https://app.prefect.cloud/account/{ACCOUNT}/workspace/{WORKSPACE}/runs?state=failed#top"
 
 
+def cloud_of(config: Mapping[str, Any]) -> Cloud:
+    connection = settings_of(config).connection
+    assert isinstance(connection, Cloud)
+    return connection
+
+
 @pytest.mark.parametrize("field", ["workspace_id", "api_url"])
 def test_the_address_of_a_workspace_in_the_browser_says_it_all(field: str) -> None:
-    named = normalize({"connection": {"type": "cloud", "api_key": "pnu_1", field: f" {BROWSER}\n"}})
-    assert (named["connection"]["account_id"], named["connection"]["workspace_id"]) == (ACCOUNT, WORKSPACE)
-    assert named["api_url"] == f"https://api.prefect.cloud/api/accounts/{ACCOUNT}/workspaces/{WORKSPACE}"
+    found = cloud_of({"connection": {"type": "cloud", "api_key": "pnu_1", field: f" {BROWSER}\n"}})
+    assert found == Cloud("pnu_1", "https://api.prefect.cloud/api", (Named(ACCOUNT, WORKSPACE),), reads_all=False)
+
+
+def test_several_workspaces_are_named_by_their_addresses_or_ids_in_their_order() -> None:
+    assert cloud_of(several(ACCOUNT.upper(), BROWSER)).named == (Named("", ACCOUNT), Named(ACCOUNT, WORKSPACE))
+
+
+def test_without_a_name_it_is_the_only_workspace_of_the_key_and_all_means_each() -> None:
+    only, every = cloud_of(several()), cloud_of(several("all"))
+    assert (only.named, only.reads_all) == ((Named(),), False)
+    assert (every.named, every.reads_all) == ((), True)
 
 
 def test_the_address_of_a_private_ui_leads_to_the_private_api() -> None:
-    pasted = cloud(workspace_id=BROWSER.replace("app.", "app.private."), api_url="https://api.prefect.cloud/api")
-    assert normalize(pasted)["api_url"].startswith(f"https://api.private.prefect.cloud/api/accounts/{ACCOUNT}/")
+    private = BROWSER.replace("app.", "app.private.")
+    pasted = cloud(account_id="", workspace_id=private, api_url="https://api.prefect.cloud/api")
+    for config in (pasted, several(private, private)):
+        assert cloud_of(config).api_url == "https://api.private.prefect.cloud/api"
 
 
 def test_an_address_in_another_account_than_the_one_named_is_refused() -> None:
     with pytest.raises(ConfigError, match="unlike account_id"):
-        normalize(cloud(workspace_id=BROWSER, account_id=WORKSPACE))
+        settings_of(cloud(workspace_id=BROWSER, account_id=WORKSPACE))
 
 
-def test_what_a_config_makes_is_a_config_that_makes_the_same() -> None:
-    ready = normalize(cloud(workspace_id=BROWSER))
-    assert normalize({**cloud(), **ready}) == ready
+@pytest.mark.parametrize("address", [BROWSER, HERE])
+@pytest.mark.parametrize("ids", [{"account_id": WORKSPACE}, {"workspace_id": ACCOUNT}])
+def test_another_workspace_in_the_api_url_than_the_ids_say_is_refused(address: str, ids: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="unlike account_id and workspace_id"):
+        settings_of(cloud(api_url=address, **ids))
+    assert settings_of(cloud(api_url=address)) == settings_of(cloud())
 
 
 def test_blanks_around_what_was_pasted_are_dropped() -> None:
@@ -230,19 +281,43 @@ def test_blanks_around_what_was_pasted_are_dropped() -> None:
         "workspace_id": f"{WORKSPACE}\r\n",
         "api_url": " ",
     }
-    api_url = f"https://api.prefect.cloud/api/accounts/{ACCOUNT}/workspaces/{WORKSPACE}"
-    assert normalize({"connection": pasted, "start_date": " 2026-01-02 "}) == {
-        "connection": {**CLOUD, "workspaces": [], "api_url": "https://api.prefect.cloud/api"},
-        "api_url": api_url,
-        "root_url": "https://api.prefect.cloud/api",
-        "ui_url": f"https://app.prefect.cloud/account/{ACCOUNT}/workspace/{WORKSPACE}",
-        "start_date": "2026-01-02T00:00:00.000000Z",
-        "page_size": 200,
-        "num_workers": 4,
-    }
+    assert settings_of({"connection": pasted, "start_date": " 2026-01-02 "}) == Settings(
+        connection=Cloud(
+            "pnu_0123456789abcdef", "https://api.prefect.cloud/api", (Named(ACCOUNT, WORKSPACE),), reads_all=False
+        ),
+        start_date=datetime(2026, 1, 2, tzinfo=UTC),
+        lookback_window=timedelta(days=1),
+        log_level=20,
+        event_prefixes=(),
+        max_requests_per_minute=None,
+        num_workers=4,
+        page_size=200,
+        unknown=(),
+    )
     headers = [{"name": " X-Key ", "value": " v\n"}]
-    trimmed = normalize(server(auth_string="admin:pass\n", custom_headers=headers))["connection"]
-    assert (trimmed["auth_string"], trimmed["custom_headers"]) == ("admin:pass", [{"name": "X-Key", "value": "v"}])
+    trimmed = settings_of(server(auth_string="admin:pass\n", custom_headers=headers)).connection
+    assert trimmed.headers == {"X-Key": "v", "Authorization": "Basic YWRtaW46cGFzcw=="}
+
+
+def test_nothing_can_be_changed_in_a_value_of_settings() -> None:
+    ready = settings_of(server())
+    for value in (ready, ready.connection):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            value.type = "cloud"  # type: ignore[misc,union-attr]
+
+
+@pytest.mark.parametrize("base", [cloud(), server()])
+def test_keys_that_are_no_settings_are_named_and_change_nothing(base: dict[str, Any]) -> None:
+    """Among them those of the other connection, and names that the connector uses inside."""
+    other = {"ui_url": "x", "is_check": True}
+    unknown = settings_of({**base, "problem": "x", "type": "x", "connection": {**base["connection"], **other}})
+    assert unknown.unknown == ("problem", "type", "connection.ui_url", "connection.is_check")
+    assert dataclasses.replace(unknown, unknown=()) == settings_of(base)
+
+
+def test_fields_of_the_other_connection_are_unknown() -> None:
+    assert settings_of(server(api_key="x", verify_tls=True)).unknown == ("connection.api_key",)
+    assert settings_of(cloud(auth_string="x", workspaces=[])).unknown == ("connection.auth_string",)
 
 
 @pytest.mark.parametrize(
@@ -256,9 +331,16 @@ def test_blanks_around_what_was_pasted_are_dropped() -> None:
     ],
 )
 def test_the_lookback_window_is_a_day_unless_set(text: str | None, window: timedelta) -> None:
-    assert lookback_window({"lookback_window": text}) == window
+    assert settings_of(server() | {"lookback_window": text}).lookback_window == window
 
 
+@pytest.mark.parametrize(("name", "number"), [(None, 20), ("DEBUG", 10), ("warning", 30), ("CRITICAL", 50)])
+def test_a_log_level_has_a_number(name: str | None, number: int) -> None:
+    assert settings_of(server() | {"log_level": name}).log_level == number
+
+
+NAMES = [name for name in SPEC["properties"] if name != "connection"]
+A_FIELD = re.compile(rf"(connection|{'|'.join(NAMES)})\b")
 SECRET = "hunter2hunter2"
 ODD_TEXT = st.one_of(
     st.text(max_size=20),
@@ -273,9 +355,7 @@ ANYTHING = st.recursive(
 )
 FIELDS = ["type", "api_key", "account_id", "workspace_id", "api_url", "auth_string", "custom_headers"]
 CHANGES = st.dictionaries(st.sampled_from(FIELDS), ANYTHING, max_size=3)
-SETTINGS = st.dictionaries(
-    st.sampled_from(["connection", "start_date", "lookback_window", "page_size", "num_workers", "other"]), ANYTHING
-)
+SETTINGS = st.dictionaries(st.sampled_from(["connection", *NAMES, "other"]), ANYTHING)
 
 
 @settings(max_examples=600, deadline=10_000, suppress_health_check=[HealthCheck.too_slow])
@@ -288,16 +368,16 @@ def test_no_config_ends_in_anything_but_a_sentence(
     base: dict[str, Any], changes: dict[str, Any], settings_: dict[str, Any]
 ) -> None:
     try:
-        ready = normalize({"connection": {**base, **changes}, **settings_})
+        ready = settings_of({"connection": {**base, **changes}, **settings_})
     except ConfigError as error:
         sentence = str(error)
-        assert re.match(r"(connection|start_date|lookback_window|page_size|num_workers)\b", sentence)
+        assert A_FIELD.match(sentence)
         assert sentence.endswith(".")
         assert len(sentence.splitlines()) == 1
         assert "Error" not in sentence
         assert SECRET not in sentence
     else:
-        assert re.match(r"https?://.+/api", ready["api_url"])
+        assert re.match(r"https?://.+/api", ready.connection.api_url)
 
 
 @settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
@@ -305,12 +385,12 @@ def test_no_config_ends_in_anything_but_a_sentence(
 @given(CONFIG)
 def test_any_config_is_made_ready_or_ends_in_one_sentence(config: dict[str, Any]) -> None:
     try:
-        ready = normalize(config)
+        ready = settings_of(config)
     except ConfigError as error:
         sentence = str(error)
-        assert re.match(r"(connection|start_date|lookback_window|page_size|num_workers|max_requests_per_min)", sentence)
+        assert A_FIELD.match(sentence)
         assert sentence.endswith(".")
         assert len(sentence.splitlines()) == 1
         assert API_KEY not in sentence
     else:
-        assert re.match(r"https?://.+/api", ready["api_url"])
+        assert re.match(r"https?://.+/api", ready.connection.api_url)

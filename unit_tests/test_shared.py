@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from threading import Event
 from types import SimpleNamespace
 from typing import Any
@@ -10,17 +11,25 @@ import pytest
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_prefect.streams.shared import SharedRead
+from source_prefect.reading.shared import SharedScan
 
 ROW = {"id": "run"}
 
 
-def shared(read: Iterator[Any]) -> SharedRead:
-    pages, derived = (
-        SimpleNamespace(name="task_runs", label="task_runs", read=lambda: read),
-        SimpleNamespace(name="task_dependencies", label="task_dependencies"),
-    )
-    return SharedRead(pages, derived)  # type: ignore[arg-type]  # all that it uses of the retrievers
+@dataclass(frozen=True)
+class Stream:
+    """All that a shared scan uses of an output."""
+
+    label: str
+
+
+RUNS: Any = Stream("task_runs")
+DEPENDENCIES: Any = Stream("task_dependencies")
+
+
+def shared(records: Iterator[Any]) -> SharedScan:
+    scan: Any = SimpleNamespace(records=lambda: records)
+    return SharedScan(scan, RUNS, DEPENDENCIES)
 
 
 def test_the_second_partition_ends_after_the_last_record_and_brings_none() -> None:
@@ -32,10 +41,10 @@ def test_the_second_partition_ends_after_the_last_record_and_brings_none() -> No
         yield ROW
 
     both = shared(read())
-    first = both.records("task_dependencies")
+    first = both.of(DEPENDENCIES)()
     assert next(first) == ROW
     with ThreadPoolExecutor() as threads:
-        second = threads.submit(lambda: list(both.records("task_runs")))
+        second = threads.submit(lambda: list(both.of(RUNS)()))
         assert not second.done()
         may_end.set()
         assert list(first) == [ROW]
@@ -56,17 +65,17 @@ def test_a_failure_of_the_read_fails_both(error: Exception, failure_type: Failur
 
     both = shared(read())
     with pytest.raises(type(error)):
-        list(both.records("task_runs"))
+        list(both.of(RUNS)())
     with pytest.raises(AirbyteTracedException) as raised:
-        list(both.records("task_dependencies"))
+        list(both.of(DEPENDENCIES)())
     assert raised.value.message == "The stream task_dependencies is read together with task_runs, which failed."
     assert raised.value.failure_type == failure_type
 
 
 def test_a_read_that_is_broken_off_leaves_nobody_waiting() -> None:
     both = shared(iter([ROW, ROW]))
-    first = iter(both.records("task_runs"))
+    first = both.of(RUNS)()
     next(first)
     first.close()  # type: ignore[attr-defined]  # a generator
     with pytest.raises(AirbyteTracedException, match="task_dependencies is read together with task_runs, which failed"):
-        list(both.records("task_dependencies"))
+        list(both.of(DEPENDENCIES)())

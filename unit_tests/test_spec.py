@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_prefect.config.settings import LOG_LEVELS, ConfigError, normalize
-from source_prefect.source import manifest_path
+from source_prefect import manifest
+from source_prefect.settings.parse import LOG_LEVELS, ConfigError, parse
 
-SPEC: dict[str, Any] = yaml.safe_load(manifest_path().read_text())["spec"]["connection_specification"]
+SPEC: dict[str, Any] = manifest.load()["spec"]["connection_specification"]
 SETTINGS: dict[str, dict[str, Any]] = {name: s for name, s in SPEC["properties"].items() if name != "connection"}
 CONNECTIONS: dict[str, dict[str, Any]] = {
     option["properties"]["type"]["const"]: option for option in SPEC["properties"]["connection"]["oneOf"]
@@ -29,7 +28,7 @@ WITH_LIMITS = sorted(name for name, schema in SETTINGS.items() if schema["type"]
 
 def accepted(config: Mapping[str, Any]) -> bool:
     try:
-        normalize(config)
+        parse(config, SPEC)
     except ConfigError:
         return False
     return True

@@ -1,48 +1,51 @@
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from source_prefect.sync.state import StateError, StreamState, load_state, names_workspaces, part_of_state, with_part
+from source_prefect.progress.state import VERSION, StateError, StreamState, load_state, part_of_state, with_part
+from source_prefect.times import BEGINNING, END
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
-START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 TEXT = "2026-11-20T12:00:00.000000Z"
 
-
-@pytest.mark.parametrize(
-    "state",
-    [
-        StreamState(),
-        StreamState(NOON),
-        StreamState(NOON, read_to=START, start_date=START, clock_offset=-HOUR, digests="abcdef", newest=NOON),
-    ],
+times = st.none() | st.datetimes(timezones=st.just(UTC))
+columns = st.sampled_from(["updated", "occurred", "timestamp"])
+states = st.builds(
+    StreamState,
+    cursor=times,
+    read_to=times,
+    settings=st.dictionaries(st.text(), st.text() | st.integers() | st.lists(st.text())),
+    clock_offset=st.none() | st.timedeltas(min_value=BEGINNING - END, max_value=END - BEGINNING),
+    digests=st.text(),
+    newest=times,
+    objects=st.dictionaries(st.text(), st.text() | st.dictionaries(st.text(), st.lists(st.text()))),
 )
-def test_a_state_is_read_as_it_was_written(state: StreamState) -> None:
-    assert load_state("flow_runs", "updated", state.dump("updated"), None) == state
+
+
+@given(states, columns)
+@example(StreamState(), "updated")
+@example(StreamState(END, END, clock_offset=END - BEGINNING, newest=END), "updated")
+@example(StreamState(BEGINNING, BEGINNING, clock_offset=BEGINNING - END, newest=BEGINNING), "updated")
+def test_whatever_is_written_is_read_as_it_was_written(state: StreamState, column: str) -> None:
+    """But for the part of a second between the two clocks."""
+    if state.clock_offset is not None:
+        state = replace(state, clock_offset=timedelta(seconds=round(state.clock_offset.total_seconds())))
+    saved = json.loads(json.dumps(state.dump(column)))
+    assert load_state("flow_runs", column, saved) == state
 
 
 def test_a_state_names_its_version_and_its_cursor_field() -> None:
-    assert StreamState(NOON).dump("occurred") == {"version": 2, "occurred": TEXT}
+    assert StreamState(NOON).dump("occurred") == {"version": VERSION, "occurred": TEXT}
 
 
 def test_no_state_is_a_first_sync() -> None:
-    assert load_state("flow_runs", "updated", {}, START) == StreamState()
-
-
-def test_a_state_of_the_first_version_is_read() -> None:
-    state = load_state("deployments", "updated", {"updated": TEXT, "schedules": {"half-an-id": 2}}, START)
-    assert state == StreamState(NOON, start_date=START)
-
-
-def test_a_cursor_of_the_first_version_that_is_a_start_date_says_nothing_about_rows() -> None:
-    assert load_state("flow_runs", "updated", {"updated": TEXT}, NOON) == StreamState()
-
-
-def test_a_first_sync_of_the_first_version_goes_on_from_the_end_of_its_window() -> None:
-    end = NOON - timedelta(microseconds=1)
-    assert load_state("flow_runs", "updated", {"updated": "2026-11-20T11:59:59.999999Z"}, None) == StreamState(end, end)
+    assert load_state("flow_runs", "updated", {}) == StreamState()
 
 
 @pytest.mark.parametrize(
@@ -52,32 +55,29 @@ def test_a_first_sync_of_the_first_version_goes_on_from_the_end_of_its_window() 
         ("timestamp", {"timestamp": []}, r"\[\] as `timestamp`, which is not a time"),
         ("updated", {"updated": "2026-11-20"}, "'2026-11-20' as `updated`"),
         ("updated", {"updated": 7}, "7 as `updated`"),
-        ("updated", {"updated": TEXT, "version": 3}, "the version 3; this version of the connector reads up to 2"),
-        ("updated", {"updated": TEXT, "version": "two"}, "the version 'two'"),
-        ("updated", {"updated": TEXT, "version": True}, "the version True"),
-        ("updated", {"updated": "0001-01-01T00:00:00Z"}, "'0001-01-01T00:00:00Z' as `updated`"),
-        ("updated", {"updated": "9999-12-31T23:59:59-12:00"}, "'9999-12-31T23:59:59-12:00' as `updated`"),
-        (
-            "updated",
-            {"updated": TEXT, "version": 2, "first_sync": {"read_to": "0001-01-01T00:00:00+14:00"}},
-            "read_to`",
-        ),
-        (
-            "updated",
-            {"updated": TEXT, "version": 2, "clock_offset": 10**30},
-            "0 as `clock_offset`, which is not a number",
-        ),
-        ("updated", {"updated": TEXT, "version": 2, "clock_offset": True}, "True as `clock_offset`"),
-        ("updated", {"updated": TEXT, "version": 2, "clock_offset": "an hour"}, "'an hour' as `clock_offset`"),
-        ("updated", {"updated": TEXT, "version": 2, "first_sync": "yes"}, "'yes' as `first_sync`"),
-        ("updated", {"updated": TEXT, "version": 2, "first_sync": {"read_to": "soon"}}, "`first_sync.read_to`"),
-        ("updated", {"updated": TEXT, "version": 2, "start_date": "soon"}, "'soon' as `start_date`"),
-        ("updated", {"state_type": "date-range", "slices": "broken"}, "has no `updated`"),
+        ("updated", {"version": VERSION + 1}, f"{VERSION + 1}; this version of the connector reads {VERSION}"),
+        ("updated", {"version": "one"}, "the version 'one'"),
+        ("updated", {"version": True}, "the version True"),
+        ("updated", {"version": None}, "the version None"),
+        ("updated", {"updated": "2026-13-01T00:00:00Z"}, "'2026-13-01T00:00:00Z' as `updated`"),
+        ("updated", {"clock_offset": 10**30}, "0 as `clock_offset`, which is not a number"),
+        ("updated", {"clock_offset": True}, "True as `clock_offset`"),
+        ("updated", {"clock_offset": "an hour"}, "'an hour' as `clock_offset`"),
+        ("updated", {"first_sync": "yes"}, "'yes' as `first_sync`"),
+        ("updated", {"first_sync": {"read_to": "soon"}}, "'soon' as `first_sync.read_to`"),
+        ("updated", {"settings": ["INFO"]}, r"\['INFO'\] as `settings`, which is not an object"),
+        ("updated", {"digests": 7}, "7 as `digests`, which is not text"),
+        ("updated", {"newest": "soon"}, "'soon' as `newest`, which is not a time"),
+        ("updated", {"objects": "all"}, "'all' as `objects`, which is not an object"),
     ],
 )
 def test_a_state_that_cannot_be_read_is_named(field: str, saved: dict[str, Any], said: str) -> None:
     with pytest.raises(StateError, match=f"^The state of the stream logs .*{said}"):
-        load_state("logs", field, saved, None)
+        load_state("logs", field, {"version": VERSION, "updated": TEXT, **saved})
+
+
+def test_a_state_without_a_version_is_taken_for_one_of_this_version() -> None:
+    assert load_state("flow_runs", "updated", {"updated": TEXT}) == StreamState(NOON)
 
 
 @pytest.mark.parametrize(
@@ -104,30 +104,47 @@ def test_a_cursor_that_is_ahead_of_the_servers_clock_is_not_trusted() -> None:
     assert StreamState(NOON).trusted_cursor(NOON - timedelta(minutes=2), NOON) == NOON
 
 
+@pytest.mark.parametrize("ends", [(BEGINNING, END), (END, BEGINNING)])
+def test_clocks_and_cursors_at_the_ends_of_time_are_compared_too(ends: tuple[datetime, datetime]) -> None:
+    server, connector = ends
+    for cursor in ends:
+        state = StreamState(cursor, clock_offset=END - BEGINNING)
+        assert state.trusted_cursor(server, connector) in (None, BEGINNING, cursor)
+        assert state.changed_since is not None
+
+
 # The states of several workspaces
 
 
 def test_each_workspace_has_a_part_of_its_own() -> None:
     first = with_part({}, "a", {"updated": TEXT})
     both = with_part(first, "b", {"updated": "later"})
-    assert both == {"version": 2, "workspaces": {"a": {"updated": TEXT}, "b": {"updated": "later"}}}
-    assert first == {"version": 2, "workspaces": {"a": {"updated": TEXT}}}
+    assert both == {"version": VERSION, "workspaces": {"a": {"updated": TEXT}, "b": {"updated": "later"}}}
+    assert first == {"version": VERSION, "workspaces": {"a": {"updated": TEXT}}}
     assert part_of_state("flows", both, "a") == {"updated": TEXT}
     assert part_of_state("flows", both, "new") == {}
 
 
-def test_a_state_without_parts_is_replaced_by_one_with_parts() -> None:
+def test_a_server_has_all_of_a_state() -> None:
     flat = StreamState(NOON).dump("updated")
-    assert (names_workspaces(flat), names_workspaces({})) == (False, False)
-    assert with_part(flat, "a", {}) == {"version": 2, "workspaces": {"a": {}}}
+    assert with_part({}, "", flat) == flat
+    assert part_of_state("flows", flat, "") == flat
+
+
+def test_a_state_of_a_server_says_nothing_about_a_workspace_and_the_other_way_round() -> None:
+    flat = StreamState(NOON).dump("updated")
+    parts = with_part({}, "a", flat)
+    assert part_of_state("flows", flat, "a") == part_of_state("flows", parts, "") == {}
+    assert with_part(flat, "a", {}) == {"version": VERSION, "workspaces": {"a": {}}}
+    assert with_part(parts, "", flat) == flat
 
 
 @pytest.mark.parametrize(
     ("whole", "sentence"),
     [
-        ({"version": 2, "workspaces": 5}, "has 5 as `workspaces`, which is not an object"),
-        ({"version": 2, "workspaces": {"a": [1]}}, r"has \[1\] as `workspaces.a`, which is not an object"),
-        ({"version": 3, "workspaces": {}}, "has the version 3"),
+        ({"version": VERSION, "workspaces": 5}, "has 5 as `workspaces`, which is not an object"),
+        ({"version": VERSION, "workspaces": {"a": [1]}}, r"has \[1\] as `workspaces.a`, which is not an object"),
+        ({"version": VERSION + 1, "workspaces": {}}, f"has the version {VERSION + 1}"),
     ],
 )
 def test_a_damaged_state_of_several_workspaces_is_a_sentence(whole: dict[str, Any], sentence: str) -> None:

@@ -4,7 +4,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_prefect.sync.windows import ContiguousProgress, Window, windows_by_rows, windows_by_time
+from source_prefect.progress.windows import ContiguousProgress, Window, windows_by_rows, windows_by_time
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)

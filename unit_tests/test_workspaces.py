@@ -1,24 +1,24 @@
-"""The streams of several workspaces of Prefect Cloud: what they share, and how their states are joined."""
+"""The workspaces of Prefect Cloud that a command reads, the limits of their plans, and their states."""
 
 import threading
 import time
 from collections.abc import Iterator
-from queue import Queue
 from typing import Any
 
 import pytest
 import requests_mock
-from airbyte_cdk.sources.declarative.requesters import HttpRequester
+from airbyte_cdk.models import AirbyteMessage
 from airbyte_cdk.sources.message import InMemoryMessageRepository
-from airbyte_cdk.sources.message.concurrent_repository import ConcurrentMessageRepository
-from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 
-from source_prefect import SourcePrefect
-from source_prefect.cdk import StreamCursor, WorkspaceCursor, retriever_of
-from source_prefect.http.cloud import Config, with_plans
-from source_prefect.http.workspaces import TemporaryError, each_workspace
-from source_prefect.streams.base import PrefectRetriever
+from source_prefect import manifest
+from source_prefect.cdk import ByteQueue, Outbox, StreamCursor
+from source_prefect.cloud import TemporaryError, details, unknown_workspace, with_plans, workspaces_to_read
+from source_prefect.http.session import Session
+from source_prefect.http.transport import IN_A_CHECK, Transport
+from source_prefect.settings.parse import ConfigError, parse
+from source_prefect.settings.values import Workspace
 
+SPEC = manifest.load()["spec"]["connection_specification"]
 ROOT = "https://api.prefect.cloud/api"
 KEY = {"type": "cloud", "api_key": "pnu_0123456789"}
 ACCOUNTS = [f"{number}0000000-0000-0000-0000-000000000000" for number in (1, 1, 2)]
@@ -44,62 +44,56 @@ def api() -> Iterator[requests_mock.Mocker]:
         yield mocker
 
 
-def configs(**settings: Any) -> list[Config]:
-    """What each workspace of the connection is read with."""
-    source = SourcePrefect(config={"connection": {**KEY, "workspaces": ["all"]}, **settings})
-    return with_plans(each_workspace(source._config))
+def session_of(*workspaces: str, **settings: Any) -> Session:
+    connection = {**KEY, "workspaces": list(workspaces)}
+    return Session(parse({"connection": connection, **settings}, SPEC), IN_A_CHECK)
+
+
+def read(*workspaces: str) -> list[Workspace]:
+    return workspaces_to_read(session_of(*workspaces))
+
+
+def address(workspace: dict[str, str], ui: str = "https://app.prefect.cloud") -> str:
+    return f"{ui}/account/{workspace['account_id']}/workspace/{workspace['workspace_id']}"
+
+
+# Which workspaces
+
+
+@pytest.mark.usefixtures("api")
+def test_all_are_those_of_the_key_with_their_names_as_labels() -> None:
+    found = read("all")
+    assert [each.ids for each in found] == [
+        {name: each[name] for name in ("account_id", "workspace_id")} for each in WORKSPACES
+    ]
+    assert [each.label for each in found] == [
+        "account 1 / workspace 0",
+        "account 1 / workspace 1",
+        "account 2 / workspace 2",
+    ]
+    assert [each.api_url for each in found] == [
+        f"{ROOT}/accounts/{each['account_id']}/workspaces/{each['workspace_id']}" for each in WORKSPACES
+    ]
+    assert [each.ui_url for each in found] == [address(each) for each in WORKSPACES]
+
+
+@pytest.mark.usefixtures("api")
+def test_a_workspace_that_is_named_twice_is_read_once() -> None:
+    assert len(read(address(WORKSPACES[0]), WORKSPACES[0]["workspace_id"], WORKSPACES[1]["workspace_id"])) == 2
 
 
 def test_a_whole_address_is_tried_where_cloud_lists_no_workspace_for_the_key(api: requests_mock.Mocker) -> None:
     api.get(f"{ROOT}/me/workspaces", json=[])
-    first, second = WORKSPACES[0], WORKSPACES[1]
-    address = f"https://app.prefect.cloud/account/{first['account_id']}/workspace/{first['workspace_id']}"
-    named = {"connection": {**KEY, "workspaces": [address, second["workspace_id"]]}}
-    whole, bare = each_workspace(SourcePrefect(config=named)._config)
-    assert "problem" not in whole
-    assert "no such workspace" in bare["problem"]
-
-
-def budgets(workspaces: list[Config]) -> list[int]:
-    """Which budget of requests each workspace has, numbered as they come. All of its streams have the same."""
-    source = SourcePrefect(config={"connection": {**KEY, "workspaces": ["all"]}})
-    found: list[int] = []
-    for workspace in workspaces:
-        [budget] = {id(_budget(stream)) for stream in source._streams(workspace)}
-        found.append(budget)
-    return [list(dict.fromkeys(found)).index(budget) for budget in found]
-
-
-def _budget(stream: AbstractStream) -> object:
-    retriever = retriever_of(stream)
-    assert isinstance(retriever, PrefectRetriever)
-    assert isinstance(retriever.requester, HttpRequester)
-    return retriever.requester.api_budget
-
-
-def test_the_users_number_of_requests_per_minute_is_one_budget_for_all(api: requests_mock.Mocker) -> None:
-    assert api
-    assert budgets(configs(max_requests_per_minute=90)) == [0, 0, 0]
-
-
-def test_without_it_each_account_has_a_budget_by_its_plan(api: requests_mock.Mocker) -> None:
-    workspaces = configs()
-    assert [each["max_requests_per_minute"] for each in workspaces] == [500, 500, 300]
-    assert [each["retention_days"] for each in workspaces] == [10, 10, 6]
-    assert budgets(workspaces) == [0, 0, 1]
-    asked = [request.path for request in api.request_history]
-    assert len(asked) == len(set(asked)) == 3
+    whole, bare = read(address(WORKSPACES[0]), WORKSPACES[1]["workspace_id"])
+    assert whole.problem == ""
+    assert "no such workspace" in bare.problem
 
 
 def test_the_addresses_of_a_private_ui_lead_to_the_private_api(api: requests_mock.Mocker) -> None:
     root = "https://api.private.prefect.cloud/api"
     api.get(f"{root}/me/workspaces", json=WORKSPACES)
-    texts = [
-        f"https://app.private.prefect.cloud/account/{w['account_id']}/workspace/{w['workspace_id']}" for w in WORKSPACES
-    ]
-    source = SourcePrefect(config={"connection": {**KEY, "workspaces": texts}})
-    found = each_workspace(source._config)
-    assert [each["api_url"] for each in found] == [
+    found = read(*(address(each, "https://app.private.prefect.cloud") for each in WORKSPACES))
+    assert [each.api_url for each in found] == [
         f"{root}/accounts/{w['account_id']}/workspaces/{w['workspace_id']}" for w in WORKSPACES
     ]
     assert [request.path for request in api.request_history] == ["/api/me/workspaces"]
@@ -108,12 +102,103 @@ def test_the_addresses_of_a_private_ui_lead_to_the_private_api(api: requests_moc
 @pytest.mark.parametrize("texts", [["all"], [WORKSPACES[0]["workspace_id"]]], ids=["all", "an id alone"])
 def test_what_cloud_does_not_report_now_may_be_reported_later(texts: list[str], api: requests_mock.Mocker) -> None:
     api.get(f"{ROOT}/me/workspaces", status_code=503, headers={"Prefect-Maintenance": "true"})
-    source = SourcePrefect(config={"connection": {**KEY, "workspaces": texts}})
     with pytest.raises(TemporaryError, match="under maintenance"):
-        each_workspace(source._config)
+        read(*texts)
 
 
-class SlowQueue(Queue[Any]):
+def test_workspaces_without_names_are_called_by_their_ids(api: requests_mock.Mocker) -> None:
+    nameless = [{name: each[name] for name in ("account_id", "workspace_id")} for each in WORKSPACES]
+    api.get(f"{ROOT}/me/workspaces", json=nameless)
+    assert [each.label for each in read("all")] == [f"{e['account_id']} / {e['workspace_id']}" for e in WORKSPACES]
+
+
+@pytest.mark.parametrize("found", [[{}], [7], [{"account_id": "a"}], [*WORKSPACES, {"workspace_id": "w"}]])
+def test_a_list_with_an_entry_without_ids_is_a_sentence(found: list[Any], api: requests_mock.Mocker) -> None:
+    api.get(f"{ROOT}/me/workspaces", json=found)
+    with pytest.raises(ConfigError, match="its list has an entry without ids, so paste the address of the workspace"):
+        read("all")
+
+
+def test_the_key_is_sent_whatever_is_in_netrc(
+    api: requests_mock.Mocker, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine api.prefect.cloud login someone password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    read("all")
+    assert [request.headers["Authorization"] for request in api.request_history] == ["Bearer pnu_0123456789"]
+
+
+def test_the_workspaces_are_asked_for_once_in_a_command(api: requests_mock.Mocker) -> None:
+    session = session_of("all")
+    for workspace in workspaces_to_read(session):
+        assert details(session, workspace)["workspace_name"] == workspace.label.partition(" / ")[2]
+        assert unknown_workspace(session, workspace) == ""
+    assert [request.path for request in api.request_history] == ["/api/me/workspaces"]
+
+
+def test_a_workspace_that_the_key_does_not_list_may_be_the_reason_of_a_404(api: requests_mock.Mocker) -> None:
+    session = session_of(address(WORKSPACES[0]))
+    [workspace] = workspaces_to_read(session)
+    assert unknown_workspace(session, workspace) == ""
+    api.get(f"{ROOT}/me/workspaces", json=WORKSPACES[1:])
+    sentence = unknown_workspace(session_of(address(WORKSPACES[0])), workspace)
+    assert sentence.startswith(f"Prefect Cloud knows no workspace {workspace.workspace_id} in the account")
+    assert "The key reads account 1 / workspace 1" in sentence
+
+
+# The limits of their plans
+
+
+@pytest.fixture
+def limits(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """The requests a minute that each account gets."""
+    limits: dict[str, int] = {}
+    monkeypatch.setattr(Transport, "limit", lambda _, account, per_minute: limits.update({account: per_minute}))
+    return limits
+
+
+def test_each_account_gets_half_of_the_requests_of_its_plan(api: requests_mock.Mocker, limits: dict[str, int]) -> None:
+    session = session_of("all")
+    workspaces = with_plans(session, workspaces_to_read(session))
+    assert limits == {ACCOUNTS[0]: 500, ACCOUNTS[2]: 300}
+    assert [each.retention_days for each in workspaces] == [10, 10, 6]
+    asked = [request.path for request in api.request_history]
+    assert len(asked) == len(set(asked)) == 3
+
+
+@pytest.mark.usefixtures("api")
+def test_the_users_number_of_requests_per_minute_is_the_limit_of_all(limits: dict[str, int]) -> None:
+    session = session_of("all", max_requests_per_minute=90)
+    workspaces = with_plans(session, workspaces_to_read(session))
+    assert limits == {}
+    assert [each.retention_days for each in workspaces] == [10, 10, 6]
+
+
+@pytest.mark.parametrize("days", [0, -1, None, "30", 3_651, 1_000_000, 10**30])
+def test_a_retention_of_more_than_ten_years_or_of_no_number_is_not_known(
+    api: requests_mock.Mocker, limits: dict[str, int], days: Any
+) -> None:
+    api.get(f"{ROOT}/accounts/{ACCOUNTS[0]}/usage_limits", json={"run_retention_days": days})
+    session = session_of("all")
+    assert [each.retention_days for each in with_plans(session, workspaces_to_read(session))] == [None, None, 6]
+    assert limits == {ACCOUNTS[2]: 300}
+
+
+@pytest.mark.parametrize("answer", [{"status_code": 403}, {"json": []}, {"text": "<html>"}, {"text": "[" * 100_000}])
+def test_an_account_whose_limits_cannot_be_read_has_none(
+    api: requests_mock.Mocker, limits: dict[str, int], answer: dict[str, Any]
+) -> None:
+    api.get(f"{ROOT}/accounts/{ACCOUNTS[0]}/usage_limits", **answer)
+    session = session_of("all")
+    assert [each.retention_days for each in with_plans(session, workspaces_to_read(session))] == [None, None, 6]
+    assert limits == {ACCOUNTS[2]: 300}
+
+
+# Their states
+
+
+class SlowQueue(ByteQueue):
     """Lets other threads go first before it takes in a message."""
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
@@ -122,21 +207,23 @@ class SlowQueue(Queue[Any]):
 
 
 def test_states_of_workspaces_that_are_read_at_the_same_time_only_grow() -> None:
-    queue = SlowQueue()
-    stream = StreamCursor("flows", "updated", {}, ConcurrentMessageRepository(queue, InMemoryMessageRepository()))
+    queue = SlowQueue(0)
+    cursor = StreamCursor("flows", "updated", {}, Outbox(queue, InMemoryMessageRepository()))
 
     def read(workspace_id: str) -> None:
-        cursor = WorkspaceCursor(stream, workspace_id, is_only=False)
         for number in range(20):
-            cursor.checkpoint({"updated": number})
+            cursor.save(workspace_id, {"updated": number})
 
     threads = [threading.Thread(target=read, args=(name,)) for name in "abc"]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert queue.qsize() == 60
-    states = [vars(queue.get().state.stream.stream_state)["workspaces"] for _ in range(60)]
+    states: list[dict[str, Any]] = []
+    while not queue.empty():
+        message = queue.get()
+        assert isinstance(message, AirbyteMessage)
+        states.append(vars(message.state.stream.stream_state)["workspaces"])  # type: ignore[union-attr]  # a state
     heights = [[state.get(name, {"updated": -1})["updated"] for name in "abc"] for state in states]
     assert heights == sorted(heights, key=sum)
     assert [sum(height) for height in heights] == list(range(-2, 58))

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
@@ -20,7 +20,7 @@ DANGLING = base64.b64encode(b"end").decode()
 def within_limits(body: Body | None, settings: Settings) -> Body | Answer:
     """The body of a request for events as far as the plan allows it, or the refusal."""
     body = body or {}
-    now = datetime.now(UTC)
+    now = settings.clock()
     longest = min(LONGEST_SPAN, settings.plan.retention)
     kept_since = now - settings.plan.retention
     occurred = (body.get("filter") or {}).get("occurred") or {}

@@ -3,7 +3,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -58,13 +58,15 @@ class Cloud:
     def record_cloud_events(self, at: datetime | None = None, workspace: Workspace | None = None) -> list[str]:
         """Let things happen that are events on Cloud only; their ids."""
         chosen = workspace or self.workspaces[0]
-        happened = events.cloud_events(self.settings.plan, chosen, at or datetime.now(UTC))
+        happened = events.cloud_events(self.settings.plan, chosen, at or self.settings.clock())
         requests.post(f"{chosen.server_url}/events", json=happened, timeout=60).raise_for_status()
         return [event["id"] for event in happened]
 
     def __call__(self, request: Request, _forward: Forward) -> Answer:
         answer = self._answer(request)
-        answer.headers.setdefault("Date", format_datetime(datetime.now(UTC), usegmt=True))
+        # Its own, not that of the server behind it.
+        kept = {name: value for name, value in answer.headers.items() if name.lower() != "date"}
+        answer.headers = {**kept, "Date": format_datetime(self.settings.clock(), usegmt=True)}
         return answer
 
     def _answer(self, request: Request) -> Answer:

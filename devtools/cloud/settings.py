@@ -1,8 +1,8 @@
 """What a stand-in for Prefect Cloud can be told to be: plan, workspaces, keys, and each of its ways by name."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from uuid import uuid4
 
@@ -24,7 +24,8 @@ class Plan:
 
     @property
     def retention(self) -> timedelta:
-        return timedelta(days=self.retention_days)
+        # No longer than the calendar reaches back.
+        return timedelta(days=min(self.retention_days, 365_000))
 
 
 HOBBY = Plan("HOBBY", 625, 7)
@@ -87,6 +88,8 @@ class Settings:
     """The ways of a stand-in. Each can be switched off by itself; all are on that are documented or were seen."""
 
     plan: Plan = PRO
+    # What time it is there, in UTC.
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     # Columns that Prefect Server does not have.
     more_fields: bool = True
     event_limits: Limits = Limits.REFUSE

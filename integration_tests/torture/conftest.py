@@ -5,7 +5,7 @@ import pytest
 
 from devtools.faults import impatient
 from integration_tests.torture.effort import PROPERTY, REPORT
-from source_prefect.sync import state
+from source_prefect.progress import state
 
 
 @pytest.fixture

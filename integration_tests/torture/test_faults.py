@@ -91,7 +91,7 @@ def test_a_fault_that_persists_fails_its_stream_alone_and_the_next_sync_makes_it
     error = broken.errors[0]
     assert error["stream_descriptor"]["name"] == "flow_runs"
     assert error["failure_type"] in ("transient_error", "config_error")
-    assert error["message"].startswith("The stream flow_runs gave up after several tries. ")
+    assert error["message"].startswith("Gave up after several tries. ")
     assert between.origin.removeprefix("http://") in error["message"] or name == "cut short"
     assert "Exception" not in error["message"]
 

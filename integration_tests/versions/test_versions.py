@@ -145,7 +145,7 @@ def test_each_deletion_is_told_once_whether_or_not_this_version_sends_an_event(
     seeded: PrefectServer, front: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Less than no time: the server's clock is known from whole seconds.
-    monkeypatch.setattr("source_prefect.sync.seen.LATEST_EVENT", timedelta(minutes=-1))
+    monkeypatch.setattr("source_prefect.progress.seen.LATEST_EVENT", timedelta(minutes=-1))
     flow = make_flow(seeded, "doomed")
     deleted = {
         ("deployment", make_deployment(seeded, flow, "doomed")),

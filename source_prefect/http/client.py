@@ -1,92 +1,187 @@
-"""The pages of one stream's table."""
+"""The pages of one workspace, for one stream."""
 
 import logging
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
 
 import requests
-from airbyte_cdk.models import FailureType
+from airbyte_cdk.sources.declarative.requesters.paginators import DefaultPaginator
 from airbyte_cdk.sources.declarative.requesters.requester import Requester
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from airbyte_cdk.sources.types import StreamSlice
 
-from source_prefect.cdk import given_up
-from source_prefect.http.responses import query_of, read_page, refusal
-from source_prefect.pagination import SMALLEST_PAGE, Page, RequestRefusedError
+from source_prefect.http.answers import is_maintenance, parse, query_of, read_page, refusal, server_date
+from source_prefect.http.errors import failure, problem_of
+from source_prefect.http.session import Maintenance, Session
+from source_prefect.paging import SMALLEST_PAGE, Page, PaginationError, RequestRefusedError, Row, read_in_parts
+from source_prefect.progress.watermark import Watermark
+from source_prefect.settings.values import Workspace
 
 LOGGER = logging.getLogger("airbyte")
 
+# How often a page is read in parts again where rows move meanwhile.
+_MOST_DIVISIONS = 5
 
+# In bytes: an answer and its rows take several times as much memory.
+_LARGE_BODY = 16_000_000
+
+
+@dataclass(eq=False)
 class Client:
-    """Asks for pages by POST. `before_request` and `after_answer` are called for each request, from any thread."""
+    """Asks a workspace for pages of a table, from any thread.
 
-    def __init__(
-        self,
-        stream: str,
-        requester: Requester,
-        page_size: int,
-        envelope: str,
-        before_request: Callable[[], None],
-        after_answer: Callable[[requests.Response, Page], None],
-    ) -> None:
-        self.page_size = page_size
-        self._stream = stream
-        self._requester = requester
-        self._envelope = envelope
-        self._before_request = before_request
-        self._after_answer = after_answer
+    `why_missing` explains a 404, or returns an empty text where it knows no more than the address.
+    """
 
-    def fetch(self, path: str | None = None, /, **body: Any) -> Page:
-        """One page, of `page_size` rows unless `limit` asks for fewer, from the stream's own path or another.
+    stream: str
+    table: str
+    requester: Requester
+    paginator: DefaultPaginator
+    session: Session
+    workspace: Workspace
+    watermark: Watermark
+    why_missing: Callable[[], str]
 
-        Raises RequestRefusedError where Prefect refuses the request itself.
+    def __post_init__(self) -> None:
+        self.page_size = self.paginator.get_page_size() or 0
+        # The rows that no request brings, each as a person finds it.
+        self.unreadable: set[str] = set()
+        self._maintenance = Maintenance(self.session, self.stream)
+
+    def fetch(self, table: str = "", /, *, offset: int | None = None, limit: int | None = None, **body: Any) -> Page:
+        """One page of the stream's table, or of another: of `page_size` rows, unless `limit` asks for fewer.
+
+        Raises RequestRefusedError where Prefect refuses the request itself, AirbyteTracedException where it fails.
         """
         while True:
-            limit = min(self.page_size, body.get("limit", self.page_size))
-            response = self._send(self._requester, path=path, request_body_json={**body, "limit": limit})
+            size = min(self.page_size, limit or self.page_size)
+            response = self._request(table or self.table, body, offset, size)
             if response.ok:
-                return self._page(response, limit)
-            self._after_answer(response, Page([], full=False))
-            self._shrink_pages(response, limit)
+                return self._page(response, size)
+            self.watermark.observe((), server_date(response))
+            if self._may_be_divided(response):
+                return self._divided(table or self.table, body, offset or 0, size, response)
+            self._raise_problem(response)
+            self._lower_page_size(response, size)
 
     def follow(self, requester: Requester, address: str, size: int) -> Page:
-        """The page of `size` rows at a `next_page` address. Behind a proxy, only its parameters are right."""
-        return self._page(self._send(requester, request_params=query_of(address)), size)
+        """The page of `size` rows at a `next_page` address. Only its query is used: a proxy changes the host."""
+        response = self._send(requester, self.table, request_params=query_of(address))
+        self._raise_problem(response)
+        return self._page(response, size)
 
-    def _send(self, requester: Requester, **request: Any) -> requests.Response:
-        self._before_request()
+    def _request(self, table: str, body: Mapping[str, Any], offset: int | None, limit: int) -> requests.Response:
+        options: Any = self.paginator
+        whole = dict(body)
+        options.page_size_option.inject_into_request(whole, limit, self.session)
+        if offset is not None:
+            options.page_token_option.inject_into_request(whole, offset, self.session)
+        return self._send(self.requester, table, request_body_json=whole)
+
+    def _send(self, requester: Requester, table: str, **request: Any) -> requests.Response:
+        target = StreamSlice(partition={"api_url": self.workspace.api_url, "table": table}, cursor_slice={})
+        while True:
+            self.watermark.begin()
+            # The requester returns None for answers that its error handler ignores: none.
+            response = cast(requests.Response, requester.send_request(stream_slice=target, **request))
+            if not is_maintenance(response):
+                self._maintenance.is_over()
+                return response
+            self._maintenance.wait(response)
+
+    def _raise_problem(self, response: requests.Response) -> None:
+        """Raise an error, unless the request was refused."""
+        if problem := problem_of(response, self.session.patience.longest_wait):
+            if response.status_code == requests.codes.not_found and (sentence := self.why_missing()):
+                raise failure(sentence)
+            raise problem.failure()
+
+    def _page(self, response: requests.Response, size: int) -> Page:
         try:
-            response = requester.send_request(**request)
-        except AirbyteTracedException as error:
-            raise given_up(self._stream, error) from None
-        if response is None:
-            raise RuntimeError(f"The stream {self._stream} got no answer.")
-        return response
-
-    def _page(self, response: requests.Response, limit: int) -> Page:
-        page = read_page(response, self._envelope)
+            page = read_page(response)
+        except ValueError:
+            self._raise_problem(response)
+            raise
         # Prefect Cloud may name a next page after one that is not full, which is the last.
-        page = page._replace(full=len(page.rows) >= limit and (page.full or not self._envelope))
-        self._after_answer(response, page)
+        page = page._replace(full=page.full and len(page.rows) >= size)
+        self.watermark.observe(page.rows, page.date)
+        if len(response.content) > _LARGE_BODY and self.page_size > SMALLEST_PAGE:
+            self.page_size = max(SMALLEST_PAGE, len(page.rows) * _LARGE_BODY // len(response.content))
+            LOGGER.info(f"{self.stream}: the rows are large; pages of {self.page_size} rows take less memory.")
         return page
 
-    def _shrink_pages(self, response: requests.Response, limit: int) -> None:
+    def _lower_page_size(self, response: requests.Response, size: int) -> None:
         reason = refusal(response)
         allowed = re.search(r"Invalid limit: must be less than or equal to (\d+)", reason)
-        if not allowed or int(allowed[1]) >= limit:
+        if not allowed or int(allowed[1]) >= size:
             raise RequestRefusedError(
-                f"Prefect refused a request of the stream {self._stream} ({response.status_code}): {reason}"
+                f"Prefect refused a request of the stream {self.stream} ({response.status_code}): {reason}"
             )
         if int(allowed[1]) < SMALLEST_PAGE:
-            raise AirbyteTracedException(
-                message=f"The Prefect server allows {allowed[1]} row a page (PREFECT_SERVER_API_DEFAULT_LIMIT); "
-                f"at least {SMALLEST_PAGE} are needed.",
-                failure_type=FailureType.config_error,
+            raise failure(
+                f"The Prefect server allows {allowed[1]} row a page (PREFECT_SERVER_API_DEFAULT_LIMIT); at least "
+                f"{SMALLEST_PAGE} are needed."
             )
-        LOGGER.info(f"{self._stream}: the server takes at most {allowed[1]} rows a page; page_size is lowered to that.")
+        LOGGER.info(f"{self.stream}: the server takes at most {allowed[1]} rows a page; page_size is lowered to that.")
         self.page_size = int(allowed[1])
 
+    # A page that breaks
 
-def filtered(table: str, filters: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a body that filters a table; nothing where there is no filter."""
-    return {table: dict(filters)} if filters else {}
+    def _may_be_divided(self, response: requests.Response) -> bool:
+        """Whether a row may have broken the page, or the answer be too large for a gateway."""
+        is_broken = response.status_code == requests.codes.request_entity_too_large or response.status_code >= 500
+        return is_broken and bool(cast(Any, self.paginator).page_token_option)
+
+    def _divided(self, table: str, body: Mapping[str, Any], offset: int, size: int, failed: requests.Response) -> Page:
+        """The rows of a page that fails as a whole. Raises AirbyteTracedException where its parts fail, too."""
+        part = partial(self._part, table, body)
+        with self.session.transport.without_patience():
+            # A server that is down answers neither for another page nor for a row.
+            if part(offset + size, 1) is None and part(offset, 1) is None:
+                self._raise_problem(failed)
+            rows, alone = self._in_parts(part, offset, size)
+            for place in alone:
+                if row := self._row_alone(table, body, place, rows.get(place - 1)):
+                    rows[place] = row
+        if failed.status_code in (requests.codes.request_entity_too_large, requests.codes.bad_gateway):
+            self.page_size = max(SMALLEST_PAGE, size // 2)
+        LOGGER.info(
+            f"{self.stream}: Prefect answered {failed.status_code} for a page of {size} rows, which was read in parts."
+        )
+        return Page([rows[place] for place in sorted(rows)], full=len(rows.keys() | set(alone)) >= size)
+
+    def _in_parts(
+        self, part: Callable[[int, int], Page | None], offset: int, size: int
+    ) -> tuple[dict[int, Row], list[int]]:
+        for _ in range(_MOST_DIVISIONS):
+            with suppress(PaginationError):
+                return read_in_parts(part, offset, size)
+        return read_in_parts(part, offset, size)
+
+    def _part(self, table: str, body: Mapping[str, Any], offset: int, limit: int) -> Page | None:
+        response = self._request(table, body, offset, limit)
+        return self._page(response, limit) if response.ok else None
+
+    def _row_alone(self, table: str, body: Mapping[str, Any], offset: int, before: Row | None) -> Row | None:
+        """A flow run by its id, which a Prefect Server reports in another list; its list fails at strange parameters.
+
+        Prefect 3.8.8 and 3.9.0: an integer over 64 bits. Up to 3.9.1 on SQLite: a lone surrogate.
+        """
+        name = f"the row after {before.get('id')}" if before else f"the row {offset + 1} of a page"
+        if table == "flow_runs":
+            # In a list, because a table that has shrunk has no row there.
+            for known in self._json("ui/flow_runs/history", {**body, "limit": 1, "offset": offset}) or ():
+                name = known["id"]
+                row = self._json(f"flow_runs/{name}")
+                if isinstance(row, dict):
+                    return row
+        self.unreadable.add(name)
+        return None
+
+    def _json(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        root = self.workspace.api_url.removeprefix(self.session.settings.connection.api_url).lstrip("/")
+        response = self.session.ask(f"{root}/{path}".lstrip("/"), body)
+        return parse(response.content) if response.ok else None

@@ -1,12 +1,14 @@
-"""The connections to one Prefect API, which all streams and threads share."""
+"""The connections of one command to a Prefect API: every request passes here, is repeated here, and waits here."""
 
 import logging
+import re
 import threading
 import time
 import uuid
-from collections.abc import Mapping
-from functools import cache
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
@@ -15,98 +17,196 @@ from airbyte_cdk.sources.http_config import MAX_CONNECTION_POOL_SIZE
 from airbyte_cdk.sources.streams.http.tcp_keepalive import TcpKeepaliveHTTPAdapter
 from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 
-from source_prefect.config.address import is_local
-from source_prefect.config.tls import TlsSettings
+from source_prefect.http.answers import retry_after, server_date
+from source_prefect.http.errors import Problem, no_answer, problem_of
 from source_prefect.http.gate import Gate
-from source_prefect.http.patience import Patience
-from source_prefect.http.responses import is_maintenance, retry_after
+from source_prefect.settings.address import is_local
+from source_prefect.settings.tls import TlsSettings
+from source_prefect.times import shift
 
 LOGGER = logging.getLogger("airbyte")
 
-# In seconds, for a whole body. A read time-out alone never fires while single bytes trickle in.
+# In seconds, for a complete body. A read time-out alone never fires while single bytes trickle in.
 LONGEST_BODY = 300.0
 _CHUNK = 1 << 20
 
-# In seconds: how often to poll during a maintenance of Prefect Cloud.
-_MAINTENANCE_POLL = 15.0
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_ACCOUNT = re.compile(r"/accounts/([^/]+)")
 
 
-@cache
-def shared_transport(api_url: str, tls: TlsSettings, has_secret: bool, workers: int, patience: Patience) -> "Transport":
-    """The transport to this server: one for all streams of the process. Logs once what is unsafe about it."""
-    parts = urlsplit(api_url)
-    if parts.scheme == "http" and has_secret and not is_local(parts.hostname or ""):
-        LOGGER.warning(f"The credentials for {parts.netloc} travel unencrypted: its address begins with http://.")
-    if not tls.verify:
-        # Logged here once; urllib3 would print it for every request.
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        LOGGER.warning(
-            f"TLS verification is OFF (verify_tls): anyone between this machine and {parts.netloc} can read and "
-            "change everything, credentials included. Better paste the CA's certificate into ca_certificate."
-        )
-    return Transport(api_url, tls, workers, patience)
+class Patience(NamedTuple):
+    """How long to wait for an answer, in seconds.
+
+    `pauses`: before each repetition of a request; `unreached` of them where the server never answered, because a wrong
+    address stays wrong. `longest_wait`: the longest `Retry-After`. `longest_maintenance`: of each stream.
+    """
+
+    pauses: tuple[float, ...]
+    unreached: int
+    longest_wait: float
+    longest_maintenance: float
+
+
+IN_A_SYNC = Patience(pauses=(1, 2, 4, 8, 16), unreached=3, longest_wait=600, longest_maintenance=1800)
+# A user waits in front of a form.
+IN_A_CHECK = Patience(pauses=(1,), unreached=1, longest_wait=2, longest_maintenance=0)
+
+
+class ServerClock:
+    """Shows the server's time, whatever the connector's clock says, which may be wrong or be set in mid-sync.
+
+    `Date` is in whole seconds, and an answer takes a moment: the clock is up to some seconds behind. Of several API
+    servers, the one whose clock is behind counts.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # How far the server's clock is ahead of the monotonic one, in seconds.
+        self._ahead: float | None = None
+
+    def read(self, date: datetime | None) -> None:
+        """Learn from the `Date` of an answer that has just come."""
+        if date is not None:
+            ahead = date.timestamp() - time.monotonic()
+            with self._lock:
+                self._ahead = ahead if self._ahead is None else min(ahead, self._ahead)
+
+    @property
+    def now(self) -> datetime | None:
+        """The server's time; None where no answer had a `Date`."""
+        return None if self._ahead is None else shift(_EPOCH, timedelta(seconds=self._ahead + time.monotonic()))
 
 
 class Transport(TcpKeepaliveHTTPAdapter):
     """Sends the requests to one Prefect API.
 
-    - TLS as configured.
+    - TLS as configured. No redirect is followed: that would send the credentials to another address.
     - No more than `workers` requests at the same time, however many threads there are.
-    - A 429 makes all requests wait, not only the one that got it. So does a maintenance of Prefect Cloud.
-    - CSRF protection is detected. All requests share one token, for a second one invalidates the first.
+    - What may succeed later is repeated, as `patience` says; a 429 makes all requests to the account wait.
+    - CSRF protection is detected. All requests share one token, because a second one invalidates the first.
     - A body must be complete after LONGEST_BODY seconds.
     """
 
-    def __init__(self, api_url: str, tls: TlsSettings, workers: int, patience: Patience) -> None:
+    def __init__(
+        self, api_url: str, tls: TlsSettings, workers: int, per_minute: int | None, patience: Patience
+    ) -> None:
+        self.clock = ServerClock()
         self._patience = patience
         self._tls = tls.context()
-        self._gate = Gate()
+        self._gate = Gate(per_minute)
+        self._gates: dict[str, Gate] = {}
         self._slots = threading.BoundedSemaphore(workers)
-        self._csrf = CsrfToken(f"{api_url}/csrf-token")
-        # How long to wait for the end of the current maintenance.
-        self._patient_until: float | None = None
+        self._client = str(uuid.uuid4())
+        self._csrf_url = f"{api_url}/csrf-token?client={self._client}"
+        # The headers with the newest token.
+        self._csrf: Mapping[str, str] = {}
+        self._csrf_lock = threading.Lock()
+        self._has_answered = False
+        self._of_thread = threading.local()
         super().__init__(pool_connections=MAX_CONNECTION_POOL_SIZE, pool_maxsize=MAX_CONNECTION_POOL_SIZE)
 
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        request.headers.update(self._csrf.headers)
-        response = self._send_through_gate(request, *args, **kwargs)
-        if not _wants_csrf_token(response):
-            return response
-        with self._csrf.lock:
-            # Another thread may have fetched a token since this request was made.
-            if self._csrf.is_used_by(request):
-                answer = self._send_through_gate(self._csrf.request(request), *args, **kwargs)
-                if not answer.ok:
-                    return answer
-                self._csrf.take(answer)
-        request.headers.update(self._csrf.headers)
-        return self._send_through_gate(request, *args, **kwargs)
+    def limit(self, account_id: str, per_minute: int) -> None:
+        """Send no more requests a minute to this account of Prefect Cloud."""
+        self._gates[account_id] = Gate(per_minute)
 
-    def _send_through_gate(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        while is_maintenance(response := self._send_once(request, *args, **kwargs)):
-            if self._patient_until is not None and time.monotonic() >= self._patient_until:
-                return response
-        self._patient_until = None
+    def pause(self, seconds: float) -> None:
+        """Wait. Raises SessionClosedError when the command ends meanwhile."""
+        self._gate.pause(seconds)
+
+    @contextmanager
+    def without_patience(self) -> Iterator[None]:
+        """In this thread, take the first answer to each request, and send it again at once where there is none.
+
+        A server closes the connection after a failure, so the next request may find it closed.
+        """
+        self._of_thread.is_impatient = True
+        try:
+            yield
+        finally:
+            self._of_thread.is_impatient = False
+
+    def end(self) -> None:
+        """Send nothing more. Not `close`, which each session of `requests` calls at its end."""
+        for gate in (self._gate, *self._gates.values()):
+            gate.shut()
+        super().close()
+
+    def close(self) -> None:
+        """Nothing: other sessions use the connections too."""
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """The answer, even a refusal or the last of several failures.
+
+        Raises AirbyteTracedException where there is none or a redirect, SessionClosedError after `end`.
+        """
+        is_impatient = getattr(self._of_thread, "is_impatient", False)
+        pauses = (0.0, *self._patience.pauses) if is_impatient else self._patience.pauses
+        for sent, pause in enumerate((*pauses, None)):
+            response: requests.Response | None = None
+            try:
+                response = self._send_with_token(request, *args, **kwargs)
+                problem = problem_of(response, self._patience.longest_wait)
+                self._has_answered = True
+            except requests.RequestException as error:
+                problem = no_answer(error, request.url or "", self._has_answered)
+            if problem is None or not problem.is_temporary or pause is None:
+                break
+            if (problem.is_unreached and sent >= self._patience.unreached) or (is_impatient and response is not None):
+                break
+            self._wait(problem, response, pause)
+        if response is None or response.is_redirect:  # `requests` would follow it.
+            raise problem.failure()  # type: ignore[union-attr]  # in both cases, there is a problem
         return response
 
+    def try_twice(self, request: requests.PreparedRequest, **kwargs: Any) -> None:
+        """Send a request only for what its answer tells to `clock`, without patience."""
+        for _ in range(2):
+            with suppress(requests.RequestException):
+                self._send_once(request, **kwargs)
+                return
+
+    def _wait(self, problem: Problem, response: requests.Response | None, seconds: float) -> None:
+        if response is not None and (asked := retry_after(response)):
+            if response.status_code == requests.codes.too_many_requests:
+                return  # The gate is closed for so long.
+            seconds = asked
+        LOGGER.info(f"{problem.sentence} The request is sent again in {seconds:g} s.")
+        self.pause(seconds)
+
+    def _send_with_token(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        request.headers.update(self._csrf)
+        response = self._send_once(request, *args, **kwargs)
+        if response.status_code != requests.codes.forbidden or b"CSRF token" not in response.content:
+            return response
+        with self._csrf_lock:
+            # Another thread may have fetched a token since this request was made.
+            if request.headers.get("Prefect-Csrf-Token") == self._csrf.get("Prefect-Csrf-Token"):
+                asked = requests.Request("GET", self._csrf_url).prepare()
+                # The credentials are those of the request that was refused.
+                asked.headers.update({k: v for k, v in request.headers.items() if not k.lower().startswith("content-")})
+                answer = self._send_once(asked, *args, **kwargs)
+                if not answer.ok:
+                    return answer
+                token = answer.json()["token"]
+                add_to_secrets(token)
+                self._csrf = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": self._client}
+        request.headers.update(self._csrf)
+        return self._send_once(request, *args, **kwargs)
+
     def _send_once(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        with self._gate.passing(), self._slots:
+        account = _ACCOUNT.search(request.url or "")
+        gate = self._gates.get(account[1], self._gate) if account else self._gate
+        # A slot first: a 429 must find all others still in front of the gate.
+        with self._slots, gate.passing():
             response = super().send(request, *args, **kwargs)
             _read_body(response)
+            self.clock.read(server_date(response))
             if response.status_code == requests.codes.too_many_requests:
-                seconds = retry_after(response)
-                if seconds is not None and seconds <= self._patience.longest_wait and self._gate.close(seconds):
+                seconds = retry_after(response) or self._patience.pauses[0]
+                if seconds <= self._patience.longest_wait and gate.close(seconds):
                     LOGGER.info(f"Prefect asked to slow down (429): all requests wait for {seconds:g} s.")
-            elif is_maintenance(response):
-                self._wait_for_maintenance(min(retry_after(response) or _MAINTENANCE_POLL, self._patience.longest_wait))
             return response
-
-    def _wait_for_maintenance(self, seconds: float) -> None:
-        self._gate.close(seconds)
-        if self._patient_until is None:
-            longest = self._patience.longest_maintenance
-            self._patient_until = time.monotonic() + longest
-            LOGGER.info(f"Prefect Cloud is under maintenance. The sync waits for at most {longest / 60:.0f} minutes.")
 
     # The two places where requests lets an adapter bring its own SSLContext.
 
@@ -121,55 +221,34 @@ class Transport(TcpKeepaliveHTTPAdapter):
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
 
 
+def warn_of_risks(api_url: str, tls: TlsSettings, has_secret: bool) -> None:
+    """Log what is unsafe about a connection."""
+    parts = urlsplit(api_url)
+    if parts.scheme == "http" and has_secret and not is_local(parts.hostname or ""):
+        LOGGER.warning(f"The credentials for {parts.netloc} travel unencrypted: its address begins with http://.")
+    if not tls.verify:
+        # Logged here once; urllib3 would print it for every request.
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        LOGGER.warning(
+            f"TLS verification is OFF (verify_tls): anyone between this machine and {parts.netloc} can read and "
+            "change everything, credentials included. Better paste the CA's certificate into ca_certificate."
+        )
+
+
 def _read_body(response: requests.Response) -> None:
-    """Read the body, as `requests` would do next, but within LONGEST_BODY."""
+    """Have `requests` read the body, which translates urllib3's errors, but within LONGEST_BODY."""
+    raw: Any = response.raw
     deadline = time.monotonic() + LONGEST_BODY
-    chunks = []
-    try:
-        while chunk := response.raw.read1(_CHUNK, decode_content=True):
-            chunks.append(chunk)
+
+    def chunks(*_: Any, **__: Any) -> Iterator[bytes]:
+        while chunk := raw.read1(_CHUNK, decode_content=True):
+            yield chunk
             if time.monotonic() > deadline:
                 response.close()
-                raise requests.exceptions.ReadTimeout(
-                    f"the body was not complete after {LONGEST_BODY:.0f} s", request=response.request
-                )
-    except urllib3.exceptions.ProtocolError as error:
-        raise requests.exceptions.ChunkedEncodingError(error, request=response.request) from error
-    except urllib3.exceptions.DecodeError as error:
-        raise requests.exceptions.ContentDecodingError(error, request=response.request) from error
-    except urllib3.exceptions.ReadTimeoutError as error:
-        raise requests.exceptions.ConnectionError(error, request=response.request) from error
-    except urllib3.exceptions.SSLError as error:
-        raise requests.exceptions.SSLError(error, request=response.request) from error
-    # Where `requests` keeps a body after reading it.
-    response._content, response._content_consumed = b"".join(chunks), True  # type: ignore[attr-defined]
+                raise requests.exceptions.ReadTimeout(f"the body was not complete after {LONGEST_BODY:.0f} s")
 
-
-class CsrfToken:
-    """The token of this process, which a server with CSRF protection requires on every POST."""
-
-    def __init__(self, url: str) -> None:
-        self.lock = threading.Lock()
-        self.headers: Mapping[str, str] = {}
-        self._url = url
-        self._client = str(uuid.uuid4())
-
-    def is_used_by(self, request: requests.PreparedRequest) -> bool:
-        """Whether the request carries the newest token, or none where there is none yet."""
-        return request.headers.get("Prefect-Csrf-Token") == self.headers.get("Prefect-Csrf-Token")
-
-    def request(self, refused: requests.PreparedRequest) -> requests.PreparedRequest:
-        """The request for a new token, with the credentials of the one that was refused."""
-        request = requests.Request("GET", self._url, params={"client": self._client}).prepare()
-        request.headers.update({k: v for k, v in refused.headers.items() if not k.lower().startswith("content-")})
-        return request
-
-    def take(self, answer: requests.Response) -> None:
-        """Use the token of this answer from now on."""
-        token = answer.json()["token"]
-        add_to_secrets(token)
-        self.headers = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": self._client}
-
-
-def _wants_csrf_token(response: requests.Response) -> bool:
-    return response.status_code == requests.codes.forbidden and b"CSRF token" in response.content
+    raw.stream = chunks
+    try:
+        _ = response.content
+    finally:
+        del raw.stream  # It refers to the response, whose body would stay until Python looks for cycles.

@@ -18,6 +18,5 @@ class AssetKey(NamedTuple):
 def split_key(key: str) -> AssetKey:
     """Split a key into its parts. A key that is not valid in Prefect has no scheme."""
     scheme, separator, path = key.partition("://")
-    if not separator:
-        scheme, path = "", key
-    return AssetKey(scheme or None, [part for part in path.split("/") if part])
+    parts = path if separator else key
+    return AssetKey((separator and scheme) or None, [part for part in parts.split("/") if part])

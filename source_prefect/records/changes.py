@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterator
 
-from source_prefect.pagination import Row
+from source_prefect.paging import Row
 from source_prefect.records.event_labels import ID, NAME, bare_id, labels, related
 
 # On a server, the other events of an object report its health (`ready`, `not-ready`) or work (`triggered`).
@@ -24,12 +24,12 @@ def changes(event: Row) -> Iterator[Row]:
     Events of deployments, work pools and work queues hold each field before and after. The others hold the object
     after its creation or change, or before its deletion.
     """
-    split = _object_and_action(str(event.get("event") or ""))
-    if split is None:
+    object_type, action = _object_and_action(str(event.get("event") or ""))
+    if not action:
         return
-    object_type, action = split
     resource, payload = labels(event.get("resource")), labels(event.get("payload"))
-    actor = _actor(event)
+    # Only Prefect Cloud names one.
+    actor = next(iter(related(event, "actor") + related(event, "creator")), {})
     row = {
         "id": event.get("id"),
         "occurred": event.get("occurred"),
@@ -43,9 +43,7 @@ def changes(event: Row) -> Iterator[Row]:
         "actor_id": bare_id(actor),
         "actor_type": _type(actor),
         "actor_name": actor.get(NAME),
-        "field": None,
-        "before": None,
-        "after": None,
+        **dict.fromkeys(("field", "before", "after")),
     }
     updates = labels(payload.get("updates"))
     if not updates:
@@ -67,20 +65,12 @@ def deletion(object_type: str, object_id: str, name: str | None, noticed: str) -
     }
 
 
-def _object_and_action(name: str) -> tuple[str, str] | None:
-    """`deployment`, `updated` of `prefect.deployment.updated`; None where the event reports no change."""
-    family, _, rest = name.partition(".")
-    object_type, _, action = rest.partition(".")
-    if family == "prefect":
-        return (object_type, action) if action in _SERVER_ACTIONS else None
-    if family != "prefect-cloud" or not action or name.startswith(_NO_CHANGES):
-        return None
-    return None if action in _NO_CHANGE_ACTIONS else (object_type, action)
-
-
-def _actor(event: Row) -> Row:
-    """The actor of the event. Only Prefect Cloud names one."""
-    return next(iter(related(event, "actor") + related(event, "creator")), {})
+def _object_and_action(name: str) -> tuple[str, str]:
+    """`deployment`, `updated` of `prefect.deployment.updated`. No action where the event reports no change."""
+    family, object_type, action = [*name.split(".", 2), "", ""][:3]
+    is_of_server = family == "prefect" and action in _SERVER_ACTIONS
+    is_of_cloud = family == "prefect-cloud" and not name.startswith(_NO_CHANGES) and action not in _NO_CHANGE_ACTIONS
+    return object_type, action if is_of_server or is_of_cloud else ""
 
 
 def _type(resource: Row) -> str | None:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from source_prefect.pagination import Row
+from source_prefect.paging import Row
+from source_prefect.records.flatten import objects_in
 
 ID = "prefect.resource.id"
 NAME = "prefect.resource.name"
@@ -22,5 +23,4 @@ def bare_id(resource: Row) -> str | None:
 
 def related(event: Row, role: str) -> list[Row]:
     """The resources that have this role in the event."""
-    resources = event.get("related")
-    return [r for r in resources if isinstance(r, dict) and r.get(ROLE) == role] if isinstance(resources, list) else []
+    return [resource for resource in objects_in(event.get("related")) if resource.get(ROLE) == role]

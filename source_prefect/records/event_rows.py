@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from source_prefect.pagination import Row
+from source_prefect.paging import Row
 from source_prefect.records.asset_keys import split_key
 from source_prefect.records.changes import changes
 from source_prefect.records.event_labels import ID, NAME, bare_id, labels, related
@@ -23,23 +23,22 @@ def events(event: Row) -> Iterator[Row]:
 
 def state_transitions(event: Row) -> Iterator[Row]:
     """The change of a flow run's state, where the event reports one: heartbeats and others do not."""
-    payload = labels(event.get("payload"))
-    after, before = payload.get("validated_state"), payload.get("initial_state")
-    if not isinstance(after, dict):
+    payload, resource = labels(event.get("payload")), labels(event.get("resource"))
+    if not isinstance(payload.get("validated_state"), dict):
         return
-    resource = labels(event.get("resource"))
+    run_count = resource.get("prefect.run-count")
     yield {
         "id": event.get("id"),
         "occurred": event.get("occurred"),
         "received": event.get("received"),
         "flow_run_id": bare_id(resource),
         "flow_run_name": resource.get(NAME),
-        "run_count": _integer(resource.get("prefect.run-count")),
-        **_state("from", before),
-        **_state("to", after),
+        "run_count": int(run_count) if isinstance(run_count, str) and run_count.isdecimal() else None,
+        **_state("from", payload.get("initial_state")),
+        **_state("to", payload.get("validated_state")),
         "follows": event.get("follows"),
         **_around(event, ("flow", "deployment", "work_queue", "work_pool")),
-        "tags": _ids(event, "tag", "prefect.tag."),
+        "tags": _tags(event),
     }
 
 
@@ -55,7 +54,7 @@ def materializations(event: Row) -> Iterator[Row]:
         "asset_owners": resource.get("prefect.asset.owners"),
         "upstream_assets": list(_upstream(event)),
         "metadata": event.get("payload") or {},
-        "tags": _ids(event, "tag", "prefect.tag."),
+        "tags": _tags(event),
     }
 
 
@@ -72,12 +71,9 @@ def asset_edges(event: Row) -> Iterator[Row]:
         }
 
 
-# By the names in the manifest: the rows that an event becomes.
-SHAPES: dict[str, Callable[[Row], Iterator[Row]]] = {
-    "events": events,
-    "materializations": materializations,
-    "asset_edges": asset_edges,
-    "changes": changes,
+# By their names in the manifest.
+ROWS_OF_AN_EVENT: dict[str, Callable[[Row], Iterator[Row]]] = {
+    rows.__name__: rows for rows in (events, state_transitions, materializations, asset_edges, changes)
 }
 
 
@@ -104,12 +100,7 @@ def _key(side: str, key: str) -> Row:
 
 
 def _state(side: str, state: Any) -> Row:
-    known = labels(state)
-    return {
-        f"{side}_state_type": known.get("type"),
-        f"{side}_state_name": known.get("name"),
-        f"{side}_state_message": known.get("message"),
-    }
+    return {f"{side}_state_{field}": labels(state).get(field) for field in ("type", "name", "message")}
 
 
 def _around(event: Row, objects: Iterable[str]) -> Row:
@@ -122,9 +113,5 @@ def _around(event: Row, objects: Iterable[str]) -> Row:
     return row
 
 
-def _ids(event: Row, role: str, prefix: str) -> list[str]:
-    return [str(resource.get(ID)).removeprefix(prefix) for resource in related(event, role)]
-
-
-def _integer(text: Any) -> int | None:
-    return int(text) if isinstance(text, str) and text.isdecimal() else None
+def _tags(event: Row) -> list[str]:
+    return [str(resource.get(ID)).removeprefix("prefect.tag.") for resource in related(event, "tag")]

@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+_NESTED = frozenset({dict, list})
+
 
 def json_text(value: Any) -> str:
     """The value as JSON text."""
@@ -19,9 +21,6 @@ def json_text(value: Any) -> str:
 def objects_in(value: Any) -> list[dict[str, Any]]:
     """The objects of a list; none where it is something else."""
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
-
-
-_NESTED = frozenset({dict, list})
 
 
 class Flattener:

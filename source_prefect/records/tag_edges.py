@@ -4,12 +4,8 @@ import json
 import re
 import uuid
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, NamedTuple
-
-OM = "om"
-LEGACY = "legacy"
-MIXED = "mixed"
 
 # The namespace of the ids of edges: another one would give every row a new id.
 _NAMESPACE = uuid.UUID("5b0f7c2e-8a43-4d5e-9d0a-6f1e3c27b914")
@@ -29,19 +25,21 @@ class Table(NamedTuple):
 
 
 class Edge(NamedTuple):
-    """From a table that is read to one that is written; None on a side that no tag declares."""
+    """From a table that is read to one that is written; None on a side that no tag declares.
+
+    `tag_format` is `om`, `legacy` or `mixed`: the forms of the tags that declare it.
+    """
 
     source: str | None
     destination: str | None
     tag_format: str
 
 
-@dataclass
-class Declared:
+class Declared(NamedTuple):
     """The tables that tags declare, in the order of the tags, each with the forms of the tags that name it."""
 
-    sources: dict[str, set[str]] = field(default_factory=dict)
-    destinations: dict[str, set[str]] = field(default_factory=dict)
+    sources: dict[str, set[str]]
+    destinations: dict[str, set[str]]
 
 
 def declared(tags: Iterable[Any]) -> Declared:
@@ -49,40 +47,31 @@ def declared(tags: Iterable[Any]) -> Declared:
 
     Other tags, and values that are no text, are ignored.
     """
-    found = Declared()
-    sides = {
-        "om-source": (found.sources, OM),
-        "om-destination": (found.destinations, OM),
-        "source": (found.sources, LEGACY),
-        "destination": (found.destinations, LEGACY),
-    }
+    found = Declared({}, {})
+    sides = {"source": found.sources, "destination": found.destinations}
     for tag in tags:
-        if not isinstance(tag, str):
-            continue
-        prefix, _, rest = tag.partition(":")
-        tables, form = sides.get(prefix.strip().lower(), (None, ""))
-        if tables is not None and (name := rest.strip()):
-            tables.setdefault(name, set()).add(form)
+        prefix, _, name = tag.partition(":") if isinstance(tag, str) else ("", "", "")
+        kind = prefix.strip().lower()
+        side = kind.removeprefix("om-")
+        if side in sides and name.strip():
+            sides[side].setdefault(name.strip(), set()).add("legacy" if kind == side else "om")
     return found
 
 
 def edges(tags: Iterable[Any]) -> Iterator[Edge]:
     """Every source with every destination; a table without a counterpart has an edge with one side."""
     found = declared(tags)
-    if not (found.sources or found.destinations):
-        return
     nothing: dict[str | None, set[str]] = {None: set()}
-    for source, source_forms in (found.sources or nothing).items():
-        for destination, destination_forms in (found.destinations or nothing).items():
-            forms = source_forms | destination_forms
-            yield Edge(source, destination, MIXED if len(forms) > 1 else min(forms))
+    pairs = product((found.sources or nothing).items(), (found.destinations or nothing).items())
+    for (source, source_forms), (destination, destination_forms) in pairs:
+        if forms := source_forms | destination_forms:
+            yield Edge(source, destination, "mixed" if len(forms) > 1 else min(forms))
 
 
 def edge_id(flow_id: str | None, deployment_id: str | None, edge: Edge) -> str:
     """The id of what a flow or a deployment declares: the same in every sync, on every machine."""
     # JSON, so that different edges never have the same text, whatever their names contain.
-    content = json.dumps([flow_id, deployment_id, edge.source, edge.destination])
-    return str(uuid.uuid5(_NAMESPACE, content))
+    return str(uuid.uuid5(_NAMESPACE, json.dumps([flow_id, deployment_id, edge.source, edge.destination])))
 
 
 def split_name(name: str | None) -> Table:

@@ -4,7 +4,8 @@ import json
 import uuid
 from collections.abc import Iterator
 
-from source_prefect.pagination import Row
+from source_prefect.paging import Row
+from source_prefect.records.flatten import objects_in
 
 # The namespace of the ids of edges: another one would give every row a new id.
 _EDGES = uuid.UUID("8f0f0b1e-52a4-4f0e-9a0c-3f7b5d0c6e11")
@@ -18,9 +19,7 @@ def task_edges(task_run: Row) -> Iterator[Row]:
     """
     inputs = task_run.get("task_inputs")
     for input_name, origins in inputs.items() if isinstance(inputs, dict) else ():
-        for origin in origins if isinstance(origins, list) else ():
-            if not isinstance(origin, dict):
-                continue
+        for origin in objects_in(origins):
             kind, upstream = origin.get("input_type"), origin.get("id")
             # Prefect keeps the origins of an input as a set: the id depends on their content, not on their order.
             content = json.dumps([task_run.get("id"), input_name, origin], sort_keys=True)

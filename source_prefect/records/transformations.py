@@ -1,33 +1,19 @@
-from abc import abstractmethod
+"""What the manifest does to a record, in place. The CDK also passes the config and the state, which none needs."""
+
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from airbyte_cdk.sources.declarative.transformations import RecordTransformation
-from airbyte_cdk.sources.types import Config, StreamSlice, StreamState
+from airbyte_cdk.sources.types import StreamSlice
 
 from source_prefect.records.flatten import Flattener, objects_in
 
-
-class RowTransformation(RecordTransformation):
-    """A transformation that needs only the record. The CDK passes the config, state and slice as well."""
-
-    def transform(
-        self,
-        record: dict[str, Any],
-        config: Config | None = None,  # noqa: ARG002  (this and the next two: the CDK's signature)
-        stream_state: StreamState | None = None,  # noqa: ARG002
-        stream_slice: StreamSlice | None = None,  # noqa: ARG002
-    ) -> None:
-        self.change(record)
-
-    @abstractmethod
-    def change(self, record: dict[str, Any]) -> None:
-        """Change the record in place."""
+_JSON_TYPES = {bool: "boolean", int: "number", float: "number", str: "string", dict: "object", list: "array"}
 
 
 @dataclass
-class FlattenRecord(RowTransformation):
+class FlattenRecord(RecordTransformation):
     """Nested objects as columns, arrays and free maps as JSON text.
 
     The CDK's `FlattenFields` would make a column of every key that a user chose, and leaves arrays unchanged.
@@ -39,33 +25,29 @@ class FlattenRecord(RowTransformation):
     def __post_init__(self) -> None:
         self._flattener = Flattener(self.objects, self.text_columns)
 
-    def change(self, record: dict[str, Any]) -> None:
+    def transform(self, record: dict[str, Any], *_: Any, **__: Any) -> None:
         self._flattener.flatten(record)
 
 
 @dataclass
-class LinkToUi(RowTransformation):
+class LinkToUi(RecordTransformation):
     """`ui_url`, the page of the record in Prefect's UI. `AddFields` would render a template for every row."""
 
-    config: Config
     ui_path: str
-    _base: str = field(init=False, default="")
 
-    def __post_init__(self) -> None:
-        self._base = f"{self.config.get('ui_url')}/{self.ui_path}/"
-
-    def change(self, record: dict[str, Any]) -> None:
-        record["ui_url"] = f"{self._base}{record['id']}" if record.get("id") else None
+    def transform(self, record: dict[str, Any], *_: Any, stream_slice: StreamSlice | None = None, **__: Any) -> None:
+        base = stream_slice["ui_url"] if stream_slice else ""
+        record["ui_url"] = f"{base}/{self.ui_path}/{record['id']}" if record.get("id") else None
 
 
 @dataclass
-class DescribeSchedule(RowTransformation):
+class DescribeSchedule(RecordTransformation):
     """A deployment's `schedule` as text, and `is_schedule_active`.
 
     `schedules` holds one object per schedule, each of one of three shapes.
     """
 
-    def change(self, record: dict[str, Any]) -> None:
+    def transform(self, record: dict[str, Any], *_: Any, **__: Any) -> None:
         active = [entry for entry in objects_in(record.get("schedules")) if entry.get("active")]
         record["schedule"] = _schedule_text(active[0].get("schedule")) if active else None
         record["is_schedule_active"] = bool(active) and not is_off(record)
@@ -87,20 +69,8 @@ def _schedule_text(schedule: Any) -> str | None:
 
 
 @dataclass
-class NameValueType(RowTransformation):
+class NameValueType(RecordTransformation):
     """`value_type`, the JSON type of a variable's value: as text, the number 1 and the string "1" look alike."""
 
-    def change(self, record: dict[str, Any]) -> None:
-        record["value_type"] = _json_type(record.get("value"))
-
-
-def _json_type(value: Any) -> str:
-    # A boolean is an integer to Python, so it comes first.
-    types: tuple[tuple[type | tuple[type, ...], str], ...] = (
-        (bool, "boolean"),
-        ((int, float), "number"),
-        (str, "string"),
-        (dict, "object"),
-        (list, "array"),
-    )
-    return next((name for kind, name in types if isinstance(value, kind)), "null")
+    def transform(self, record: dict[str, Any], *_: Any, **__: Any) -> None:
+        record["value_type"] = _JSON_TYPES.get(type(record.get("value")), "null")

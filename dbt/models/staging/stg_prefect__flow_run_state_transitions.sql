@@ -29,9 +29,9 @@ with staged as (
 
 select
     staged.*,
-    -- An event does not tell since when the run had been in the former state, but the transition before it does.
+    -- Only an unbroken chain of transitions tells it: the one before must have led into this one's former state.
     case
         when lag(to_state_name) over (partition by flow_run_id order by occurred, id) = from_state_name
-        then lag(occurred) over (partition by flow_run_id order by occurred, id)
+            then lag(occurred) over (partition by flow_run_id order by occurred, id)
     end as from_state_since
 from staged

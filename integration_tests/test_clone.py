@@ -1,0 +1,43 @@
+"""Airbyte's tool in a plain clone of the project, in a folder that is named as Airbyte names connectors."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from devtools.pythons import ROOT
+from devtools.server import PrefectServer
+
+PROGRAMS = Path(sys.executable).parent
+# Where the configs of acceptance-test-config.yml mean a Prefect Server to be.
+DEFAULT_ADDRESS = "http://127.0.0.1:4200"
+
+
+def clone(folder: Path) -> None:
+    """Copy what git knows of, with what was changed since the last commit."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+
+
+def test_airbyte_cdk_connector_test_passes(filled_server: PrefectServer, tmp_path: Path) -> None:
+    folder = tmp_path / "source-prefect"
+    clone(folder)
+    for config in (folder / "integration_tests" / "acceptance").glob("*.json"):
+        config.write_text(config.read_text().replace(DEFAULT_ADDRESS, filled_server.url.removesuffix("/api")))
+    done = subprocess.run(
+        [PROGRAMS / "airbyte-cdk", "connector", "test", "."],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        # The sources of the clone, not those that are installed.
+        env=os.environ | {"PYTHONPATH": str(folder), "DO_NOT_TRACK": "1"},
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert " passed" in done.stdout
+    assert " failed" not in done.stdout

@@ -1,1 +1,0 @@
-"""The user's settings, validated and normalized. No CDK in here, except in `normalize.py`."""

@@ -1,0 +1,307 @@
+"""Reads a table page by page while it changes. The caller passes a function that gets a page; no HTTP in here.
+
+Each function yields the rows of one page at a time, and no row twice.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from datetime import datetime, timedelta
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+from source_prefect.times import BEGINNING, END, ONE_MICROSECOND, format_time, parse_time, shift
+
+# A page must have room for a row that ties with the last one and for one more.
+SMALLEST_PAGE = 2
+
+Row = dict[str, Any]
+Rows = list[Row]
+Key = Callable[[Row], Any]
+
+# Gaps that count as deletions before the tie is read unordered.
+_MOST_TURNS = 5
+# How often rows are read without progress before the read fails.
+_MOST_PASSES = 20
+
+
+class Page(NamedTuple):
+    """One answer. `full`: it has as many rows as were asked for, so more may follow.
+
+    Events also bring the address of the next page and the number of all rows that match the request.
+    """
+
+    rows: Rows
+    full: bool
+    next_page: str | None = None
+    total: int | None = None
+    # When the server sent it, by its clock.
+    date: datetime | None = None
+
+
+class RequestRefusedError(Exception):
+    """Prefect answered 422 or 400: it does not know or allow a filter of the request."""
+
+
+class PaginationError(Exception):
+    """The answers contradict each other or the request: reading on could miss rows."""
+
+
+class BoundIgnoredError(PaginationError):
+    """The server sent rows outside of the time range that it was asked for."""
+
+
+def pages_descending(
+    page_before: Callable[[datetime | None], Page],
+    tied_at: Callable[[datetime, int], Page],
+    field: str,
+    *,
+    after: datetime | None = None,
+    before: datetime | None = None,
+    seen: Collection[Any] = (),
+) -> Iterator[Rows]:
+    """The rows in descending order of the time `field`, from `before` back to `after`, both included.
+
+    Rows whose ids are in `seen` are left out. `page_before(time)` gets the newest page of the rows at or before a
+    time; `tied_at(time, offset)` a page of the rows of exactly that time, in descending order of their ids.
+    """
+
+    def rows_at(at: datetime) -> Iterator[Rows]:
+        return pages_by_offset(lambda offset, _: tied_at(at, offset), key=lambda row: row.get("id"))
+
+    yield from _pages_by_time(page_before, rows_at, field, before, lambda edge: (after, edge), -ONE_MICROSECOND, seen)
+
+
+def pages_ascending(
+    page_from: Callable[[datetime], Page],
+    tied_at: Callable[[datetime], Iterable[Rows]],
+    field: str,
+    since: datetime,
+    until: datetime | None = None,
+) -> Iterator[Rows]:
+    """The rows of a table that only grows, in ascending order of the time `field`, from `since` to `until` inclusive.
+
+    Rows that retention deletes at the old end shift no page. `page_from(time)` gets the oldest page of the rows at or
+    after a time; `tied_at(time)` all rows of exactly that time.
+    """
+    yield from _pages_by_time(page_from, tied_at, field, since, lambda edge: (edge, until), ONE_MICROSECOND, ())
+
+
+def _pages_by_time(
+    page_at: Callable[[Any], Page],
+    tied_at: Callable[[datetime], Iterable[Rows]],
+    field: str,
+    edge: datetime | None,
+    bounds: Callable[[datetime | None], tuple[datetime | None, datetime | None]],
+    step: timedelta,
+    seen: Collection[Any],
+) -> Iterator[Rows]:
+    """The rows from the time `edge` on. `bounds(edge)` is the range that a page may cover, `step` leads out of a tie.
+
+    Each page begins at the time of the last row, so it costs as much as the first one. The bound is inclusive: rows
+    that tie with the last row are sent again and dropped by their ids. An offset would not do: if a tied row left the
+    set between two pages, a row after it would be skipped. Where all rows of a page have one time, the rows of that
+    time are read separately.
+    """
+    while True:
+        page = page_at(edge)
+        times = _times_of_full_page(page, field, *bounds(edge))
+        if times is None:
+            yield unseen(page.rows, seen)
+            return
+        first, last = times
+        if first != last:
+            rows = unseen(page.rows, seen)
+            edge, seen = last, ids_of(row for row in page.rows if parse_time(row.get(field)) == last)
+            yield rows
+            continue
+        for rows in tied_at(last):
+            yield unseen(rows, seen)
+        if (edge := shift(last, step)) == last:
+            return
+        seen = ()
+
+
+def time_key(field: str) -> Callable[[Row], datetime | None]:
+    """The key of `pages_by_offset` for a table in descending order of a time."""
+    return lambda row: parse_time(row.get(field))
+
+
+def pages_by_offset(page_at: Callable[[int, int], Page], key: Key) -> Iterator[Rows]:
+    """The rows in descending order of `key`, where the API can page by offset only.
+
+    `page_at(offset, number)` gets a page of the size `smaller(page_size, number)`. The next page must overlap the rows
+    that tie with the last row. If rows were inserted before them, it begins earlier, and rows already yielded are
+    dropped. If rows were deleted, it begins too late, and the offset steps back until the pages overlap again.
+
+    Without an index, PostgreSQL orders rows that tie differently for each offset. So a tie that fills a page, or whose
+    pages do not overlap, is also read as a set without an order. If they never overlap, a page may start with any row
+    of the tie. That comes last: if rows were deleted meanwhile, the set may be incomplete.
+    """
+    offset = size = turns = 0
+    stepped_back = is_tie_read = False
+    boundary: Any = None
+    # Of the rows that tie at the boundary: those on a page of this loop, and all that were yielded.
+    paged_ids: set[Any] = set()
+    tied_ids: set[Any] = set()
+    while True:
+        page = page_at(offset, 0)
+        size = max(size, len(page.rows))
+        keys = _without_gaps(page.rows, key, boundary)
+        known = tied_ids if turns > _MOST_TURNS else paged_ids
+        if offset and not (keys and (keys[0] > boundary or page.rows[0].get("id") in known)):
+            turns += not stepped_back
+            if turns > _MOST_PASSES:
+                raise PaginationError(f"The rows that tie at {boundary} are in an order that is never the same.")
+            is_tie_wanted = turns > 1
+            offset, stepped_back = max(0, offset - size + 1), True
+        else:
+            keyed = list(zip(page.rows, keys, strict=True))
+            fresh = [
+                (row, at)
+                for row, at in keyed
+                if boundary is None or at < boundary or (at == boundary and row.get("id") not in tied_ids)
+            ]
+            if fresh and fresh[-1][1] != boundary:
+                boundary = fresh[-1][1]
+                paged_ids, tied_ids, is_tie_read = set(), set(), False
+            paged_ids |= ids_of(row for row, at in keyed if at == boundary)
+            tied_ids |= paged_ids
+            yield [row for row, _ in fresh]
+            if not page.full:
+                return
+            is_tie_wanted = keys[0] == keys[-1] == boundary
+            # From the first row that ties with the last one, or, where they fill the page, from its last row.
+            offset += next((i for i, at in enumerate(keys) if at <= boundary), 0) or len(keys) - 1
+            turns, stepped_back = 0 if fresh else turns, False
+        if is_tie_wanted and not is_tie_read:
+            is_tie_read = True
+            yield from _rest_of_tie(page_at, key, boundary, tied_ids)
+
+
+def _rest_of_tie(page_at: Callable[[int, int], Page], key: Key, at: Any, seen: set[Any]) -> Iterator[Rows]:
+    """The rows whose key is `at`, in no order, without those in `seen`, to which their ids are added."""
+
+    def read(number: int) -> Iterator[Page]:
+        for page in consecutive_pages(lambda offset: page_at(offset, number)):
+            keys = _without_gaps(page.rows, key, None)
+            yield page._replace(rows=[row for row, its in zip(page.rows, keys, strict=True) if its == at])
+            if keys and keys[-1] < at:
+                return
+
+    for rows in pages_unordered(read):
+        yield unseen(rows, seen)
+        seen |= ids_of(rows)
+
+
+def _without_gaps(rows: Rows, key: Key, boundary: Any) -> list[Any]:
+    """The keys of the rows; a row without one takes that of the row before it, or else of the first that has one."""
+    keys = [key(row) for row in rows]
+    first = boundary if boundary is not None else next((at for at in keys if at is not None), END)
+    return list(accumulate(keys, lambda last, at: last if at is None else at, initial=first))[1:]
+
+
+def pages_unordered(read: Callable[[int], Iterable[Page]]) -> Iterator[Rows]:
+    """The rows of a set that has no reliable order, and is therefore read more than once.
+
+    `read(number)` reads the complete set, in pages of the size `smaller(page_size, number)`. A set of one page is
+    complete. Others are read until a pass brings no new row and as many rows as are known: if the set does not change,
+    that proves completeness in any order.
+    """
+    known: set[Any] = set()
+    for number in range(_MOST_PASSES):
+        before, sizes = len(known), []
+        for page in read(number):
+            sizes.append(len(page.rows))
+            fresh = {row.get("id"): row for row in page.rows if row.get("id") not in known}
+            known.update(fresh)
+            yield list(fresh.values())
+        if len(sizes) == 1 or sum(sizes) <= len(known) == before:
+            return
+    raise PaginationError(f"The rows came in a different order each of {_MOST_PASSES} times.")
+
+
+def smaller(page_size: int, number: int) -> int:
+    """The size of the pages of a pass. With another size, a database orders tied rows differently."""
+    return max(SMALLEST_PAGE, page_size - number)
+
+
+def consecutive_pages(page_at: Callable[[int], Page]) -> Iterator[Page]:
+    """The pages of a set by offset, in the order of the API."""
+    offset = 0
+    while True:
+        page = page_at(offset)
+        yield page
+        if not page.full:
+            return
+        offset += len(page.rows)
+
+
+def unseen(rows: Rows, seen: Collection[Any]) -> Rows:
+    """The rows whose ids are not in `seen`."""
+    return [row for row in rows if row.get("id") not in seen] if seen else rows
+
+
+def ids_of(rows: Iterable[Row]) -> frozenset[Any]:
+    """The ids of the rows that have one."""
+    return frozenset(row["id"] for row in rows if "id" in row)
+
+
+def _times_of_full_page(
+    page: Page, field: str, start: datetime | None, end: datetime | None
+) -> tuple[datetime, datetime] | None:
+    """The times of the first and the last row; None where no page follows.
+
+    Raises PaginationError where no page could follow, or rows are outside of the range from `start` to `end`.
+    """
+    if page.full and not page.rows:
+        raise PaginationError("The server said that more rows follow an empty page.")
+    times = []
+    for row in page.rows[:1] + page.rows[-1:]:
+        text = row.get(field)
+        at = parse_time(text)
+        if at is None and page.full:
+            raise PaginationError(f"A row has {text!r} as its {field}, which the table is paged by.")
+        if (start or end) and not (at and (start or BEGINNING) <= at <= (end or END)):
+            bounds = ("at or after", start), ("at or before", end)
+            asked = " and ".join(f"{side} {format_time(bound)}" for side, bound in bounds if bound)
+            raise BoundIgnoredError(f"Asked for rows with {field} {asked}, the server sent one with {text!r}.")
+        if at and page.full:
+            times.append(at)
+    return (times[0], times[1]) if times else None
+
+
+def read_in_parts(
+    page_at: Callable[[int, int], Page | None], offset: int, size: int
+) -> tuple[dict[int, Row], list[int]]:
+    """The rows of a page that fails as a whole, by their offsets, and the offsets of those that fail alone.
+
+    The page is halved, down to single rows. `page_at(offset, limit)` gets a part, None where it fails. Each part begins
+    with the last row of the one before it: a row that was deleted in between would hide another. Raises
+    PaginationError where that row is another one. Behind a row that fails, its offset must still fail.
+    """
+    rows: dict[int, Row] = {}
+    failed: list[int] = []
+
+    def take(start: int, limit: int) -> None:
+        before = start - 1
+        overlap = int(before in rows)
+        page = page_at(start - overlap, limit + overlap)
+        if page is None and limit > 1:
+            halve(start, limit)
+            return
+        if page is None:
+            failed.append(start)
+        if before >= offset:
+            known = page if page and overlap else page_at(before, 1)
+            if (known.rows[:1] if known else []) != ([rows[before]] if overlap else []):
+                raise PaginationError("Rows moved while a page was read in parts.")
+        rows.update(enumerate(page.rows[overlap:] if page else (), start))
+
+    def halve(start: int, limit: int) -> None:
+        take(start, limit // 2)
+        take(start + limit // 2, limit - limit // 2)
+
+    if size > 1:
+        halve(offset, size)
+    else:
+        failed.append(offset)
+    return rows, failed

@@ -1,0 +1,1 @@
+"""How far a stream has been read: states, watermark, windows, digests. No CDK in here."""

@@ -1,0 +1,109 @@
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from airbyte_cdk.sources.declarative.requesters.requester import Requester
+from isodate import parse_duration
+
+from source_prefect.paging import Page, RequestRefusedError, Row, Rows
+from source_prefect.progress.retention import MARGIN, KeptEvents
+from source_prefect.progress.scope import EVENT_PREFIXES
+from source_prefect.progress.windows import Window, windows_by_time
+from source_prefect.reading.feeds import FeedRetriever
+from source_prefect.reading.scan import Scan
+from source_prefect.records.event_rows import ROWS_OF_AN_EVENT
+from source_prefect.times import format_time
+
+_PAGES_A_WINDOW = 10
+_MOST_WINDOWS = 200
+
+
+@dataclass(kw_only=True)
+class EventRetriever(FeedRetriever):
+    """Events whose names begin with one of `prefixes` and are not in `exclude`, as the rows that `makes` names.
+
+    Every page is requested by time. Prefect's token for the next page is an offset: if retention deletes old events
+    meanwhile, the rest shifts, and some would be skipped. Only ties longer than a page use the token.
+
+    ISO 8601 durations: a first sync reads as far back as `history`; Prefect Cloud accepts requests for at most
+    `longest_window`.
+    """
+
+    page_size: int
+    history: str
+    longest_window: str
+    # Fetches the page of a token.
+    next_page_requester: Requester
+    makes: str = "events"
+    prefixes: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+
+    @property
+    def scope(self) -> Mapping[str, Any]:
+        chosen = self.config.settings.event_prefixes
+        return {**super().scope, EVENT_PREFIXES: list(chosen)} if chosen and not self.prefixes else super().scope
+
+    def beginning(self, scan: Scan) -> datetime:
+        return scan.settings.start_date or scan.session.now - parse_duration(self.history)
+
+    def longest_request(self, scan: Scan) -> timedelta | None:
+        return parse_duration(self.longest_window) if scan.workspace.workspace_id else None
+
+    def page(self, scan: Scan, window: Window) -> Page:
+        return self._kept(scan, window) if self.longest_request(scan) else self._fetch(scan, window, self.page_size)
+
+    def pages_of_tie(self, scan: Scan, at: datetime, number: int) -> Iterator[Page]:
+        page = self._fetch(scan, Window(at, at), self.page_size - number)
+        yield page
+        size = count = len(page.rows)
+        # Prefect Cloud names a next page even after the last one, and answers 500 to a request for it.
+        while page.full and page.next_page and count != page.total:
+            page = scan.client.follow(self.next_page_requester, page.next_page, size)
+            yield page
+            count += len(page.rows)
+
+    def windows(self, scan: Scan, start: datetime, first_page: Page) -> Iterator[Window]:
+        count = min((first_page.total or 0) // (_PAGES_A_WINDOW * self.page_size), _MOST_WINDOWS)
+        return windows_by_time(start, scan.session.now, count, parse_duration(self.longest_window))
+
+    def rows_of(self, rows: Rows) -> Iterable[Row]:
+        make = ROWS_OF_AN_EVENT[self.makes]
+        return (row for event in rows for row in make(event))
+
+    def _kept(self, scan: Scan, window: Window) -> Page:
+        """The first page of the part of a window that Prefect Cloud keeps. It refuses requests for older events."""
+        days = scan.workspace.retention_days or parse_duration(self.history).days
+        kept: KeptEvents = scan.session.once(("kept events", scan.workspace.api_url), lambda: KeptEvents(days))
+        while True:
+            start = max(window.start, kept.since(scan.session.now))
+            if window.end and window.end < start:
+                return Page([], full=False)
+            wanted = Window(start, window.end)
+            with suppress(RequestRefusedError):
+                return self._fetch(scan, wanted, self.page_size)
+            try:
+                return self._fetch(scan, wanted, self.page_size)
+            except RequestRefusedError:
+                found = kept.find(lambda days: self._is_accepted(scan, days))
+                # If the time is still kept, the refusals have another reason.
+                if not found or kept.since(scan.session.now) < start + MARGIN / 2:
+                    raise
+
+    def _is_accepted(self, scan: Scan, days: int) -> bool:
+        """Whether Prefect Cloud accepts a request for events of so many days ago."""
+        since = KeptEvents(days).since(scan.session.now)
+        try:
+            self._fetch(scan, Window(since, since), 1)
+        except RequestRefusedError:
+            return False
+        return True
+
+    def _fetch(self, scan: Scan, window: Window, limit: int) -> Page:
+        """The first page of the stream's events in a window."""
+        occurred = {"since": format_time(window.start)} | ({"until": format_time(window.end)} if window.end else {})
+        names = {"prefix": [*(self.prefixes or scan.settings.event_prefixes)], "exclude_name": [*self.exclude]}
+        event = {key: value for key, value in names.items() if value}
+        wanted = {self.event_time: occurred, "order": "ASC"} | ({"event": event} if event else {})
+        return scan.client.fetch(filter=wanted, limit=limit)

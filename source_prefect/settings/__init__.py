@@ -1,0 +1,1 @@
+"""What a user wrote, parsed once into frozen values. No CDK in here."""

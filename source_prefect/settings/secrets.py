@@ -1,0 +1,51 @@
+"""The texts that must never be printed: the secrets of a config, in every form that an answer may echo."""
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+# To mask shorter parts would hide more of a message than it protects.
+SHORTEST_PART = 6
+
+
+def secret_texts(specification: Mapping[str, Any], config: Any) -> list[str]:
+    """Every form of every value that the specification calls secret, the longest first.
+
+    Masks are applied one after the other: a short secret must not break up a long one.
+    """
+    forms = {form for secret in _secrets(specification, config) for form in _forms(secret.strip())}
+    return sorted(forms, key=lambda form: (-len(form), form))
+
+
+def _secrets(specification: Mapping[str, Any], value: Any) -> Iterator[str]:
+    """The secret values, found by the specification. Of a value of another type, each text and number is secret."""
+    if specification.get("airbyte_secret"):
+        yield from _texts(value)
+    for option in specification.get("oneOf", ()):
+        yield from _secrets(option, value)
+    if isinstance(value, Mapping):
+        for name, field in specification.get("properties", {}).items():
+            yield from _secrets(field, value.get(name))
+    if isinstance(value, list) and "items" in specification:
+        for item in value:
+            yield from _secrets(specification["items"], item)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping | list):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(item)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """The secret, its lines, and the password of `user:password`; each also in Basic form, in URLs and in JSON."""
+    parts = [*secret.splitlines(), secret.partition(":")[2]]
+    for text in {secret, *(part for part in parts if len(part.strip()) >= SHORTEST_PART)} - {""}:
+        raw = text.encode("utf-8", "surrogatepass")
+        basic = base64.b64encode(raw).decode()
+        yield from (text, basic, quote(basic, safe=""), quote(raw), quote(raw, safe=""), quote_plus(raw))
+        yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1])

@@ -1,1 +1,0 @@
-"""How far a stream has been read: state, watermark, windows. No CDK in here."""

@@ -1,0 +1,219 @@
+"""Reading in descending order, from a table in memory that changes between any two pages."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from source_prefect.paging import (
+    BoundIgnoredError,
+    Page,
+    PaginationError,
+    Row,
+    Rows,
+    pages_ascending,
+    pages_by_offset,
+    pages_descending,
+    smaller,
+    time_key,
+)
+from source_prefect.times import ONE_MICROSECOND, format_time, parse_time
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+def at(second: int) -> str:
+    return format_time(NOON + timedelta(seconds=second))
+
+
+def tick(number: int) -> str:
+    """Times as close to each other as times can be."""
+    return format_time(NOON + number * ONE_MICROSECOND)
+
+
+class Table:
+    """Rows with an id and a time. A change, if one is left, happens after every page."""
+
+    def __init__(self, ticks: list[int], limit: int, changes: list[tuple[str, int]]) -> None:
+        self.rows = {f"{n:03}": tick(number) for n, number in enumerate(ticks)}
+        self.throughout = set(self.rows)
+        self.limit = limit
+        self.changes = iter(changes)
+        self.pages = 0
+
+    def before(self, before: datetime | None) -> Page:
+        return self._page([row for row in self._sorted() if before is None or row["time"] <= format_time(before)])
+
+    def tied(self, time: datetime, offset: int) -> Page:
+        rows = [row for row in self._sorted() if row["time"] == format_time(time)]
+        return self._page(sorted(rows, key=lambda row: row["id"], reverse=True)[offset:])
+
+    def page_at(self, offset: int, number: int) -> Page:
+        return self._page(self._sorted()[offset:], smaller(self.limit, number))
+
+    def _sorted(self) -> list[Row]:
+        rows: list[Row] = [{"id": row_id, "time": time} for row_id, time in self.rows.items()]
+        return sorted(rows, key=lambda row: (row["time"], row["id"]), reverse=True)
+
+    def _page(self, rows: list[Row], size: int = 0) -> Page:
+        self.pages += 1
+        assert self.pages < 500, "the pages do not end"
+        size = size or self.limit
+        page = Page(rows[:size], full=len(rows) >= size)
+        self._change(*next(self.changes, ("nothing", 0)))
+        return page
+
+    def _change(self, what: str, value: int) -> None:
+        if what == "insert":
+            self.rows[f"new-{self.pages:03}"] = tick(value)
+        if what == "delete" and self.rows:
+            gone = sorted(self.rows)[value % len(self.rows)]
+            del self.rows[gone]
+            self.throughout.discard(gone)
+
+
+tables = st.builds(
+    Table,
+    # Few different times, so that many rows share one.
+    st.lists(st.integers(0, 6), max_size=40),
+    st.integers(2, 6),
+    st.lists(st.tuples(st.sampled_from(["insert", "delete"]), st.integers(0, 50))),
+)
+
+
+def _ids(pages: Iterator[list[Row]]) -> Counter[str]:
+    return Counter(row["id"] for rows in pages for row in rows)
+
+
+def _assert_exactly_once(got: Counter[str], table: Table) -> None:
+    assert table.throughout <= set(got), "a row was hidden"
+    assert max(got.values(), default=1) == 1, "a row was repeated"
+
+
+def by_time(table: Table) -> Iterator[Rows]:
+    return pages_descending(table.before, table.tied, "time")
+
+
+def by_offset(table: Table) -> Iterator[Rows]:
+    return pages_by_offset(table.page_at, time_key("time"))
+
+
+@given(tables)
+def test_pages_bounded_by_time_bring_each_row_once(table: Table) -> None:
+    _assert_exactly_once(_ids(by_time(table)), table)
+
+
+@given(tables)
+def test_pages_by_offset_bring_each_row_once(table: Table) -> None:
+    _assert_exactly_once(_ids(by_offset(table)), table)
+
+
+@given(tables)
+def test_reading_goes_on_behind_a_page_that_was_read_before(table: Table) -> None:
+    first = table.before(None)
+    got = Counter(row["id"] for row in first.rows)
+    if first.full:
+        last = parse_time(first.rows[-1]["time"])
+        got += _ids(pages_descending(table.before, table.tied, "time", before=last, seen=set(got)))
+    _assert_exactly_once(got, table)
+
+
+@pytest.mark.parametrize("pages_of", [by_time, by_offset])
+@pytest.mark.parametrize(("count", "pages"), [(0, 1), (9, 1), (10, 2), (11, 2), (28, 4), (100, 12)])
+def test_each_page_brings_nine_new_rows_of_ten(pages_of: Callable[[Table], Any], count: int, pages: int) -> None:
+    """One row of each page is that which it has in common with the last."""
+    table = Table(list(range(count)), limit=10, changes=[])
+    assert sum(_ids(pages_of(table)).values()) == count
+    assert table.pages == pages
+
+
+def test_rows_without_an_id_are_passed_on() -> None:
+    rows: list[Row] = [{"time": at(second)} for second in (9, 8, 7, 7, 7, 3)]
+
+    def page_before(before: datetime | None) -> Page:
+        those = [row for row in rows if before is None or row["time"] <= format_time(before)]
+        return Page(those[:4], full=len(those) >= 4)
+
+    def tied_at(time: datetime, offset: int) -> Page:
+        return Page([row for row in rows if row["time"] == format_time(time)][offset : offset + 4], full=False)
+
+    got = [row["time"] for page in pages_descending(page_before, tied_at, "time") for row in page]
+    assert sorted(set(got), reverse=True) == [at(9), at(8), at(7), at(3)]
+
+
+def test_a_server_that_ignores_the_bound_is_noticed() -> None:
+    always = Page([{"id": "a", "time": at(2)}, {"id": "b", "time": at(1)}], full=True)
+    pages = pages_descending(lambda _before: always, lambda _at, _offset: always, "time")
+    with pytest.raises(BoundIgnoredError, match="the server sent one with '2026-11-20T12:00:02"):
+        _ids(pages)
+
+
+def test_a_row_without_the_time_cannot_be_paged_by() -> None:
+    page = Page([{"id": "a", "time": at(2)}, {"id": "b", "time": None}], full=True)
+    pages = pages_descending(lambda _before: page, lambda _at, _offset: page, "time")
+    with pytest.raises(PaginationError, match="A row has None as its time, which the table is paged by"):
+        _ids(pages)
+
+
+def test_a_table_row_without_its_time_stays_where_it_is() -> None:
+    rows: list[Row] = [{"id": str(n), "time": None if n in (0, 4, 5) else at(100 - n)} for n in range(10)]
+    pages = pages_by_offset(lambda at, _: Page(rows[at : at + 3], len(rows) - at >= 3), time_key("time"))
+    assert [row["id"] for page in pages for row in page] == [str(n) for n in range(10)]
+
+
+def test_rows_deleted_while_a_tie_is_read_in_no_order_hide_none_of_it() -> None:
+    """The set that is read in no order looks whole: it has lost as many rows as it misses."""
+    table = Table([1] + [2] * 14, 7, [("nothing", 0), ("delete", 12), ("delete", 5), ("delete", 11), ("nothing", 0)])
+    _assert_exactly_once(_ids(by_offset(table)), table)
+
+
+class Shuffled:
+    """A table whose ties are in another order for each offset and page size, as PostgreSQL sorts without an index."""
+
+    def __init__(self, ticks: list[int], limit: int) -> None:
+        self.rows: list[Row] = [{"id": f"{n:03}", "time": tick(number)} for n, number in enumerate(ticks)]
+        self.limit = limit
+        self.pages = 0
+
+    def page_at(self, offset: int, number: int) -> Page:
+        self.pages += 1
+        size = smaller(self.limit, number)
+        shuffled = Random(f"{offset} {size}").sample(self.rows, len(self.rows))
+        rows = sorted(shuffled, key=lambda row: row["time"], reverse=True)[offset : offset + size]
+        return Page(rows, full=len(rows) >= size)
+
+
+@given(st.lists(st.integers(0, 3), max_size=40))
+def test_ties_of_more_than_a_page_in_no_order_bring_each_row_once(ticks: list[int]) -> None:
+    table = Shuffled(ticks, limit=12)
+    assert _ids(pages_by_offset(table.page_at, time_key("time"))) == {row["id"]: 1 for row in table.rows}
+
+
+def test_a_tie_of_more_than_a_page_is_read_twice_more() -> None:
+    table = Table([0] * 60, limit=50, changes=[])
+    assert sum(_ids(by_offset(table)).values()) == 60
+    assert table.pages <= 2 + 2 * 2
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_server_that_ignores_the_other_bound_is_noticed_too(full: bool) -> None:
+    rows: list[Row] = [{"id": "a", "time": at(2)}, {"id": "b", "time": at(1)}]
+    descending = pages_descending(
+        lambda _: Page(rows, full), lambda _at, _: Page(rows, full), "time", after=NOON + 2 * SECOND
+    )
+    with pytest.raises(BoundIgnoredError, match="at or after 2026-11-20T12:00:02"):
+        _ids(descending)
+    ascending = pages_ascending(lambda _: Page(rows[::-1], full), lambda _: [], "time", NOON, until=NOON + SECOND)
+    with pytest.raises(BoundIgnoredError, match="and at or before 2026-11-20T12:00:01"):
+        _ids(ascending)
+
+
+def test_time_key_reads_what_every_prefect_writes() -> None:
+    same = ["2026-11-20T12:00:00Z", "2026-11-20T12:00:00.000000Z", "2026-11-20T12:00:00+00:00"]
+    assert {time_key("time")({"time": text}) for text in same} == {parse_time(same[0])} == {NOON}
