@@ -20,6 +20,7 @@ from devtools.warehouse import (
     every,
     flow,
     materialization,
+    planned,
     run,
     schedule,
 )
@@ -34,11 +35,12 @@ Rows = Iterator[tuple[str, Row]]
 
 def aged() -> Tables:
     tables: dict[str, list[Row]] = defaultdict(list)
-    stories = chain(_gone(), _levels(), _twins(), _buckets(), _weekdays(), _old_servers(), _subflows())
+    stories = chain(_gone(), _levels(), _twins(), _buckets(), _weekdays(), _old_servers(), _subflows(), _last_words())
     for table, row in stories:
         tables[table].append({"workspace_id": "shop", **row, "_airbyte_extracted_at": NOW})
     tables["workspaces"] = [{"id": "shop", "name": "Shop", "workspace_id": "shop"},
-                            {"id": "crm", "name": "CRM", "workspace_id": "crm"}]  # fmt: skip
+                            {"id": "crm", "name": "CRM", "workspace_id": "crm"},
+                            {"id": "lab", "name": "Lab", "workspace_id": "lab"}]  # fmt: skip
     return tables
 
 
@@ -75,6 +77,12 @@ def _gone() -> Rows:
     gone: Row = {"action": "deleted", "field": None}
     yield "change_log", change("gone", NOW - 4 * DAY, "deleted-deployment", **gone)
     yield "change_log", change("gone-too", NOW - 4 * DAY, "deleted-with-its-flow", object_type="flow", **gone)
+
+    # No event says so, but the table of deployments, which is replaced by each sync, does not have it any more. In a
+    # workspace whose deployments are not synced, that says nothing.
+    for name, workspace in (("vanished", "shop"), ("unread", "lab")):
+        yield "flows", flow(name, workspace_id=workspace)
+        yield "flow_runs", run(name, NOW - 5 * DAY, state="FAILED", workspace_id=workspace)
 
     # A one-off of 80 days ago, and what runs four times a year.
     yield "flows", flow("one-off")
@@ -190,3 +198,43 @@ def _subflows() -> Rows:
     yield "flow_runs", run("parent", at, deployment=False, state="FAILED")
     yield "flow_runs", run("child", at, deployment=False, state="FAILED", parent_task_run_id="task-of-child")
     yield "flow_runs", run("called", at, state="FAILED", auto_scheduled=False, parent_task_run_id="task-of-called")
+
+
+def _last_words() -> Rows:
+    """A run that failed in its second try, with its tasks and logs, and the runs that are planned."""
+    yield "flows", flow("loader")
+    yield "deployments", deployment("loader")
+    edited = NOW - DAY
+    yield "deployment_schedules", schedule("loader", schedule_cron="0 * * * *", updated=edited)
+    for name, hours, columns in (
+        ("soon", 1, {}),
+        ("later", 2, {}),
+        # Prefect has dropped it with the edit.
+        ("former", 0.5, {"created": edited - HOUR}),
+        # By a person.
+        ("by-hand", 1.5, {"auto_scheduled": False}),
+    ):
+        yield "flow_runs", planned("loader", NOW + hours * HOUR, id=f"loader-{name}", **{"created": NOW} | columns)
+    began = NOW - 2 * HOUR
+    yield "flow_runs", run("loader", began, state="FAILED", id="loader-failed", run_count=2)
+    tasks = [
+        ("extract", 1, "FAILED", 1),
+        ("extract", 2, "COMPLETED", 2),
+        ("load", 2, "FAILED", 3),
+        ("mail", 2, "CRASHED", 4),
+    ]
+    for name, attempt, state, minute in tasks:
+        at = began + timedelta(minutes=minute)
+        yield "task_runs", {"id": f"{name}-{attempt}", "name": f"{name}-0", "task_key": f"{name}-0a1b",
+                            "flow_run_id": "loader-failed", "flow_run_run_count": attempt, "run_count": 1,
+                            "state_type": state, "start_time": at, "end_time": at,
+                            "ui_url": f"http://tasks/{name}-{attempt}"}  # fmt: skip
+    lines = [
+        ("Task run failed: no route to host", 40),
+        ("Encountered an exception: TimeoutError()\nTraceback (most recent call last):\n  File", 40),
+        ("Retrying no more", 30),
+        ("Finished in state Failed('TimeoutError()')", 40),
+    ]
+    for number, (message, level) in enumerate(lines):
+        yield "logs", {"id": f"log-{number}", "timestamp": began + timedelta(minutes=5 + number), "level": level,
+                       "message": message, "flow_run_id": "loader-failed"}  # fmt: skip

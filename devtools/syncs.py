@@ -6,14 +6,25 @@ from datetime import datetime, timedelta
 from random import Random
 
 from devtools.tables import Row, Tables
-from devtools.warehouse import DAY, HOUR, change, declared_edge, deployment, flow, materialization, run, schedule
+from devtools.warehouse import (
+    DAY,
+    HOUR,
+    change,
+    declared_edge,
+    deployment,
+    flow,
+    materialization,
+    planned,
+    run,
+    schedule,
+)
 
 BEGIN = datetime(2026, 11, 9, 12)
 SYNCS = 10
 FLOWS = ("ingest", "mart", "report")
 STREAMS = (
     *("flows", "deployments", "deployment_schedules", "flow_runs", "task_runs", "lineage", "asset_materializations"),
-    *("change_log", "workspaces"),
+    *("change_log", "workspaces", "logs"),
 )
 
 
@@ -74,7 +85,9 @@ def _of_flow(random: Random, number: int, now: datetime, id_: str, name: str) ->
     if number % 4 == 0 or random.random() < 0.3:
         paused = random.random() < 0.2
         created = BEGIN + 4 * version * DAY
-        yield "deployments", deployment(id_, id=made, created=created, paused=paused, updated=now)
+        called = "prod" if random.random() < 0.8 else "renamed"
+        yield "deployments", deployment(id_, id=made, name=called, created=created, paused=paused, updated=now)
+        yield "flow_runs", planned(id_, now + HOUR, id=f"{made}-next", deployment_id=made, created=now)
         plan = {"id": f"{made}-schedule", "deployment_id": made, "updated": created}
         yield "deployment_schedules", schedule(id_, schedule_cron="0 */6 * * *", is_active=not paused) | plan
         edge = declared_edge(f"src.{name}.events", f"dwh.{name}.daily", id_, made if version else None, name)
@@ -101,6 +114,9 @@ def _of_run(random: Random, now: datetime, id_: str, made: str, due: datetime) -
         "task_runs",
         of_run | {"id": task, "name": task, "task_key": "load-0a1b", "flow_run_id": row["id"], "run_count": 2},
     )
+    if state == "FAILED":
+        line = {"id": f"{task}-log", "timestamp": due + HOUR, "level": 40, "message": f"{task} failed\nat once"}
+        yield "logs", line | {"flow_run_id": row["id"]}
     if state == "COMPLETED" and random.random() < 0.3:
         key = f"postgres://prod/dwh/{id_.partition('-')[0]}/hourly"
         yield "asset_materializations", materialization(key, "succeeded", due + HOUR, id_, row["id"])

@@ -16,7 +16,7 @@ MODELS = sorted((DBT / "models").rglob("*.sql"))
 PROJECT = yaml.safe_load((DBT / "dbt_project.yml").read_text())
 VARIABLES = PROJECT["vars"]["prefect_source"]
 # What is there of the tables of a sync, and where.
-SYNCED = {
+SYNCED: dict[str, dict[str, Any]] = {
     "everything": {"look_at_tables": False},
     "nothing": {},
     "two connections": {"look_at_tables": False, "prefect_schemas": ["sales", "finance"]},
@@ -28,7 +28,8 @@ TYPES = {
 
 # What DuckDB and PostgreSQL understand, and neither of these does.
 FOREIGN = re.compile(
-    r"at time zone|extract\(epoch|json_array_elements|interval '1 \w+'|quantile_disc|(?<!null )as json\)|unnest\(from_json",
+    r"at time zone|extract\(epoch|json_array_elements|interval '1 \w+'|quantile_disc|(?<!null )as json\)|"
+    r"unnest\(from_json",
     re.IGNORECASE,
 )
 

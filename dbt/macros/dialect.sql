@@ -142,6 +142,10 @@
 {% macro default__nth_part(text, separator, n) %}split_part({{ text }}, '{{ separator }}', cast({{ n }} as integer)){% endmacro %}
 {% macro bigquery__nth_part(text, separator, n) %}coalesce(split({{ text }}, '{{ separator }}')[safe_offset({{ n }} - 1)], ''){% endmacro %}
 
+{% macro first_line(text) %}{{ return(adapter.dispatch('first_line', 'prefect_source')(text)) }}{% endmacro %}
+{% macro default__first_line(text) %}substr(split_part({{ text }}, chr(10), 1), 1, 1000){% endmacro %}
+{% macro bigquery__first_line(text) %}substr(split({{ text }}, chr(10))[safe_offset(0)], 1, 1000){% endmacro %}
+
 {% macro join_distinct(text) %}{{ return(adapter.dispatch('join_distinct', 'prefect_source')(text)) }}{% endmacro %}
 {% macro default__join_distinct(text) %}string_agg(distinct {{ text }}, ', ' order by {{ text }}){% endmacro %}
 {% macro snowflake__join_distinct(text) %}listagg(distinct {{ text }}, ', ') within group (order by {{ text }}){% endmacro %}

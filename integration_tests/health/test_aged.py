@@ -32,13 +32,13 @@ def incidents(warehouse: Warehouse, column: str, flows: str) -> dict[str, Any]:
 
 GONE = (
     "'remade', 'remade-in-vain', 'registered-again', 'deleted', 'deleted-with-its-flow', 'paused', 'paused-but-run', "
-    "'unscheduled', 'scheduled', 'one-off', 'quarterly'"
+    "'unscheduled', 'scheduled', 'vanished', 'unread', 'one-off', 'quarterly'"
 )
 
 
 def test_an_incident_is_open_only_while_something_can_end_it(warehouse: Warehouse) -> None:
     assert {name for name, is_open in incidents(warehouse, "is_open", GONE).items() if is_open} == {
-        "remade-in-vain", "paused-but-run", "scheduled", "quarterly",
+        "remade-in-vain", "paused-but-run", "scheduled", "unread", "quarterly",
     }  # fmt: skip
 
 
@@ -53,6 +53,8 @@ def test_an_incident_says_why_it_is_closed(warehouse: Warehouse) -> None:
         "paused-but-run": None,
         "unscheduled": "unscheduled",
         "scheduled": None,
+        "vanished": "deleted",
+        "unread": None,
         "one-off": "forgotten",
         "quarterly": None,
     }
@@ -92,6 +94,15 @@ def test_what_counts_for_impact_counts_for_freshness(warehouse: Warehouse) -> No
     assert {name for name, at in written.items() if at is not None} == {
         "dwh.levels.tagged_flow", "dwh.levels.by_hand", "dwh.levels.asset",
     }  # fmt: skip
+
+
+def test_an_incident_says_what_failed_and_when_the_next_run_is_due(warehouse: Warehouse) -> None:
+    said = "failed_task, failed_task_url, log_line, next_run_at"
+    assert incidents(warehouse, said, "'loader', 'paused', 'deleted'") == {
+        "loader": ("load", "http://tasks/load-2", "Encountered an exception: TimeoutError()", NOW + HOUR),
+        "paused": (None, None, None, None),
+        "deleted": (None, None, None, None),
+    }
 
 
 def test_two_workspaces_with_the_same_names_are_two(warehouse: Warehouse) -> None:

@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,9 +45,9 @@ group by 1, 2, 3
 """
 
 
-def _connections() -> dict[str, Tables]:
+def _connections() -> Mapping[str, Tables]:
     """Two servers with a flow of the same name; the second one was synced without what is made of other streams."""
-    found = {}
+    found: dict[str, dict[str, list[Row]]] = {}
     for schema, state in (("airbyte_sales", "COMPLETED"), ("airbyte_finance", "FAILED")):
         name = schema.removeprefix("airbyte_")
         tags = json.dumps(["owner:Ana", f"om-source:src.public.{name}", " OM-Destination: dwh.public.orders"])

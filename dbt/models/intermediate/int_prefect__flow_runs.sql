@@ -5,6 +5,8 @@ select
     flow_id,
     deployment_id,
     parent_task_run_id,
+    auto_scheduled as is_scheduled,
+    created as created_at,
     state_type,
     expected_start_time as due_at,
     start_time as started_at,

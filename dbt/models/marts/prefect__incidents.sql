@@ -69,6 +69,7 @@ incidents as (
         count(*) as runs_lost,
         max(case when last_place = 1 then due_at end) as last_due_at,
         max(case when last_place = 1 and is_scheduled then 1 else 0 end) as last_was_scheduled,
+        max(case when last_place = 1 then run_id end) as last_run_id,
         max(case when last_place = 1 then run_name end) as last_run_name,
         max(case when last_place = 1 then run_url end) as last_run_url,
         max(case when last_place = 1 then state_name end) as state_name,
@@ -98,6 +99,7 @@ closed as (
         pipeline.deployment_name,
         pipeline.owner,
         pipeline.deleted_at,
+        pipeline.next_run_at,
         pipeline.paused_at,
         pipeline.schedule_edited_at,
         workspace.as_of,
@@ -106,7 +108,7 @@ closed as (
         {{ prefect_source.add_seconds('incidents.last_failed_at', var('forgotten_after_days') * 86400) }} as forgotten_at,
         case
             when recovery.ended_at is not null then 'succeeded'
-            when pipeline.deleted_at is not null then 'deleted'
+            when pipeline.is_deleted then 'deleted'
             -- A pause stops the schedule, and no other runs.
             when
                 pipeline.is_paused
@@ -132,7 +134,7 @@ dated as (
         *,
         case closed_because
             when 'succeeded' then recovered_at
-            when 'deleted' then greatest(deleted_at, last_failed_at)
+            when 'deleted' then greatest(coalesce(deleted_at, last_failed_at), last_failed_at)
             when 'paused' then greatest(coalesce(paused_at, last_failed_at), last_failed_at)
             when 'unscheduled' then greatest(coalesce(schedule_edited_at, last_failed_at), last_failed_at)
             when 'forgotten' then forgotten_at
@@ -168,6 +170,34 @@ changes_before as (
         row_number() over (partition by incidents.incident_id order by changes.occurred desc, changes.event_id) as place
     from incidents
     inner join changes on changes.subject_id = incidents.subject_id and changes.occurred < incidents.began_at
+
+),
+
+failed_tasks as (
+
+    select
+        task.run_id,
+        task.task_name,
+        task.task_run_url,
+        row_number() over (
+            partition by task.run_id order by coalesce(task.run_attempt, 0) desc, task.ended_at, task.task_run_id
+        ) as place
+    from {{ ref('prefect__task_runs') }} as task
+    inner join incidents on incidents.last_run_id = task.run_id
+    where task.outcome in ('failed', 'crashed')
+
+),
+
+error_lines as (
+
+    select
+        log.flow_run_id as run_id,
+        {{ prefect_source.first_line('log.message') }} as line,
+        row_number() over (partition by log.flow_run_id order by log.timestamp desc, log.id desc) as place
+    from {{ ref('stg_prefect__logs') }} as log
+    inner join incidents on incidents.last_run_id = log.flow_run_id
+    -- ERROR and CRITICAL; what Prefect itself says of the state is in its message.
+    where log.level >= 40 and log.message not like 'Finished in state %'
 
 ),
 
@@ -221,13 +251,19 @@ select
     dated.state_name,
     dated.state_message,
     dated.error_class,
+    task.task_name as failed_task,
+    task.task_run_url as failed_task_url,
+    error.line as log_line,
     coalesce(impact.tables_hit, 0) as tables_hit,
     impact.table_names,
     change.occurred as last_changed_at,
     change.change as last_change,
     change.actor_name as last_changed_by,
+    case when dated.closed_because is null then dated.next_run_at end as next_run_at,
     dated.last_run_name,
     dated.last_run_url
 from dated
 left join changes_before as change on change.incident_id = dated.incident_id and change.place = 1
+left join failed_tasks as task on task.run_id = dated.last_run_id and task.place = 1
+left join error_lines as error on error.run_id = dated.last_run_id and error.place = 1
 left join impact on impact.subject_id = dated.subject_id
