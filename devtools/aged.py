@@ -53,7 +53,7 @@ def _gone() -> Rows:
             yield "deployments", deployment(name, id=f"{name}-{number}", created=NOW - age * DAY)
         yield "flow_runs", run(name, NOW - 5 * DAY, state="FAILED", deployment_id=f"{name}-first")
         yield "flow_runs", run(name, NOW - 3 * DAY, state=state, deployment_id=f"{name}-second")
-    # A flow that was registered anew.
+    # A flow that was registered a second time.
     for age, number, state in ((60, "first", "FAILED"), (4, "second", "COMPLETED")):
         yield "flows", flow("registered-again", id=f"registered-{number}", created=NOW - age * DAY)
         yield "flow_runs", run(f"registered-{number}", NOW - age * DAY, state=state, deployment=False)

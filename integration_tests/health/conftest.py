@@ -17,7 +17,7 @@ def neglected_file(once: Once) -> Path:
 
 @pytest.fixture(scope="session")
 def aged_file(once: Once) -> Path:
-    """Two workspaces after a year, likewise."""
+    """Two workspaces after a year, in the same way."""
     return _file(once, "aged", aged())
 
 

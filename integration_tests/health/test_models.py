@@ -223,6 +223,11 @@ def test_owners_come_from_tags(warehouse: Warehouse) -> None:
     assert tags == [("critical",), ("owner:Ana",)]
 
 
+def test_tags_can_be_grouped(warehouse: Warehouse) -> None:
+    groups = warehouse.ask("SELECT CAST(tags AS VARCHAR), count(*) FROM prefect__runs GROUP BY tags")
+    assert groups == [('["nightly"]', warehouse.ask("SELECT count(*) FROM prefect__runs")[0][0])]
+
+
 def test_there_are_twelve_questions_in_the_guide() -> None:
     assert len(QUESTIONS) == 12
 

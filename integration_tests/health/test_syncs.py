@@ -59,7 +59,7 @@ def _difference(one: Answer, other: Answer) -> tuple[Any, Any]:
 
 
 def _replace(file: Path, tables: Tables) -> None:
-    """As a destination does: it makes a table anew, whatever reads it."""
+    """As a destination does: it replaces a table, whatever reads it."""
     if file.exists():
         with duckdb.connect(str(file)) as connection:
             for stream in tables:
