@@ -307,7 +307,8 @@ def test_a_long_first_sync_keeps_no_more_states_than_it_has_pages() -> None:
             NOON + number * HOUR
         )
     steps = list(sync_of(server, StreamState()))
-    assert 10 <= len([step for step in steps if isinstance(step, Remaining)]) <= 500 / 20 + 1
+    states = len([step for step in steps if isinstance(step, Remaining)])
+    assert 10 <= states <= len(steps) - states
 
 
 def test_a_start_date_leaves_out_the_runs_due_before_it() -> None:

@@ -108,7 +108,7 @@ def test_parts_of_ranges_hold_the_times_between_two_others(
         assert any(at(second) in each for each in parts) == (is_between and any(at(second) in each for each in ranges))
 
 
-def test_what_remains_is_told_once_for_each_page_of_all_workers() -> None:
+def test_what_remains_is_told_after_as_many_pages_as_there_are_workers() -> None:
     ranges = [Range(at(100 * n), at(100 * n + 99)) for n in range(6)]
 
     def read(each: Range) -> Iterator[Rows]:
@@ -120,7 +120,7 @@ def test_what_remains_is_told_once_for_each_page_of_all_workers() -> None:
 
     delivered: list[datetime] = []
     since = told = 0
-    for step in read_ranges(ranges, read, rest, 3, 10):
+    for step in read_ranges(ranges, read, rest, 3):
         if isinstance(step, Remaining):
             since, told = 0, told + 1
             assert len(step.ranges) <= len(ranges)

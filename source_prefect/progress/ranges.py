@@ -95,24 +95,22 @@ def read_ranges(
     read: Callable[[Range], Iterable[Rows]],
     rest: Callable[[Range, Row], Range],
     workers: int,
-    page_size: int,
 ) -> Iterator[Rows | Remaining]:
-    """Every page of every range, and, once for each page of all workers, what remains.
+    """Every page of every range, and, after as many pages as there are workers, what remains.
 
     `rest(range, row)` is what remains of a range after this row of it.
     """
-    left, rows_since = dict(enumerate(ranges)), 0
+    left, pages = dict(enumerate(ranges)), 0
     for number, rows in read_in_parallel(ranges, read, workers):
         if rows is None:
             del left[number]
             continue
         if rows:
             left[number] = rest(left[number], rows[-1])
-        rows_since += len(rows)
         yield rows
-        if rows_since >= workers * page_size:
+        pages += 1
+        if pages % workers == 0:
             yield Remaining(tuple(left.values()))
-            rows_since = 0
 
 
 class Piece(NamedTuple):

@@ -81,7 +81,7 @@ class FeedRetriever(PrefectRetriever):
         def rest(each: Range, row: Row) -> Range:
             return each._replace(start=parse_time(row.get(self.event_time)) or each.start)
 
-        for step in read_ranges(ranges, lambda each: self._pages(scan, each), rest, workers, scan.client.page_size):
+        for step in read_ranges(ranges, lambda each: self._pages(scan, each), rest, workers):
             if not isinstance(step, Remaining):
                 progress.add(step, self.event_time)
                 yield self._wanted(step, saved)

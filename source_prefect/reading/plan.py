@@ -185,7 +185,7 @@ def _read_ranges(runs: Runs, ranges: Sequence[Range], newest: "_Rest | None" = N
     def rest(each: Range, row: Row) -> Range:
         return each._replace(end=runs.due(row))
 
-    yield from read_ranges(ranges, read, rest, runs.workers, runs.page_size())
+    yield from read_ranges(ranges, read, rest, runs.workers)
 
 
 def read_changes(
