@@ -22,6 +22,7 @@ from source_prefect.http.errors import failure
 from source_prefect.http.session import Session
 from source_prefect.paging import PaginationError, RequestRefusedError, Row, Rows
 from source_prefect.progress.log import Progress
+from source_prefect.progress.ranges import within
 from source_prefect.progress.retention import warn_of_gap
 from source_prefect.progress.scope import LEAVE_OUT, START_DATE, widened
 from source_prefect.progress.state import StateError, StreamState, load_state
@@ -209,6 +210,8 @@ class Scan:
         if wider := widened(state.settings, self._retriever.scope):
             LOGGER.info(f"{self.label}: {', '.join(wider)} lets more pass than before: read from the beginning.")
             return StreamState()
+        # A later `start_date` leaves out some of what remains.
+        state = replace(state, remaining=within(state.remaining, self.settings.start_date, None))
         if state.cursor is None:
             return state
         now = self.session.now
