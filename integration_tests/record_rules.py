@@ -50,7 +50,7 @@ ADDED = {
     "variables": {"value_type"},
 }
 
-# Of an unfinished run, the server works these out anew for each answer.
+# Of an unfinished run, the server computes these for each answer.
 ESTIMATES = ("estimated_run_time", "estimated_start_time_delta")
 
 VALUE_TYPES = {str: "string", int: "number", float: "number", bool: "boolean", dict: "object", list: "array"}
