@@ -1,4 +1,4 @@
-"""The rules of the records (README, "Records"), said once more in plain words: what a row of the API has to become."""
+"""The rules of the records, said once more in plain words: what a row of the API has to become."""
 
 import json
 from datetime import datetime

@@ -148,7 +148,7 @@ def _unreadable(response: requests.Response) -> Problem | None:
     try:
         read_page(response)
     except ValueError as error:
-        start = response.text.lstrip()[:80]
+        start = quoted(response.text.lstrip())[:80]
         if not start.startswith("<"):
             return _temporary(f"{response.url} answered 200 with a body that holds no rows ({error}): {start!r}.")
         sentence = f"{response.url} answered with a page of HTML: it may be the address of a UI. {RIGHT_ADDRESS}"

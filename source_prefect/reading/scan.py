@@ -147,6 +147,11 @@ class Scan:
                         output.save(step)
                     else:
                         yield from output.records(step)
+            if mended := self.client.mended:
+                LOGGER.warning(
+                    f"{self.label}: {len(mended)} rows held U+0000, which many destinations refuse; U+FFFD stands in "
+                    "its place."
+                )
             self._raise_if_rows_were_unreadable()
 
     def _raise_if_rows_were_unreadable(self) -> None:
