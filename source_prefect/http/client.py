@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, cast
 
 import requests
+from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.requesters.paginators import DefaultPaginator
 from airbyte_cdk.sources.declarative.requesters.requester import Requester
 from airbyte_cdk.sources.types import StreamSlice
@@ -74,6 +75,15 @@ class Client:
         response = self._send(requester, self.table, request_params=query_of(address))
         self._raise_problem(response)
         return self._page(response, size)
+
+    def get(self, path: str) -> Row:
+        """The object at a path of the workspace. Raises AirbyteTracedException."""
+        response = self._get(path)
+        self._raise_problem(response)
+        with suppress(ValueError):
+            if response.ok and isinstance(found := parse(response.content), dict):
+                return found
+        raise failure(f"{response.url} answered {response.status_code}, but with no object.", FailureType.system_error)
 
     def _request(self, table: str, body: Mapping[str, Any], offset: int | None, limit: int) -> requests.Response:
         options: Any = self.paginator
@@ -186,6 +196,9 @@ class Client:
         return None
 
     def _json(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        root = self.workspace.api_url.removeprefix(self.session.settings.connection.api_url).lstrip("/")
-        response = self.session.ask(f"{root}/{path}".lstrip("/"), body)
+        response = self._get(path, body)
         return parse(response.content) if response.ok else None
+
+    def _get(self, path: str, body: Mapping[str, Any] | None = None) -> requests.Response:
+        root = self.workspace.api_url.removeprefix(self.session.settings.connection.api_url).lstrip("/")
+        return self.session.ask(f"{root}/{path}".lstrip("/"), body)
