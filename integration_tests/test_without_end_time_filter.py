@@ -145,7 +145,7 @@ def test_the_last_row_of_every_page_moves_before_the_next_is_read(
     sync = _read(gate, move_the_border, cursor=NOW - 6 * HOUR)
     got = Counter(sync.ids("task_runs"))
     assert moved
-    # A run that ends anew while they are read may come anew, in its new version.
+    # A run that ends again while they are read may come again, in its new version.
     assert {row_id for row_id, times in got.items() if times > 1} <= (moved if happens is finishes_again else set())
     missed = set(ids) - set(got)
     assert missed <= moved

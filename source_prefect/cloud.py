@@ -132,16 +132,16 @@ def _left_out(connection: Cloud, seen: Listing) -> Sequence[Reported]:
     """All workspaces, or the only one. Raises ConfigError."""
     if seen.reason:
         if connection.reads_all:
-            problem = "connection.workspaces is all"
+            problem = "connection.workspace is all"
         else:
-            missing = "account_id" if connection.named[0].workspace_id else "workspace_id"
-            problem = f"connection.{missing} is missing"
+            missing = "account" if connection.named[0].workspace_id else "workspace"
+            problem = f"connection.workspace does not name the {missing}"
         error = TemporaryError if seen.is_temporary else ConfigError
         raise error(f"{problem}, and Prefect Cloud does not report the rest: {seen.reason}.")
     if not connection.reads_all:
         return [_only(connection.named[0], seen.workspaces)]
     if not seen.workspaces:
-        raise ConfigError("connection.workspaces is all, and the API key reads no workspace.")
+        raise ConfigError("connection.workspace is all, and the API key reads no workspace.")
     return seen.workspaces
 
 
@@ -165,9 +165,7 @@ def _only(named: Named, seen: Sequence[Reported]) -> Reported:
     """The one with these ids, as far as there are any. Raises ConfigError."""
     matching = [each for each in seen if all(id_ in ("", each[name]) for name, id_ in named._asdict().items())]
     if len(matching) > 1:
-        raise ConfigError(
-            f"connection.workspace_id must say which workspace to read: the API key reads {_shown(seen)}."
-        )
+        raise ConfigError(f"connection.workspace must say which workspace to read: the API key reads {_shown(seen)}.")
     if not matching:
         raise ConfigError(
             f"There is no such workspace, or the key's owner is not a member of it: the key reads {_shown(seen)}."

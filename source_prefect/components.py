@@ -11,7 +11,7 @@ from airbyte_cdk.sources.declarative.transformations.config_transformations.conf
 )
 
 from source_prefect.http.errors import failure
-from source_prefect.http.session import PrefectRequester, ServerAuthenticator
+from source_prefect.http.session import EveryAnswer, PrefectRequester, ServerAuthenticator
 from source_prefect.reading.changes import ChangeLogRetriever
 from source_prefect.reading.events import EventRetriever
 from source_prefect.reading.feeds import LogRetriever

@@ -35,6 +35,17 @@ class Page(NamedTuple):
     total: int | None = None
     # When the server sent it, by its clock.
     date: datetime | None = None
+    # The places on the page, from 0, of rows that no request brings. They are not among the rows.
+    unreadable: Collection[int] = ()
+
+    @property
+    def places(self) -> list[int]:
+        """The place of each row on the page."""
+        return [place for place in range(self.size) if place not in self.unreadable]
+
+    @property
+    def size(self) -> int:
+        return len(self.rows) + len(self.unreadable)
 
 
 class RequestRefusedError(Exception):
@@ -144,7 +155,7 @@ def pages_by_offset(page_at: Callable[[int, int], Page], key: Key) -> Iterator[R
     tied_ids: set[Any] = set()
     while True:
         page = page_at(offset, 0)
-        size = max(size, len(page.rows))
+        size = max(size, page.size)
         keys = _without_gaps(page.rows, key, boundary)
         known = tied_ids if turns > _MOST_TURNS else paged_ids
         if offset and not (keys and (keys[0] > boundary or page.rows[0].get("id") in known)):
@@ -170,7 +181,8 @@ def pages_by_offset(page_at: Callable[[int, int], Page], key: Key) -> Iterator[R
                 return
             is_tie_wanted = keys[0] == keys[-1] == boundary
             # From the first row that ties with the last one, or, where they fill the page, from its last row.
-            offset += next((i for i, at in enumerate(keys) if at <= boundary), 0) or len(keys) - 1
+            places = page.places
+            offset += next((at for at, key in zip(places, keys, strict=True) if key <= boundary), 0) or places[-1]
             turns, stepped_back = 0 if fresh else turns, False
         if is_tie_wanted and not is_tie_read:
             is_tie_read = True
@@ -232,7 +244,7 @@ def consecutive_pages(page_at: Callable[[int], Page]) -> Iterator[Page]:
         yield page
         if not page.full:
             return
-        offset += len(page.rows)
+        offset += page.size
 
 
 def unseen(rows: Rows, seen: Collection[Any]) -> Rows:

@@ -162,6 +162,13 @@ def test_a_source_checks_and_reads_as_often_as_it_is_asked(api: requests_mock.Mo
         assert [record.data["id"] for record in records] == [flow["id"] for flow in FLOWS]
 
 
+def test_the_cdk_does_not_parse_the_pages_too(api: requests_mock.Mocker, monkeypatch: pytest.MonkeyPatch) -> None:
+    api.get(f"{API}/health", json=True)
+    api.post(f"{API}/flows/filter", json=page)
+    monkeypatch.delattr(requests.Response, "json")
+    assert len(read_here(CONFIG, ["flows"]).ok().records["flows"]) == len(FLOWS)
+
+
 # States
 
 

@@ -121,7 +121,7 @@ def test_a_second_build_takes_what_has_changed(built: DuckDB, tmp_path: Path) ->
     shutil.copy(built.file, file)
     later = AS_OF + timedelta(hours=1)
     with duckdb.connect(str(file)) as connection:
-        # What is built anew loses this name.
+        # What is built again loses this name.
         connection.execute("UPDATE prefect__runs SET run_name = 'as built before' WHERE run_id IN ('run-0', 'run-199')")
         # As an earlier version of the package built it.
         connection.execute("ALTER TABLE prefect__runs DROP COLUMN workspace_name")

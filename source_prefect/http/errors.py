@@ -149,7 +149,7 @@ def _unreadable(response: requests.Response) -> Problem | None:
     try:
         read_page(response)
     except ValueError as error:
-        start = response.text.lstrip()[:80]
+        start = quoted(response.text.lstrip())[:80]
         if not start.startswith("<"):
             # Rows that were cut short are not quoted: `leave_out` may concern them.
             quote = "" if start.startswith(("[", "{")) else f": {start!r}"

@@ -1,4 +1,4 @@
-"""What all components of one command share, and the two of the manifest that send with it."""
+"""What all components of one command share, and the components of the manifest that send with it."""
 
 import logging
 import threading
@@ -13,6 +13,8 @@ import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.auth.declarative_authenticator import DeclarativeAuthenticator
 from airbyte_cdk.sources.declarative.requesters import HttpRequester
+from airbyte_cdk.sources.streams.http.error_handlers import ErrorHandler, ErrorResolution, ResponseAction
+from airbyte_cdk.sources.streams.http.error_handlers.response_models import SUCCESS_RESOLUTION
 from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 
 from source_prefect.cdk import log_no_bodies, session_of
@@ -167,6 +169,19 @@ class PrefectRequester(HttpRequester):
         log_no_bodies(self)
         for scheme in ("https://", "http://"):
             session_of(self).mount(scheme, self.config.transport)
+
+
+class EveryAnswer(ErrorHandler):
+    """Takes each answer as it is: the transport repeats requests, and `http.errors` judges what remains.
+
+    The CDK's own handler would parse each page, once or twice more, before it takes it.
+    """
+
+    max_retries = 0
+    max_time = None
+
+    def interpret_response(self, response: requests.Response | Exception | None) -> ErrorResolution:
+        return SUCCESS_RESOLUTION if isinstance(response, requests.Response) else ErrorResolution(ResponseAction.FAIL)
 
 
 @dataclass

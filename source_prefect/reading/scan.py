@@ -158,6 +158,11 @@ class Scan:
                         output.save(step)
                     else:
                         yield from output.records(step)
+            if mended := self.client.mended:
+                LOGGER.warning(
+                    f"{self.label}: {len(mended)} rows held U+0000, which many destinations refuse; U+FFFD stands in "
+                    "its place."
+                )
             self._raise_if_rows_were_unreadable()
 
     def _say_what_is_left_out(self) -> None:

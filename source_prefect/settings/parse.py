@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from source_prefect.settings.tls import TlsSettings
 from source_prefect.settings.values import Cloud, Named, OAuth, Server, Settings
 from source_prefect.times import parse_time
 
-# In place of the names of workspaces: all that the key can read.
+# Which workspaces: all that the key can read.
 ALL = "all"
 
 # Python's levels of logging, which Prefect stores as numbers.
@@ -39,8 +39,9 @@ class ConfigError(Exception):
 def parse(config: Mapping[str, Any], specification: Mapping[str, Any]) -> Settings:
     """The settings of a config. Types, defaults and bounds are those of the specification. Raises ConfigError."""
     declared = dict(specification["properties"])
-    option = _option(config.get("connection"), declared.pop("connection")["oneOf"])
-    given = _fields("connection.", config["connection"], option["properties"])
+    options = declared.pop("connection")["oneOf"]
+    _refuse_if(config.get("connection") is None, "connection is missing: choose Prefect Cloud or Prefect Server.")
+    given = _chosen("connection", config["connection"], options)
     _refuse_misplaced_key(given)
     values = _fields("", config, declared)
     unknown = [str(key) for key in config if key not in declared and key != "connection"]
@@ -59,18 +60,6 @@ def parse(config: Mapping[str, Any], specification: Mapping[str, Any]) -> Settin
 def _refuse_if(wrong: object, sentence: str) -> None:
     if wrong:
         raise ConfigError(sentence)
-
-
-def _option(connection: Any, options: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The schema of the chosen connection."""
-    _refuse_if(connection is None, "connection is missing: choose Prefect Cloud or Prefect Server.")
-    if not isinstance(connection, Mapping):
-        raise ConfigError(f"connection must be an object with a type and its fields, not {_kind(connection)}.")
-    by_type = {option["properties"]["type"]["const"]: option for option in options}
-    given = _fields("connection.", connection, {"type": {"type": "string"}})["type"]
-    found = f"is {_shown(given)}" if given else "is missing"
-    _refuse_if(given not in by_type, f"connection.type {found}; it must be {' or '.join(by_type)}.")
-    return by_type[given]
 
 
 def _start_date(text: str) -> datetime | None:
@@ -103,21 +92,27 @@ def _refuse_misplaced_key(given: Mapping[str, Any]) -> None:
 
 
 def _listed(given: Mapping[str, Any]) -> dict[str, str]:
-    """The texts of a list of workspaces, by their paths."""
+    """The texts that name workspaces, by their paths. The older fields count where `workspace` is left out."""
+    if which := given.get("workspace"):
+        one = {"workspace.address": which["address"]} if "address" in which else {}
+        return one | {f"workspace.addresses[{n}]": text for n, text in enumerate(which.get("addresses", ()))}
     return {f"workspaces[{n}]": text for n, text in enumerate(given.get("workspaces", ()))}
 
 
 def _cloud(given: Mapping[str, Any]) -> Cloud:
-    account, workspace, listed = given["account_id"], given["workspace_id"], _listed(given)
+    which, listed = given["workspace"], _listed(given)
+    # The form hides the older fields, so nobody can empty them there.
+    account, workspace = ("", "") if which else (given["account_id"], given["workspace_id"])
+    reads_all = which["choice"] == ALL if which else given["workspaces"] == [ALL]
     in_address = _workspace_in("api_url", given["api_url"])
     _refuse_if(
-        listed and (account or workspace or in_address),
-        "connection.workspaces names the workspaces already: leave account_id and workspace_id empty, and name no "
-        "workspace in api_url.",
+        (listed or reads_all) and (account or workspace or in_address),
+        f"connection.{'workspace' if which else 'workspaces'} names the workspaces already: leave account_id and "
+        "workspace_id empty, and name no workspace in api_url.",
     )
-    reads_all = given["workspaces"] == [ALL]
+    _refuse_if(which and which.get("addresses") == [], "connection.workspace.addresses is empty: name a workspace.")
     named = [] if reads_all else [_one_of_several(*each) for each in listed.items()]
-    if not listed:
+    if not listed and not reads_all:
         named = [_single(account, workspace, in_address)]
     pasted = {"workspace_id": workspace, **listed}
     return Cloud(_api_key(given["api_key"]), _cloud_url(given["api_url"], pasted), tuple(named), reads_all)
@@ -152,8 +147,8 @@ def _one_of_several(field: str, text: str) -> Named:
         return named
     _refuse_if(
         not re.fullmatch(UUID, text),
-        f"connection.{field} is {_shown(text)}; it must be the address of a workspace as the browser shows it, the "
-        f"UUID after /workspace/ in it, or {ALL}, which stands alone.",
+        f"connection.{field} is {_shown(text)}; it must be the address of a workspace as the browser shows it, or the "
+        "UUID after /workspace/ in it.",
     )
     return Named(workspace_id=text.lower())
 
@@ -161,7 +156,7 @@ def _one_of_several(field: str, text: str) -> Named:
 def _workspace_in(field: str, text: str) -> Named | None:
     """The workspace that an address names."""
     found = workspaces_in(text)
-    sentence = f"connection.{field} names {len(found)} workspaces: make each an entry of connection.workspaces."
+    sentence = f"connection.{field} names {len(found)} workspaces: choose several, and make each an entry."
     _refuse_if(len(found) > 1, sentence)
     return Named(*found[0]) if found else None
 
@@ -180,7 +175,7 @@ def _cloud_url(api_url: str, pasted: Mapping[str, str]) -> str:
     if api_url != CLOUD_API:
         return _address(cloud_api_url, "api_url", api_url)
     clouds = sorted({_address(cloud_api_url, *each) for each in pasted.items() if workspaces_in(each[1])})
-    _refuse_if(len(clouds) > 1, f"connection.workspaces names more than one Prefect Cloud: {', '.join(clouds)}.")
+    _refuse_if(len(clouds) > 1, f"connection.workspace names more than one Prefect Cloud: {', '.join(clouds)}.")
     return clouds[0] if clouds else CLOUD_API
 
 
@@ -252,12 +247,26 @@ def _fields(prefix: str, given: Mapping[str, Any], schemas: Mapping[str, Any]) -
     return fields
 
 
+def _chosen(path: str, value: Any, options: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The fields of the option that the object's constant field names."""
+    key = next(name for name, schema in options[0]["properties"].items() if "const" in schema)
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{path} must be an object with a {key} and its fields, not {_kind(value)}.")
+    by_name = {option["properties"][key]["const"]: option for option in options}
+    given = _fields(f"{path}.", value, {key: {"type": "string"}})[key]
+    found = f"is {_shown(given)}" if given else "is missing"
+    _refuse_if(given not in by_name, f"{path}.{key} {found}; it must be {' or '.join(by_name)}.")
+    return _fields(f"{path}.", value, by_name[given]["properties"])
+
+
 def _checked(path: str, value: Any, schema: Mapping[str, Any]) -> Any:
     """A value of the schema's type and within its bounds, with stripped texts and with its defaults.
 
     Patterns are not checked here: what is valid there needs a sentence of its own.
     """
     match schema["type"]:
+        case "object" if "oneOf" in schema:
+            return _chosen(path, value, schema["oneOf"])
         case "object" if isinstance(value, Mapping):
             return _fields(f"{path}.", value, schema["properties"])
         case "array" if isinstance(value, list):
