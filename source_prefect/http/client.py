@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, cast
 
 import requests
+from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.requesters.paginators import DefaultPaginator
 from airbyte_cdk.sources.declarative.requesters.requester import Requester
 from airbyte_cdk.sources.types import StreamSlice
@@ -92,6 +93,15 @@ class Client:
             return self._divided(self.table, {"filter": token.filter}, token.offset, size, response)
         self._raise_problem(response)
         return self._page(response, size)
+
+    def get(self, path: str) -> Row:
+        """The object at a path of the workspace. Raises AirbyteTracedException."""
+        response = self.session.ask(self._below_root(path))
+        self._raise_problem(response)
+        with suppress(ValueError):
+            if response.ok and isinstance(found := parse(response.content), dict):
+                return found
+        raise failure(f"{response.url} answered {response.status_code}, but with no object.", FailureType.system_error)
 
     def _request(self, table: str, body: Mapping[str, Any], offset: int | None, limit: int) -> requests.Response:
         options: Any = self.paginator

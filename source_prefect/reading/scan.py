@@ -55,6 +55,8 @@ class PrefectRetriever(ABC):
     ingestion_time: str = "updated"
     # The stream that is made of the same pages. Where it is selected too, one scan serves both.
     pages_of: str = ""
+    # Whether a check tries the stream, although it has no cursor.
+    is_checked: bool = False
     # What may be left out of the rows, by its names in `leave_out`: the keys that hold it.
     content: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
