@@ -19,8 +19,8 @@ Key = Callable[[Row], Any]
 
 # Gaps that count as deletions before the tie is read unordered.
 _MOST_TURNS = 5
-# Pages in a row that bring only known rows: a million rows may be inserted between two requests.
-_MOST_KNOWN_PAGES = 100
+# Pages in a row that bring only known rows: many rows may be inserted between two requests.
+_MOST_KNOWN_PAGES = 1000
 _MOVED = "Rows moved while a page was read in parts."
 # How often rows are read without progress before the read fails.
 _MOST_PASSES = 20
@@ -150,7 +150,7 @@ def pages_by_offset(page_at: Callable[[int, int], Page], key: Key) -> Iterator[R
     pages do not overlap, is also read as a set without an order. If they never overlap, a page may start with any row
     of the tie. That comes last: if rows were deleted meanwhile, the set may be incomplete.
 
-    Where the table grows as fast as it is read, each page may bring only rows that are known: the steps become longer.
+    Where the table grows as fast as it is read, each page may bring only rows that are known: then the read fails.
     """
     offset = size = turns = known_pages = 0
     stepped_back = is_tie_read = False
@@ -190,8 +190,7 @@ def pages_by_offset(page_at: Callable[[int, int], Page], key: Key) -> Iterator[R
             if known_pages > _MOST_KNOWN_PAGES:
                 raise PaginationError("The table grows faster than it is read.")
             places = page.places
-            step = next((at for at, key in zip(places, keys, strict=True) if key <= boundary), 0) or places[-1]
-            offset += step * (1 + known_pages)
+            offset += next((at for at, key in zip(places, keys, strict=True) if key <= boundary), 0) or places[-1]
             turns, stepped_back = 0 if fresh else turns, False
         if is_tie_wanted and not is_tie_read:
             is_tie_read = True
