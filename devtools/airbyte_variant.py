@@ -28,7 +28,7 @@ GUIDE_URL = "https://docs.airbyte.com/integrations/sources/prefect"
 # They test what stays here, or with it: documents, the registry card of this tree, examples, models, tools.
 TESTS_OF_THIS_TREE = (
     *("test_docs.py", "test_metadata.py", "test_dialects.py"),
-    *("test_command_line_examples.py", "test_openlineage_names.py", "test_report_layout.py"),
+    *("test_command_line_examples.py", "test_openlineage_names.py", "test_report_layout.py", "test_report_formats.py"),
     *("test_cdk_contracts.py", "test_cloud_stand_in.py", "test_settings.py"),
 )
 # What the other unit tests need.
