@@ -99,8 +99,8 @@ class Transport(TcpKeepaliveHTTPAdapter):
         token: Token | None = None,
     ) -> None:
         self.clock = ServerClock()
-        self.api_url = api_url
         self._token = token
+        self.api_url = api_url
         self._patience = patience
         self._tls = tls.context()
         self._gate = Gate(per_minute)
