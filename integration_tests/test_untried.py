@@ -321,9 +321,6 @@ def test_artifacts_that_are_edited_between_pages_are_not_lost(
 # A first sync that is resumed
 
 
-# The window of each sync before which the sync is cut short.
-
-
 class Changes:
     """Edits and state changes of runs, one for each call, all over the history."""
 
