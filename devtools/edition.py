@@ -19,7 +19,7 @@ from airbyte_cdk.entrypoint import AirbyteEntrypoint
 
 from devtools.builder import MANIFEST
 from devtools.connector import State, Sync, read, read_here
-from devtools.server import free_port
+from devtools.server import START_TIMEOUT, free_port
 from devtools.tools import tool
 
 DECLARED: dict[str, Any] = yaml.safe_load(MANIFEST.read_text())
@@ -27,8 +27,6 @@ STREAMS = [reference["$ref"].rpartition("/")[2] for reference in DECLARED["strea
 
 OLDEST_CDK: str = DECLARED["version"]
 NEWEST_CDK = version("airbyte-cdk")
-
-_STARTING = 60.0
 
 
 def read_edition(
@@ -92,7 +90,7 @@ def builder() -> Iterator[Builder]:
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _STARTING
+    deadline = time.monotonic() + START_TIMEOUT
     while process.poll() is None and time.monotonic() < deadline:
         try:
             requests.get(url, timeout=5).raise_for_status()

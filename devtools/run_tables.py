@@ -71,11 +71,11 @@ def write_many(file: Path, count: int) -> None:
         completed, failing = "'COMPLETED'", "CASE WHEN n % 20 = 0 THEN 'FAILED' ELSE 'COMPLETED' END"
         connection.execute(
             f"INSERT INTO flow_runs SELECT {run.format(state=failing, start=start, end=end)}, 'flow-' || n % 100, "
-            f"'deployment-' || n % 100, NULL, true FROM range({count}) t(n)"
+            f"'deployment-' || n % 100, NULL, true, NULL FROM range({count}) t(n)"
         )
         connection.execute(
             f"INSERT INTO task_runs SELECT {run.format(state=completed, start='start_time', end='end_time')}, "
-            "'extract-0a1b2c3d', id, NULL FROM (SELECT id, start_time, end_time, row_number() OVER () AS n "
+            "'extract-0a1b2c3d', id, NULL, NULL FROM (SELECT id, start_time, end_time, row_number() OVER () AS n "
             "FROM flow_runs) CROSS JOIN range(2) WHERE n % 10 = 0"
         )
         connection.commit()

@@ -37,11 +37,12 @@ def _type(schema: Mapping[str, Any]) -> str:
     return next(_TYPES[kind] for kind in kinds if kind != "null")
 
 
-def write_duckdb(file: Path, tables: Tables) -> None:
-    """Write the rows into a DuckDB file."""
+def write_duckdb(file: Path, tables: Tables, schema: str = "main") -> None:
+    """Write the rows into a schema of a DuckDB file."""
     with duckdb.connect(str(file)) as connection:
         # One transaction: each would wait for the disk.
         connection.begin()
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}; SET schema = '{schema}'")
         for stream, rows in tables.items():
             connection.execute(f"CREATE TABLE IF NOT EXISTS {stream} ({_declared(stream)})")
             # Row by row, DuckDB takes a millisecond for each. The values of a column are of one type.

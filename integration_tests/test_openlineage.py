@@ -42,6 +42,7 @@ from integration_tests.openlineage_rows import (
     events_in,
     flow_run,
     made,
+    task_run,
     told,
     update,
 )
@@ -107,6 +108,43 @@ def test_an_event_says_all_that_the_tables_know(tables: Path, tmp_path: Path) ->
             {"namespace": warehouse, "name": "warehouse.staging.orders", "facets": {}, "outputFacets": {}},
         ],
     }  # fmt: skip
+
+
+def test_jobs_of_the_same_name_in_two_workspaces_have_a_namespace_each(tmp_path: Path) -> None:
+    two: dict[str, list[dict[str, Any]]] = {
+        "workspaces": [{"id": "s", "name": "Shop"}, {"id": "c", "name": "CRM"}],
+        "flows": [{"id": "f", "name": "load"}, {"id": "g", "name": "load"}],
+        "flow_runs": [
+            flow_run(DONE, "COMPLETED", flow_id="f", deployment_id=None, workspace_id="s"),
+            flow_run(FAILED, "FAILED", flow_id="g", deployment_id=None, workspace_id="c"),
+            # In a workspace whose name was not synced, and on a server.
+            flow_run(CRASHED, "CRASHED", flow_id="h", deployment_id=None, workspace_id="w"),
+            flow_run(CANCELLED, "CANCELLED", flow_id="i", deployment_id=None),
+        ],
+        "task_runs": [task_run(MAKE, "extract-0a1b2c3d", FAILED, workspace_id="c")],
+    }
+    file, mapping = tmp_path / "prefect.duckdb", tmp_path / "mapping.yml"
+    write_rows(file, two)
+    mapping.write_text("jobs: {namespace: 'prefect/{workspace}'}")
+    events = emitted(file, tmp_path / "events.jsonl", "--mapping", str(mapping))
+    assert {(event["run"]["runId"], event["job"]["namespace"], event["job"]["name"]) for event in events} == {
+        (DONE, "prefect/Shop", "load"),
+        (FAILED, "prefect/CRM", "load"),
+        (MAKE, "prefect/CRM", "load.extract"),
+        (CRASHED, "prefect/w", "h"),
+        (CANCELLED, "prefect/default", "i"),
+    }
+    (parent,) = {
+        event["run"]["facets"]["parent"]["job"]["namespace"] for event in events if event["run"]["runId"] == MAKE
+    }
+    assert parent == "prefect/CRM"
+
+
+def test_workspaces_that_share_a_namespace_are_reported(tables: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    update(tables, "UPDATE flow_runs SET workspace_id = CASE WHEN id = ? THEN 'shop' ELSE 'crm' END", DONE)
+    assert main([str(tables), "--dry-run"]) == 0
+    said = "2 workspaces share the namespace prefect: write {workspace} into it, or jobs of the same name are one"
+    assert said in capsys.readouterr().err
 
 
 def test_each_run_has_a_start_and_the_end_that_it_came_to(tables: Path, tmp_path: Path) -> None:
@@ -186,7 +224,9 @@ def test_postgres_gives_the_same_events(tables: Path, tmp_path: Path) -> None:
         assert emitted(url, tmp_path / "events.jsonl", *state) == []
 
 
-@pytest.mark.parametrize("missing", ["flows", "deployments", "lineage", "task_runs", "asset_materializations"])
+@pytest.mark.parametrize(
+    "missing", ["flows", "deployments", "lineage", "task_runs", "asset_materializations", "workspaces"]
+)
 def test_streams_that_were_not_synced_are_done_without(tables: Path, tmp_path: Path, missing: str) -> None:
     update(tables, f"DROP TABLE {missing}")
     runs = {run for run, _, _ in told(emitted(tables, tmp_path / "events.jsonl"))}

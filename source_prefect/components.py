@@ -18,10 +18,13 @@ from source_prefect.reading.feeds import LogRetriever
 from source_prefect.reading.lineage import LineageRetriever
 from source_prefect.reading.runs import RunRetriever, TaskDependencyRetriever
 from source_prefect.reading.tables import (
+    BlockDocumentRetriever,
     DeploymentRetriever,
+    QueueStatusRetriever,
     ScheduleRetriever,
     TableRetriever,
     UnorderedTableRetriever,
+    WorkerRetriever,
 )
 from source_prefect.reading.workspaces import WorkspaceRetriever
 from source_prefect.records.transformations import DescribeSchedule, FlattenRecord, LinkToUi, NameValueType

@@ -19,6 +19,7 @@ Key = Callable[[Row], Any]
 
 # Gaps that count as deletions before the tie is read unordered.
 _MOST_TURNS = 5
+_MOVED = "Rows moved while a page was read in parts."
 # How often rows are read without progress before the read fails.
 _MOST_PASSES = 20
 
@@ -287,26 +288,23 @@ def read_in_parts(
     """The rows of a page that fails as a whole, by their offsets, and the offsets of those that fail alone.
 
     The page is halved, down to single rows. `page_at(offset, limit)` gets a part, None where it fails. Each part begins
-    with the last row of the one before it: a row that was deleted in between would hide another. Raises
-    PaginationError where that row is another one. Behind a row that fails, its offset must still fail.
+    with the last row of the one before it, and in the end all is where it was: a row that was deleted meanwhile would
+    hide another. Raises PaginationError where rows have moved.
     """
     rows: dict[int, Row] = {}
     failed: list[int] = []
 
     def take(start: int, limit: int) -> None:
-        before = start - 1
-        overlap = int(before in rows)
+        overlap = int(start - 1 in rows)
         page = page_at(start - overlap, limit + overlap)
         if page is None and limit > 1:
             halve(start, limit)
-            return
-        if page is None:
+        elif page is None:
             failed.append(start)
-        if before >= offset:
-            known = page if page and overlap else page_at(before, 1)
-            if (known.rows[:1] if known else []) != ([rows[before]] if overlap else []):
-                raise PaginationError("Rows moved while a page was read in parts.")
-        rows.update(enumerate(page.rows[overlap:] if page else (), start))
+        elif overlap and page.rows[:1] != [rows[start - 1]]:
+            raise PaginationError(_MOVED)
+        else:
+            rows.update(enumerate(page.rows[overlap:], start))
 
     def halve(start: int, limit: int) -> None:
         take(start, limit // 2)
@@ -316,4 +314,9 @@ def read_in_parts(
         halve(offset, size)
     else:
         failed.append(offset)
+    # In order: a row that is deleted now moves one that is looked at later.
+    for place in sorted([*failed, *(place for place in rows if place + 1 not in rows)]):
+        page = page_at(place, 1)
+        if (page and page.rows[:1]) != ([rows[place]] if place in rows else None):
+            raise PaginationError(_MOVED)
     return rows, failed

@@ -76,7 +76,8 @@ def test_the_names_of_the_streams_are_those_under_which_they_are_declared(stream
 
 def test_a_stream_has_the_cursor_field_that_the_manifest_names(streams: dict[str, Declared]) -> None:
     fields = {name: stream.cursor_field for name, stream in streams.items()}
-    assert {name for name, field in fields.items() if not field} == {"lineage", "deployment_schedules", "workspaces"}
+    snapshots = {"lineage", "deployment_schedules", "workers", "work_queue_status", "workspaces"}
+    assert {name for name, field in fields.items() if not field} == snapshots
     assert (fields["flows"], fields["logs"], fields["events"]) == ("updated", "timestamp", "occurred")
 
 

@@ -1,10 +1,10 @@
 """The models in the SQL of Snowflake and BigQuery, where they were never run: sqlglot can parse them."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 import pytest
@@ -14,7 +14,13 @@ import yaml
 DBT = Path(__file__).resolve().parents[1] / "dbt"
 MODELS = sorted((DBT / "models").rglob("*.sql"))
 PROJECT = yaml.safe_load((DBT / "dbt_project.yml").read_text())
-VARIABLES = PROJECT["vars"]["prefect_source"] | {"look_at_tables": False}
+VARIABLES = PROJECT["vars"]["prefect_source"]
+# What is there of the tables of a sync, and where.
+SYNCED: dict[str, dict[str, Any]] = {
+    "everything": {"look_at_tables": False},
+    "nothing": {},
+    "two connections": {"look_at_tables": False, "prefect_schemas": ["sales", "finance"]},
+}
 TYPES = {
     "snowflake": {"string": "varchar", "bigint": "bigint", "boolean": "boolean", "int": "integer"},
     "bigquery": {"string": "string", "bigint": "int64", "boolean": "bool", "int": "int64"},
@@ -22,9 +28,21 @@ TYPES = {
 
 # What DuckDB and PostgreSQL understand, and neither of these does.
 FOREIGN = re.compile(
-    r"at time zone|extract\(epoch|json_array_elements|interval '1 \w+'|quantile_disc|as json\)|unnest\(from_json",
+    r"at time zone|extract\(epoch|json_array_elements|interval '1 \w+'|quantile_disc|(?<!null )as json\)|"
+    r"unnest\(from_json",
     re.IGNORECASE,
 )
+
+
+class Relation(NamedTuple):
+    """A table of a sync."""
+
+    database: str
+    schema: str
+    identifier: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.identifier}"
 
 
 class _ReturnedError(Exception):
@@ -32,9 +50,9 @@ class _ReturnedError(Exception):
 
 
 class Package:
-    """The macros and models as dbt renders them for an adapter; without a database, every table and column is there."""
+    """The macros and models as dbt renders them for an adapter, without a database."""
 
-    def __init__(self, dialect: str) -> None:
+    def __init__(self, dialect: str, variables: Mapping[str, Any]) -> None:
         self.dialect = dialect
         self.environment = jinja2.Environment(  # noqa: S701 - it renders SQL
             loader=jinja2.FileSystemLoader(DBT), extensions=["jinja2.ext.do"], undefined=jinja2.StrictUndefined
@@ -43,15 +61,14 @@ class Package:
         self.package = SimpleNamespace()
         self.context: dict[str, Any] = {
             "prefect_source": self.package,
-            "adapter": SimpleNamespace(dispatch=self.dispatch, quote=self.quote),
+            "adapter": SimpleNamespace(dispatch=self.dispatch, quote=self.quote, get_relation=lambda *_: None),
+            "api": SimpleNamespace(Relation=SimpleNamespace(create=Relation)),
             "dbt": SimpleNamespace(**{f"type_{name}": lambda kind=kind: kind for name, kind in TYPES[dialect].items()}),
-            "var": VARIABLES.__getitem__,
+            "var": {**VARIABLES, **variables}.__getitem__,
             "ref": str,
-            "source": lambda _, table: table,
-            "this": "this_model",
+            "source": lambda _, table: Relation("warehouse", "prefect", table),
             "target": SimpleNamespace(type=dialect),
             "execute": True,
-            "is_incremental": lambda: True,
             "config": lambda **_: "",
             "return": self.give_back,
         }  # fmt: skip
@@ -74,9 +91,9 @@ class Package:
         raise _ReturnedError
 
     def calling(self, macro: Callable[..., str]) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
             try:
-                return macro(*arguments)
+                return macro(*arguments, **named)
             except _ReturnedError:
                 return self.returned.pop()
 
@@ -86,9 +103,12 @@ class Package:
         return self.environment.get_template(str(model.relative_to(DBT))).render(self.context)
 
 
-@pytest.fixture(scope="module", params=sorted(TYPES))
+@pytest.fixture(
+    scope="module", params=[(dialect, synced) for dialect in sorted(TYPES) for synced in SYNCED], ids=" ".join
+)
 def package(request: pytest.FixtureRequest) -> Package:
-    return Package(request.param)
+    dialect, synced = request.param
+    return Package(dialect, SYNCED[synced])
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.stem)

@@ -70,6 +70,7 @@ def test_what_no_rule_maps_is_kept_and_counted() -> None:
         ("- shop", "is no mapping of words to values"),
         ("dataset: []", "holds dataset, of which nothing is known"),
         ("jobs: {name: run}", "The name of jobs is run: it may be deployment or flow."),
+        ("jobs: {namespace: '{account}'}", "The namespace of jobs holds {account}: it may hold {workspace}."),
         ("datasets: [{prefix: shop}]", "A rule for datasets needs a prefix and a namespace."),
         ("datasets: [{prefix: shop, namespace: x, case: Upper}]", "it may be upper or lower"),
         ("datasets: [{prefix: shop, namespace: x, name: '{table}'}]", "it may hold name, rest or path"),

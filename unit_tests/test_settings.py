@@ -332,6 +332,7 @@ def test_blanks_around_what_was_pasted_are_dropped() -> None:
         lookback_window=timedelta(days=1),
         log_level=20,
         event_prefixes=(),
+        leave_out=frozenset(),
         max_requests_per_minute=None,
         num_workers=4,
         page_size=200,

@@ -24,25 +24,11 @@
   end
 {%- endmacro %}
 
-{#- Which rows an incremental build takes: those that have come since the last one, or up to an hour before, for a destination
-    may load rows late, if they are not there yet; and all that has not ended, for time changes what is said of it. The
-    condition needs the join before it. -#}
-{% macro join_what_is_built(row, key) -%}
-  {%- if is_incremental() -%}
-  left join {{ this }} as built
-    on built.{{ key }} = {{ row }}.id and built.synced_at = coalesce({{ row }}.synced_at, {{ row }}.updated)
-  {%- endif -%}
-{%- endmacro %}
+{#- How many rows meet a condition. -#}
+{% macro count_if(condition) %}count(case when {{ condition }} then 1 end){% endmacro %}
 
-{% macro and_changed_since_last_build(row, key) -%}
-  {%- if is_incremental() -%}
-  and (
-    {{ row }}.end_time is null
-    or (
-      built.{{ key }} is null
-      and coalesce({{ row }}.synced_at, {{ row }}.updated)
-        >= (select {{ prefect_source.add_seconds('max(synced_at)', -3600) }} from {{ this }})
-    )
-  )
-  {%- endif -%}
+{#- The share of those that succeeded, failed or crashed. -#}
+{% macro success_rate() -%}
+  cast({{ prefect_source.count_if("outcome = 'succeeded'") }} as {{ prefect_source.type_double() }})
+    / nullif({{ prefect_source.count_if("outcome in ('succeeded', 'failed', 'crashed')") }}, 0)
 {%- endmacro %}

@@ -14,3 +14,6 @@
   {%- for name, number in names.items() -%}{%- set ns.text = "replace(" ~ ns.text ~ ", '" ~ name ~ "', '" ~ number ~ "')" -%}{%- endfor -%}
   {{ ns.text }}
 {%- endmacro %}
+
+{#- By how many seconds the clock of a time zone is ahead of UTC at a time. -#}
+{% macro offset_at(time, zone) %}{{ prefect_source.seconds_between(time, prefect_source.wall_clock(time, zone)) }}{% endmacro %}

@@ -50,6 +50,7 @@ def _send(options: argparse.Namespace, settings: Settings, tables: Tables) -> Se
     target = options.file or options.url or ("console" if options.console else "openlineage.yml")
     progress = Progress(options.state or _beside(options.database), f"{options.to} {target}")
     runs = Runs(tables, events, {} if options.everything else progress.positions(), options.tasks)
+    _warn_of_shared_namespace(settings, tables)
     if options.dry_run:
         return send(runs, _Printer(), catalog)
     if options.file:
@@ -59,6 +60,16 @@ def _send(options: argparse.Namespace, settings: Settings, tables: Tables) -> Se
         return send(runs, transport, catalog, progress, options.skip_refused)
     finally:
         transport.close()
+
+
+def _warn_of_shared_namespace(settings: Settings, tables: Tables) -> None:
+    (counted,) = tables.rows("SELECT count(DISTINCT workspace_id) AS workspaces FROM {flow_runs}")
+    if counted["workspaces"] > 1 and "{workspace}" not in settings.job_namespace:
+        print(
+            f"{counted['workspaces']} workspaces share the namespace {settings.job_namespace}: write {{workspace}} "
+            "into it, or jobs of the same name are one.",
+            file=sys.stderr,
+        )
 
 
 def _transport(options: argparse.Namespace, catalog: Receiver) -> Any:

@@ -71,6 +71,7 @@ class Jobs:
     flows: Mapping[str, Row] = field(default_factory=dict)
     deployments: Mapping[str, Row] = field(default_factory=dict)
     lineage: Mapping[tuple[str | None, str | None], list[Row]] = field(default_factory=dict)
+    workspaces: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, tables: Tables, namespace: str = "prefect", *, per_deployment: bool = True) -> "Jobs":
@@ -83,7 +84,13 @@ class Jobs:
             {flow["id"]: flow for flow in tables.rows("SELECT * FROM {flows}")},
             {deployment["id"]: deployment for deployment in tables.rows("SELECT * FROM {deployments}")},
             lineage,
+            {workspace["id"]: workspace["name"] for workspace in tables.rows("SELECT * FROM {workspaces}")},
         )
+
+    def namespace_of(self, run: Row) -> str:
+        """The namespace of a run's job, with the name of its workspace where that is asked for."""
+        workspace = run["workspace_id"]
+        return self.namespace.format(workspace=self.workspaces.get(workspace, workspace) or "default")
 
     def name(self, flow_run: Row) -> str:
         """`load-orders/nightly`, as Prefect names a deployment; `load-orders` for a run without one."""
@@ -129,13 +136,14 @@ class Events:
         key = (run["flow_id"], run["deployment_id"])
         if key not in self._job_facets:
             self._job_facets[key] = self._flow_facets(run)
-        job = Job(self.jobs.namespace, self.jobs.name(run), self._job_facets[key])
+        job = Job(self.jobs.namespace_of(run), self.jobs.name(run), self._job_facets[key])
         yield from self._events(run, job, facets, inputs, outputs)
 
     def of_task_run(self, run: Row, assets: Iterable[Row], parent: Parent | None) -> Iterator[RunEvent]:
         """The events of a task run, with the assets that it has made."""
         task = _HASH.sub("", run["task_key"] or run["name"])
-        job = Job(self.jobs.namespace, f"{parent.job}.{task}" if parent else task, {"jobType": _job_type("TASK")})
+        name = f"{parent.job}.{task}" if parent else task
+        job = Job(self.jobs.namespace_of(run), name, {"jobType": _job_type("TASK")})
         yield from self._events(run, job, self._run_facets(run, parent), *self._observed(assets))
 
     def _events(
@@ -170,7 +178,7 @@ class Events:
         if tags := list(_tags(_texts(run["tags"]))):
             facets["tags"] = tags_run.TagsRunFacet([tags_run.TagsRunFacetFields(*tag) for tag in tags])
         if parent:
-            namespace = self.jobs.namespace
+            namespace = self.jobs.namespace_of(run)
             facets["parent"] = parent_run.ParentRunFacet(
                 parent_run.Run(parent.run_id),
                 parent_run.Job(namespace, parent.job),

@@ -42,7 +42,7 @@ class OpenMetadata(Receiver):
         sides = [
             tuple(sorted((side.namespace, side.name) for side in found)) for found in (event.inputs, event.outputs)
         ]
-        edges = (event.job.name, *sides)
+        edges = (event.job.namespace, event.job.name, *sides)
         new = edges not in self._sent
         self._sent.add(edges)
         return new

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import yaml
@@ -31,6 +32,8 @@ def read_settings(file: Path | None) -> Settings:
     if name not in ("deployment", "flow"):
         raise ValueError(f"The name of jobs is {name}: it may be deployment or flow.")
     namespace = jobs.get("namespace", "prefect")
+    if unknown := {key for _, key, _, _ in Formatter().parse(namespace) if key is not None} - {"workspace"}:
+        raise ValueError(f"The namespace of jobs holds {{{unknown.pop()}}}: it may hold {{workspace}}.")
     rules = []
     for number, rule in enumerate(content.get("datasets") or [], 1):
         _check(rule, {"prefix", "namespace", "name", "case"}, f"rule {number} of datasets")
@@ -39,7 +42,8 @@ def read_settings(file: Path | None) -> Settings:
         namespace,
         name == "deployment",
         str(content.get("prefect_version", "unknown")),
-        Datasets(rules, content.get("unmapped", namespace)),
+        # A table is one, whichever workspace names it.
+        Datasets(rules, content.get("unmapped", "prefect" if "{" in namespace else namespace)),
     )
 
 

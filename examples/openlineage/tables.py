@@ -25,6 +25,7 @@ _RUN = {
     "_airbyte_extracted_at": "TIMESTAMP",
 }
 TABLES: dict[str, dict[str, str]] = {
+    "workspaces": {"id": "VARCHAR", "name": "VARCHAR"},
     "flows": {"id": "VARCHAR", "name": "VARCHAR", "tags": "VARCHAR"},
     "deployments": {
         "id": "VARCHAR",
@@ -46,12 +47,14 @@ TABLES: dict[str, dict[str, str]] = {
         "deployment_id": "VARCHAR",
         "parent_task_run_id": "VARCHAR",
         "auto_scheduled": "BOOLEAN",
+        "workspace_id": "VARCHAR",
     },
     "task_runs": {
         **_RUN,
         "task_key": "VARCHAR",
         "flow_run_id": "VARCHAR",
         "state_state_details_child_flow_run_id": "VARCHAR",
+        "workspace_id": "VARCHAR",
     },
     "asset_materializations": {
         "id": "VARCHAR",

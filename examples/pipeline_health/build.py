@@ -1,59 +1,76 @@
 """Builds the models of dbt/ beside the tables of a sync; with the command `build`, their tests as well."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 PACKAGE = Path(__file__).resolve().parents[2] / "dbt"
+CACHE = PACKAGE.parent / ".cache" / "dbt"
+
+
+def marts_schema(schema: str) -> str:
+    """Where the marts of the tables in a schema are: dbt writes each layer of models into a schema of its own."""
+    return f"{schema}_prefect_marts"
 
 
 class BuildError(Exception):
     """dbt could not build the models, or one of their tests failed: what it said."""
 
 
-def build_duckdb(database: Path, schema: str = "main", *, command: str = "run") -> None:
-    """Build the models into the schema of the tables in a DuckDB file."""
+def build_duckdb(database: Path, schema: str = "main", *, command: str = "run", options: Sequence[str] = ()) -> None:
+    """Build the models beside the schema of the tables in a DuckDB file."""
     if not database.exists():
         raise FileNotFoundError(f"There is no {database}: `make demo` writes one, and so does examples.to_duckdb.")
-    settings = {"PREFECT_SOURCE_TARGET": "duckdb", "PREFECT_SOURCE_DUCKDB": str(database.resolve())}
-    run_dbt(command, settings={**settings, "PREFECT_SOURCE_SCHEMA": schema})
+    settings = {
+        "PREFECT_SOURCE_TARGET": "duckdb",
+        "PREFECT_SOURCE_SCHEMA": schema,
+        "PREFECT_SOURCE_DUCKDB": database.name,
+    }
+    run_dbt(command, *options, settings=settings, folder=database.parent)
 
 
-def build_postgres(url: str, schema: str, *, command: str = "run") -> None:
-    """Build the models into the schema of the tables in a PostgreSQL database."""
+def build_postgres(url: str, schema: str, *, command: str = "run", options: Sequence[str] = ()) -> None:
+    """Build the models beside the schema of the tables in a PostgreSQL database."""
     address = urlsplit(url)
-    run_dbt(
-        command,
-        settings={
-            "PREFECT_SOURCE_TARGET": "postgres",
-            "PREFECT_SOURCE_SCHEMA": schema,
-            "PGHOST": address.hostname or "localhost",
-            "PGPORT": str(address.port or 5432),
-            "PGUSER": unquote(address.username or ""),
-            "PGPASSWORD": unquote(address.password or ""),
-            "PGDATABASE": address.path.removeprefix("/"),
-        },
-    )
+    settings = {
+        "PREFECT_SOURCE_TARGET": "postgres",
+        "PREFECT_SOURCE_SCHEMA": schema,
+        "PGHOST": address.hostname or "localhost",
+        "PGPORT": str(address.port or 5432),
+        "PGUSER": unquote(address.username or ""),
+        "PGPASSWORD": unquote(address.password or ""),
+        "PGDATABASE": address.path.removeprefix("/"),
+    }
+    run_dbt(command, *options, settings=settings, folder=PACKAGE)
 
 
-def run_dbt(*arguments: str, settings: Mapping[str, str]) -> str:
-    """Run dbt on the package with these environment variables, which profiles.yml asks for; what it printed."""
+def run_dbt(*arguments: str, settings: Mapping[str, str], folder: Path) -> None:
+    """Run dbt on the package, in a folder, with these environment variables, which profiles.yml asks for."""
+    # To read the models is half of the work, and the same until a model or a setting changes.
+    read = CACHE / f"{sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()}.msgpack"
     # Of its own, so that two builds at a time do not meet.
-    with tempfile.TemporaryDirectory(prefix="dbt-") as folder:
+    with tempfile.TemporaryDirectory(prefix="dbt-") as target:
+        reading = Path(target) / "partial_parse.msgpack"
+        if read.exists():
+            shutil.copy(read, reading)
         done = subprocess.run(
-            [find_dbt(), "--no-use-colors", *arguments, "--project-dir", PACKAGE, "--profiles-dir", PACKAGE,
-             "--target-path", folder, "--log-path", folder],
+            [find_dbt(), "--quiet", "--no-use-colors", *arguments, "--project-dir", PACKAGE, "--profiles-dir", PACKAGE,
+             "--target-path", target, "--log-path", target],
             env={**os.environ, "DO_NOT_TRACK": "1", "PYTHONWARNINGS": "ignore", **settings},
             cwd=folder, capture_output=True, text=True, check=False,
         )  # fmt: skip
-    if done.returncode:
-        raise BuildError(done.stdout + done.stderr)
-    return done.stdout
+        if done.returncode:
+            raise BuildError(done.stdout + done.stderr)
+        CACHE.mkdir(parents=True, exist_ok=True)
+        kept = Path(shutil.copy(reading, CACHE / f"{Path(target).name}.msgpack"))
+        kept.replace(read)
 
 
 def find_dbt() -> Path:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from examples.pipeline_health.parts import Column, Part, Row, Section
 
-NAMES = ("name", "flow", "deployment")
+NAMES = ("name", "flow", "deployment", "workspace")
 
 
 def template(text: str) -> str:
@@ -19,7 +19,8 @@ def template(text: str) -> str:
     if used == text or not text.startswith(("http://", "https://")):
         raise argparse.ArgumentTypeError(
             f"{text} is no address with {{name}} in it, such as "
-            "https://marquez.example.com/lineage/job/prefect/{name}; {flow} and {deployment} are known too."
+            "https://marquez.example.com/lineage/job/prefect/{name}; {flow}, {deployment} and {workspace} are known "
+            "too."
         )
     return text
 
@@ -40,5 +41,6 @@ def _linked(part: Part, address: str) -> Part:
 
 def _job_url(row: Row, address: str) -> str:
     flow, deployment = row["flow"] or "", row.get("deployment") or ""
-    names = {"flow": flow, "deployment": deployment, "name": f"{flow}/{deployment}" if deployment else flow}
+    name = f"{flow}/{deployment}" if deployment else flow
+    names = {"flow": flow, "deployment": deployment, "name": name, "workspace": row.get("workspace") or "default"}
     return address.format(**{name: quote(text, safe="") for name, text in names.items()})

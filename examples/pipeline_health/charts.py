@@ -11,6 +11,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from examples.pipeline_health.formats import percent
 from examples.pipeline_health.layout import place
 from examples.pipeline_health.parts import Row
 
@@ -104,7 +105,7 @@ def bars_of_days(days: Sequence[Row]) -> go.Figure:
         barmode="stack",
         legend={"traceorder": "normal"},
         xaxis=_days(dates[0], dates[-1]),
-        yaxis={"title": "runs", "tickformat": ",d"},
+        yaxis={"title": "runs", **_counts(max(sum(ends.values()) for ends in totals.values()))},
     )
     return figure
 
@@ -121,6 +122,11 @@ def _days(first: date, last: date) -> dict[str, Any]:
     }
 
 
+def _counts(most: int) -> dict[str, Any]:
+    """An axis of numbers of runs: of a few, Plotly would write each twice, for it also counts in halves."""
+    return {"tickformat": ",d", **({"dtick": 1, "tick0": 0} if most <= 5 else {})}
+
+
 def _grid(values: Sequence[Sequence[Any]], texts: Sequence[Sequence[str]], **more: Any) -> go.Heatmap:
     """Cells with a text each; Plotly writes `null` where there is none, so that a cell without one has an empty one."""
     return go.Heatmap(
@@ -130,12 +136,12 @@ def _grid(values: Sequence[Sequence[Any]], texts: Sequence[Sequence[str]], **mor
 
 
 def calendar(days: Sequence[Row]) -> go.Figure:
-    """How often each flow succeeded on each day."""
-    flows = sorted({row["flow"] or "" for row in days}, reverse=True)
+    """How often each flow, by its label, succeeded on each day."""
+    flows = sorted({row["label"] for row in days}, reverse=True)
     first, last = min(row["day"] for row in days), max(row["day"] for row in days)
     first = min(first, last - timedelta(days=FEWEST_DAYS - 1))
     dates = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    cells = {(row["flow"] or "", row["day"]): row for row in days}
+    cells = {(row["label"], row["day"]): row for row in days}
 
     def values(key: str) -> list[list[Any]]:
         return [[cells.get((flow, day), {}).get(key) for day in dates] for flow in flows]
@@ -144,7 +150,7 @@ def calendar(days: Sequence[Row]) -> go.Figure:
     figure = go.Figure(
         _grid(
             rates,
-            [["" if rate is None or rate == 1 else f"{100 * rate:.0f}" for rate in row] for row in rates],
+            [["" if rate is None or rate == 1 else percent(rate, 0).replace(" ", "") for rate in row] for row in rates],
             x=dates,
             y=[escape(flow) for flow in flows],
             zmax=1,
@@ -154,7 +160,8 @@ def calendar(days: Sequence[Row]) -> go.Figure:
                 [0.5, light("half succeeded")],
                 [1, light("all succeeded")],
             ],
-            hovertemplate="%{y}, %{x|%a %d %b}: %{z:.0%} succeeded<extra></extra>",
+            hovertext=[["" if rate is None else percent(rate, 1) for rate in row] for row in rates],
+            hovertemplate="%{y}, %{x|%a %d %b}: %{hovertext} % succeeded<extra></extra>",
         )
     )
     figure.update_layout(
@@ -171,7 +178,7 @@ def durations(runs: Sequence[Row]) -> go.Figure:
     """Each run: when it ended and how long it took."""
     by_flow = defaultdict(list)
     for row in runs:
-        by_flow[row["flow"] or ""].append(row)
+        by_flow[row["label"]].append(row)
     figure = go.Figure()
     for number, (flow, points) in enumerate(sorted(by_flow.items())):
         figure.add_scatter(
@@ -202,7 +209,7 @@ def durations(runs: Sequence[Row]) -> go.Figure:
 
 
 def hours(rows: Sequence[Row]) -> go.Figure:
-    """How many runs began in each hour of the week."""
+    """How many runs began in each hour of the week, on an average day."""
     cells = {(row["weekday"], row["hour"]): row for row in rows}
     # Monday on top.
     order = [0, 6, 5, 4, 3, 2, 1]
@@ -214,12 +221,12 @@ def hours(rows: Sequence[Row]) -> go.Figure:
     figure = go.Figure(
         _grid(
             runs,
-            [["" if count is None else str(count) for count in row] for row in runs],
+            [["" if count is None else f"{count:.3g}" for count in row] for row in runs],
             x=[f"{hour:02}" for hour in range(24)],
             y=[WEEKDAYS[day] for day in order],
             customdata=values("longest_url"),
             colorscale=[[0, light("few")], [1, light("many")]],
-            hovertemplate="%{y} %{x}:00 UTC: %{z} runs<extra></extra>",
+            hovertemplate="%{y} %{x}:00 UTC: %{z:.3} runs on average<extra></extra>",
         )
     )
     figure.update_layout(
@@ -233,9 +240,9 @@ def hours(rows: Sequence[Row]) -> go.Figure:
 
 def lineage(edges: Sequence[Row], states: Mapping[str, str | None]) -> go.Figure:
     """Tables in columns, each right of all that it is made from, with their states, and the edges between them."""
-    drawn = [edge for edge in edges if edge["source"] and edge["destination"]]
-    tables = sorted({table for edge in edges for table in (edge["source"], edge["destination"]) if table})
-    graph = place({(edge["source"], edge["destination"]) for edge in drawn}, tables)
+    drawn = [edge for edge in edges if edge["source_id"] and edge["destination_id"]]
+    names = {edge[f"{side}_id"]: edge[side] for edge in edges for side in ("source", "destination") if edge[side]}
+    graph = place({(edge["source_id"], edge["destination_id"]) for edge in drawn}, sorted(names))
     figure = go.Figure()
     styles = (
         ("declared and observed", "both", "solid", 3.5),
@@ -248,7 +255,7 @@ def lineage(edges: Sequence[Row], states: Mapping[str, str | None]) -> go.Figure
         ys: list[float | None] = []
         arrows = []
         for edge in chosen:
-            path = graph.paths[edge["source"], edge["destination"]]
+            path = graph.paths[edge["source_id"], edge["destination_id"]]
             xs += [x for x, _ in path] + [None]
             ys += [y for _, y in path] + [None]
             (x0, y0), (x1, y1) = path[-2:]
@@ -283,7 +290,7 @@ def lineage(edges: Sequence[Row], states: Mapping[str, str | None]) -> go.Figure
             showlegend=False,
         )
     for table, (x, y) in graph.places.items():
-        parents, _, own = table.rpartition("/" if "/" in table else ".")
+        parents, _, own = names[table].rpartition("/" if "/" in names[table] else ".")
         state = states.get(table)
         lines = [f"<b>{escape(own)}</b>", escape(parents) if parents else "", f"⚠ {state}" if state else ""]
         figure.add_annotation(

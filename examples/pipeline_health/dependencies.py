@@ -12,8 +12,9 @@ def sections(marts: Marts) -> list[Section]:
             "Freshness",
             "Freshness of tables",
             "Each table that something writes, and when it last did: declared by a tag, or observed as an asset was "
-            "materialized. Usual is the median of the days between days of writing. Stale has waited for twice that, "
-            "dead for four times, and at least 30 days; of a table written on fewer than three days nothing is known.",
+            "materialized. Failing: its runs have failed since. Stale: two slots of its schedule have passed since, or "
+            "without a schedule twice the usual time, the median of the days between days of writing. Dead: four of "
+            "them have, and 30 days. Of others that were written on fewer than three days nothing is known.",
             [freshness(marts)],
         ),
         Section(
@@ -37,14 +38,16 @@ def freshness(marts: Marts) -> Part:
             Column("last_written_at", "Last written", "time"),
             Column("age_seconds", "Age", "seconds"),
             Column("usual_days", "Usually every", "days"),
+            Column("slots_passed", "Slots since", "count"),
             Column("days_written", "Days written", "count"),
             Column("last_written_by", "By"),
             Column("blocked_by", "Blocked by"),
         ],
         marts.rows("""
-            SELECT * FROM prefect__tables WHERE writers > 0
-            ORDER BY list_position(['dead', 'stale', 'unknown', 'fresh'], status), age_seconds DESC NULLS FIRST,
-                table_name
+            SELECT workspace, tables.* FROM prefect__tables AS tables LEFT JOIN labels USING (workspace_id)
+            WHERE writers > 0
+            ORDER BY list_position(['dead', 'failing', 'stale', 'unknown', 'fresh'], status),
+                age_seconds DESC NULLS FIRST, table_name, workspace
         """),
         "No flow or deployment declares a table that it writes, and none was observed. The tags are om-source:<table> "
         "and om-destination:<table>.",
@@ -53,9 +56,10 @@ def freshness(marts: Marts) -> Part:
 
 def lineage(marts: Marts) -> list[Part]:
     rows = marts.rows("""
-        SELECT source_table AS source, destination_table AS destination, known, flow_name AS flow, last_observed_at,
-            coalesce(run_url, declared_url) AS url
-        FROM prefect__lineage ORDER BY source NULLS FIRST, destination NULLS FIRST
+        SELECT workspace, source_id, source_table AS source, destination_id, destination_table AS destination, known,
+            flow_name AS flow, last_observed_at, coalesce(run_url, declared_url) AS url
+        FROM prefect__lineage LEFT JOIN labels USING (workspace_id)
+        ORDER BY source NULLS FIRST, destination NULLS FIRST, workspace
     """)
     words = {"both": "declared and observed"}
     for row in rows:
@@ -76,12 +80,12 @@ def lineage(marts: Marts) -> list[Part]:
     )
     if not rows:
         return [table]
-    states = {row["table_name"]: row["state"] for row in marts.rows("""
-        WITH failing AS (SELECT table_name FROM prefect__tables WHERE is_failing)
-        SELECT table_name, CASE
+    states = {row["table_id"]: row["state"] for row in marts.rows("""
+        WITH failing AS (SELECT table_id FROM prefect__tables WHERE is_failing)
+        SELECT table_id, CASE
             WHEN is_failing THEN 'failing'
-            WHEN EXISTS (SELECT 1 FROM prefect__lineage_closure JOIN failing ON failing.table_name = upstream_table
-                WHERE downstream_table = prefect__tables.table_name) THEN 'downstream of a failure'
+            WHEN EXISTS (SELECT 1 FROM prefect__lineage_closure JOIN failing ON failing.table_id = upstream_id
+                WHERE downstream_id = prefect__tables.table_id) THEN 'downstream of a failure'
             WHEN status IN ('stale', 'dead') THEN status
         END AS state
         FROM prefect__tables

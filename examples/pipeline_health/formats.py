@@ -4,9 +4,15 @@ import json
 from datetime import date
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-SIGNS = {"fresh": "✓ fresh", "running": "▶ running", "unknown": "? unknown", "recovered": "✓ recovered"}
+SIGNS = {
+    "fresh": "✓ fresh",
+    "running": "▶ running",
+    "unknown": "? unknown",
+    "recovered": "✓ recovered",
+    **{reason: f"○ {reason}" for reason in ("deleted", "paused", "unscheduled", "forgotten")},
+}
 
 # Below this many runs on either side, a difference of rates is chance.
 TREND_MINIMUM = 10
@@ -17,7 +23,7 @@ def shown(value: Any, kind: str) -> str:
     if value is None:
         return "—"
     if kind == "rate":
-        return f"{100 * value:.1f} %"
+        return percent(value, 1) + " %"
     if kind == "trend":
         return "= 0.0 points" if abs(value) < 0.0005 else f"{'▲' if value > 0 else '▼'} {100 * value:+.1f} points"
     if kind == "seconds":
@@ -30,6 +36,8 @@ def shown(value: Any, kind: str) -> str:
         return f"{value:02}:00"
     if kind == "count":
         return f"{int(value):,}"
+    if kind == "average":
+        return f"{value:.3g}"
     if kind == "days":
         return "1 day" if value == 1 else f"{int(value)} days"
     if kind == "times":
@@ -39,6 +47,16 @@ def shown(value: Any, kind: str) -> str:
     if kind == "status":
         return SIGNS.get(value, f"⚠ {value}")
     return str(value)
+
+
+def percent(share: float, places: int) -> str:
+    """A share in percent. What is not all is not shown as 100, and what is not nothing not as 0."""
+    least = 10.0**-places
+    if 0 < share < least / 200:
+        return f"< {least:.{places}f}"
+    if 1 - least / 200 <= share < 1:
+        return f"> {100 - least:.{places}f}"
+    return f"{100 * share:.{places}f}"
 
 
 def raw(value: Any) -> str:
@@ -58,20 +76,25 @@ def trend(rate: float | None, n: int, earlier_rate: float | None, earlier_n: int
 
 
 def sparkline(rates: list[float | None]) -> str:
-    """A bar for each day, as high as the share of runs that succeeded; a day without runs has none."""
+    """A bar for each day, of which the share of runs that failed is at the top; a day without runs has none."""
     known = [rate for rate in rates if rate is not None]
-    label = f"Success by day: {100 * min(known):.0f} to {100 * max(known):.0f} %" if known else "No runs"
-    low = ' class="low"'
-    bars = "".join(
-        f'<rect x="{4 * day}" y="{18 - 18 * max(rate, 0.06):.1f}" width="3" height="{18 * max(rate, 0.06):.1f}"'
-        f"{low if rate < 1 else ''}/>"
-        for day, rate in enumerate(rates)
-        if rate is not None
-    )
+    label = f"Success by day: {percent(min(known), 0)} to {percent(max(known), 0)} %" if known else "No runs"
+    bars = "".join(_bar(day, rate) for day, rate in enumerate(rates) if rate is not None)
     # Nothing in it comes from outside.
     return Markup(  # noqa: S704
         f'<svg class="sparkline" viewBox="0 0 {4 * len(rates)} 18" width="{4 * len(rates)}" height="18" role="img" '
-        f'aria-label="{label}">{bars}</svg>'
+        f'aria-label="{escape(label)}">{bars}</svg>'
+    )
+
+
+def _bar(day: int, rate: float) -> str:
+    # However few have failed, they are seen; so are those that have not.
+    failed = 0 if rate == 1 else 18 if rate == 0 else min(max(18 * (1 - rate), 2), 16)
+    parts = ((' class="low"', 0, failed), ("", failed, 18 - failed))
+    return "".join(
+        f'<rect x="{4 * day}" y="{top:.1f}" width="3" height="{height:.1f}"{kind}/>'
+        for kind, top, height in parts
+        if height
     )
 
 

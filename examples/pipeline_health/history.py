@@ -1,5 +1,6 @@
 """The sections about the last 30 days: success, durations, lateness, tasks, owners, hours."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from examples.pipeline_health import charts
@@ -17,7 +18,7 @@ def sections(marts: Marts) -> list[Section]:
             "days",
             "Days",
             "Day by day",
-            "How the runs of the last 30 days and today ended, by day in UTC.",
+            "How the runs of the last 30 days and today ended, by day in UTC. Runs inside other runs count with those.",
             days(marts),
         ),
         Section(
@@ -26,7 +27,7 @@ def sections(marts: Marts) -> list[Section]:
             "Success and its trend",
             "The share of runs that succeeded, cancelled ones left out, and the change against the 30 days before, "
             "where both have at least ten runs.",
-            [success(marts, "flow"), success(marts, "deployment")],
+            [success(marts, "flow"), success(marts, "deployment"), *subflows(marts)],
         ),
         Section(
             "durations",
@@ -58,17 +59,25 @@ def sections(marts: Marts) -> list[Section]:
             "By the tag owner:<name> of the deployment, or else of the flow.",
             [owners(marts)],
         ),
-        Section("hours", "Hours", "Busiest hours", "When runs begin, by weekday and hour in UTC.", hours(marts)),
+        Section(
+            "hours",
+            "Hours",
+            "Busiest hours",
+            "How many runs begin in an hour of the week, in UTC, on average of the weeks that are known.",
+            hours(marts),
+        ),
     ]
 
 
 def days(marts: Marts) -> list[Part]:
     rows = marts.rows("""
-        SELECT day, flow_name AS flow, runs, succeeded, failed, crashed, cancelled, success_rate, run_url
-        FROM prefect__reliability
-        WHERE level = 'flow' AND day >= (SELECT CAST(since AT TIME ZONE 'UTC' AS DATE) FROM int_prefect__period)
-        ORDER BY day DESC, flow
+        SELECT workspace, day, flow_name AS flow, runs, succeeded, failed, crashed, cancelled, success_rate, run_url
+        FROM prefect__reliability LEFT JOIN labels USING (workspace_id)
+        WHERE level = 'flow' AND day >= (SELECT first_day FROM period)
+        ORDER BY day DESC, workspace, flow
     """)
+    for row in rows:
+        row["label"] = marts.named(row)
     table = Part(
         "days-table",
         "Runs by day and flow",
@@ -88,7 +97,7 @@ def days(marts: Marts) -> list[Part]:
     worst = max(rows, key=lambda row: row["failed"] + row["crashed"])
     broken = worst["failed"] + worst["crashed"]
     story = f"{sum(row['runs'] for row in rows)} runs ended; " + (
-        f"most failures on {worst['day']:%d %B}, with {broken} of {worst['flow']}." if broken else "none failed."
+        f"most failures on {worst['day']:%d %B}, with {broken} of {worst['label']}." if broken else "none failed."
     )
     return [
         Part("days-chart", title="Runs by day", alt=f"Stacked bars of the runs of each day by how they ended. {story}",
@@ -101,18 +110,19 @@ def days(marts: Marts) -> list[Part]:
 
 
 def success(marts: Marts, level: str) -> Part:
+    subject_id = "flow_subject_id" if level == "flow" else "subject_id"
     rows = marts.rows(
         f"""
         WITH counted AS (
-            SELECT flow_name AS flow, deployment_name AS deployment,
-                day >= CAST(since AT TIME ZONE 'UTC' AS DATE) AS recent, reliability.*
-            FROM prefect__reliability AS reliability CROSS JOIN int_prefect__period
-            WHERE level = '{level}' AND day >= CAST(earlier_since AT TIME ZONE 'UTC' AS DATE)
+            SELECT workspace, flow_name AS flow, deployment_name AS deployment,
+                day >= (SELECT first_day FROM period) AS recent, reliability.*
+            FROM prefect__reliability AS reliability LEFT JOIN labels USING (workspace_id)
+            WHERE level = '{level}' AND day >= (SELECT earlier_first_day FROM period)
         ), task_retries AS (
-            SELECT {level}_id AS subject_id, sum(retries) AS task_retries
+            SELECT {subject_id} AS subject_id, sum(retries) AS task_retries
             FROM prefect__task_runs WHERE PERIOD GROUP BY ALL
         )
-        SELECT flow, deployment, subject_url, sum(runs) FILTER (recent) AS runs,
+        SELECT workspace, flow, deployment, max(subject_url) AS subject_url, sum(runs) FILTER (recent) AS runs,
             sum(succeeded) FILTER (recent) / nullif(sum(success_rate_n) FILTER (recent), 0) AS success_rate,
             coalesce(sum(success_rate_n) FILTER (recent), 0) AS n,
             sum(succeeded) FILTER (NOT recent) / nullif(sum(success_rate_n) FILTER (NOT recent), 0) AS earlier_rate,
@@ -122,8 +132,8 @@ def success(marts: Marts, level: str) -> Part:
             coalesce(any_value(task_retries), 0) AS task_retries,
             list(day) FILTER (recent) AS days, list(success_rate) FILTER (recent) AS rates
         FROM counted LEFT JOIN task_retries USING (subject_id)
-        GROUP BY subject_id, subject_url, flow, deployment HAVING sum(runs) FILTER (recent) > 0
-        ORDER BY success_rate, flow, deployment
+        GROUP BY subject_id, workspace, flow, deployment HAVING sum(runs) FILTER (recent) > 0
+        ORDER BY success_rate, workspace, flow, deployment
         """
     )
     for row in rows:
@@ -148,6 +158,12 @@ def success(marts: Marts, level: str) -> Part:
     )
 
 
+def subflows(marts: Marts) -> list[Part]:
+    part = success(marts, "subflow")
+    caption = "By flow that ran inside others, the worst first: these runs count with their parents"
+    return [replace(part, caption=caption)] if part.rows else []
+
+
 def by_day(marts: Marts, row: Row) -> list[float | None]:
     """The rate of each day of the period, oldest first."""
     assert marts.since is not None
@@ -160,6 +176,8 @@ def by_day(marts: Marts, row: Row) -> list[float | None]:
 def percentiles(marts: Marts, measure: str, level: str) -> Part:
     names = {"duration": "Durations", "lateness": "Late starts", "queue": "Time in the queue"}
     only = "outcome = 'succeeded'" if measure == "duration" else "started_at IS NOT NULL"
+    whose = {"flow": "NOT is_inline", "deployment": "deployment_id IS NOT NULL"}[level]
+    subject_id = {"flow": "flow_subject_id", "deployment": "subject_id"}[level]
     name = "deployment_name" if level == "deployment" else "CAST(NULL AS VARCHAR)"
     value = f"{measure}_seconds"
     did = {"duration": "has succeeded", "lateness": "was scheduled and has begun", "queue": "has begun"}[measure]
@@ -174,11 +192,12 @@ def percentiles(marts: Marts, measure: str, level: str) -> Part:
             Column("p99", "p99", "seconds"),
         ],
         marts.rows(f"""
-            SELECT flow_name AS flow, {name} AS deployment, {level}_url AS url, count(*) AS runs,
+            SELECT workspace, flow_name AS flow, {name} AS deployment, max({level}_url) AS url, count(*) AS runs,
                 quantile_disc({value}, 0.5) AS p50, quantile_disc({value}, 0.95) AS p95,
                 quantile_disc({value}, 0.99) AS p99
-            FROM prefect__runs WHERE {only} AND {level}_id IS NOT NULL AND {value} IS NOT NULL AND PERIOD
-            GROUP BY {level}_id, url, flow, deployment ORDER BY p95 DESC, flow, deployment
+            FROM prefect__runs LEFT JOIN labels USING (workspace_id)
+            WHERE {only} AND {whose} AND {value} IS NOT NULL AND PERIOD
+            GROUP BY {subject_id}, workspace, flow, deployment ORDER BY p95 DESC, workspace, flow, deployment
         """),
         f"No run of a {level} {did} in these days.",
     )
@@ -186,18 +205,21 @@ def percentiles(marts: Marts, measure: str, level: str) -> Part:
 
 def scatter(marts: Marts) -> list[Part]:
     rows = marts.rows(f"""
-        SELECT flow_name AS flow, ended_at, duration_seconds AS seconds, run_url
-        FROM prefect__runs WHERE outcome = 'succeeded' AND duration_seconds > 0 AND PERIOD
+        SELECT workspace, flow_name AS flow, ended_at, duration_seconds AS seconds, run_url
+        FROM prefect__runs LEFT JOIN labels USING (workspace_id)
+        WHERE outcome = 'succeeded' AND duration_seconds > 0 AND NOT is_inline AND PERIOD
         ORDER BY ended_at DESC, run_id LIMIT {MOST_POINTS}
     """)
     if not rows:
         return []
+    for row in rows:
+        row["label"] = marts.named(row)
     longest = max(rows, key=lambda row: row["seconds"])
     return [
         Part(
             "durations-chart",
             title=f"The last {len(rows)} runs: a click on a point opens the run",
-            alt=f"A point for each run by when it ended and how long it took. The longest, of {longest['flow']}, "
+            alt=f"A point for each run by when it ended and how long it took. The longest, of {longest['label']}, "
             f"took {shown(longest['seconds'], 'seconds')}.",
             figure=charts.durations(rows),
         )
@@ -220,14 +242,15 @@ def tasks(marts: Marts) -> Part:
             Column("p95", "Worst p95 of a day", "seconds"),
         ],
         marts.rows("""
-            SELECT task_name AS task, flow_name AS flow, sum(runs) AS runs, sum(failed) AS failed,
+            SELECT workspace, task_name AS task, flow_name AS flow, sum(runs) AS runs, sum(failed) AS failed,
                 sum(retries) AS retries,
                 sum(succeeded_after_retry) AS saved, sum(total_seconds) AS seconds, max(p95_seconds) AS p95,
                 any_value(upstream_tasks) AS upstream,
                 max_by(task_run_url, failed * 1e9 + total_seconds) AS url
-            FROM prefect__task_hotspots
-            WHERE day >= (SELECT CAST(since AT TIME ZONE 'UTC' AS DATE) FROM int_prefect__period)
-            GROUP BY task, flow_id, flow ORDER BY failed DESC, retries DESC, seconds DESC, task, flow LIMIT 25
+            FROM prefect__task_hotspots LEFT JOIN labels USING (workspace_id)
+            WHERE day >= (SELECT first_day FROM period)
+            GROUP BY workspace, task, flow_id, flow
+            ORDER BY failed DESC, retries DESC, seconds DESC, task, workspace, flow LIMIT 25
         """),
         "No task run has ended in these days.",
     )
@@ -245,16 +268,30 @@ def owners(marts: Marts) -> Part:
             Column("open_incidents", "Open incidents", "count"),
             Column("success_rate", "Succeeded", "rate"),
         ],
-        marts.rows("SELECT * FROM prefect__owners ORDER BY failed DESC, owner"),
+        marts.rows("""
+            SELECT workspace, owners.* FROM prefect__owners AS owners LEFT JOIN labels USING (workspace_id)
+            WHERE runs > 0 OR open_incidents > 0 ORDER BY failed DESC, open_incidents DESC, owner, workspace
+        """),
         "No run has ended in these days.",
     )
 
 
 def hours(marts: Marts) -> list[Part]:
     rows = marts.rows("""
-        SELECT dayofweek(started_at AT TIME ZONE 'UTC') AS weekday, hour(started_at AT TIME ZONE 'UTC') AS hour,
-            count(*) AS runs, max_by(run_url, coalesce(duration_seconds, 0)) AS longest_url
-        FROM prefect__runs WHERE started_at >= (SELECT since FROM int_prefect__period)
+        WITH begun AS (
+            SELECT started_at AT TIME ZONE 'UTC' AS began, run_url, duration_seconds
+            FROM prefect__runs WHERE started_at >= (SELECT since FROM period) AND NOT is_inline
+        ), known AS (
+            -- A weekday may have come five times in these days and another four, and the first run may be younger.
+            SELECT unnest(generate_series(
+                date_trunc('hour', (SELECT min(began) FROM begun)), as_of AT TIME ZONE 'UTC', INTERVAL 1 HOUR
+            )) AS began FROM period
+        ), weeks AS (
+            SELECT dayofweek(began) AS weekday, hour(began) AS hour, count(*) AS weeks FROM known GROUP BY ALL
+        )
+        SELECT dayofweek(began) AS weekday, hour(began) AS hour, count(*) AS begun, max(weeks) AS weeks,
+            count(*) / max(weeks) AS runs, max_by(run_url, coalesce(duration_seconds, 0)) AS longest_url
+        FROM begun JOIN weeks ON dayofweek(began) = weekday AND hour(began) = hour
         GROUP BY ALL ORDER BY runs DESC, weekday, hour
     """)
     for row in rows:
@@ -265,7 +302,9 @@ def hours(marts: Marts) -> list[Part]:
         [
             Column("day", "Day"),
             Column("hour", "Hour (UTC)", "hour"),
-            Column("runs", "Runs begun", "count", "longest_url"),
+            Column("runs", "Runs on average", "average", "longest_url"),
+            Column("begun", "Runs begun", "count"),
+            Column("weeks", "In weeks", "count"),
         ],
         rows,
         "No run has begun in these days.",
@@ -275,7 +314,7 @@ def hours(marts: Marts) -> list[Part]:
         return [table]
     busiest = rows[0]
     alt = (
-        f"A grid of weekdays and hours. The busiest is {busiest['day']} {busiest['hour']}:00, with {busiest['runs']} "
-        "runs."
+        f"A grid of weekdays and hours. The busiest is {busiest['day']} {busiest['hour']}:00, with "
+        f"{shown(busiest['runs'], 'average')} runs on average."
     )
-    return [Part("hours-chart", title="Runs begun", alt=alt, figure=charts.hours(rows)), table]
+    return [Part("hours-chart", title="Runs begun, on average", alt=alt, figure=charts.hours(rows)), table]

@@ -67,31 +67,44 @@ function narrowed(figure) {
   const kind = figure.layout.meta?.filter;
   const kept = chosenSubjects();
   if (!kind || kept.length === subjects.length) return figure;
-  const flows = new Set(kept.map((subject) => escaped(subject.flow ?? "(unknown)")));
+  const flows = new Set(kept.map((subject) => escaped(subject.label)));
   if (kind === "traces") {
     figure.data = figure.data.map((trace) => ({ ...trace, visible: flows.has(trace.name) }));
   } else {
     const grid = figure.data[0];
     const rows = grid.y.map((flow, number) => [flow, number]).filter(([flow]) => flows.has(flow));
-    for (const key of ["y", "z", "text", "customdata"]) grid[key] = rows.map(([, number]) => grid[key][number]);
+    for (const key of ["y", "z", "text", "hovertext", "customdata"]) grid[key] = rows.map(([, number]) => grid[key][number]);
     figure.layout.height = 110 + 34 * rows.length;
   }
   return figure;
 }
 
 // A row with a deployment, though it be none, is about these runs alone; another one is about a flow with all of them.
+// A row without a flow is about a table, or a workspace.
 function filterRows(kept) {
-  const names = new Set(kept.flatMap(({ flow, deployment }) => [JSON.stringify([flow]), JSON.stringify([flow, deployment ?? ""])]));
-  for (const row of document.querySelectorAll("tr[data-flow]")) {
-    const { flow, deployment } = row.dataset;
-    row.hidden = !names.has(JSON.stringify(deployment === undefined ? [flow] : [flow, deployment]));
+  const names = new Set();
+  for (const { workspace, flow, deployment } of kept) {
+    for (const name of [[workspace ?? "", flow], [workspace ?? "", flow, deployment ?? ""]]) names.add(JSON.stringify(name));
   }
+  const workspaces = new Set(kept.map(({ workspace }) => workspace ?? ""));
   const written = new Set(kept.flatMap((subject) => Object.keys(subject.tables ?? {})));
-  for (const row of document.querySelectorAll("tr[data-table]")) row.hidden = !written.has(row.dataset.table);
+  for (const row of document.querySelectorAll("tbody tr")) {
+    const { workspace = "", flow, deployment, table } = row.dataset;
+    if (table !== undefined) row.hidden = !written.has(table);
+    else if (flow === undefined) row.hidden = workspace !== "" && !workspaces.has(workspace);
+    else row.hidden = !names.has(JSON.stringify(deployment === undefined ? [workspace, flow] : [workspace, flow, deployment]));
+  }
 }
 
 // The tiles: the figures of what was chosen, summed up. A table that several write counts once.
 const trendMinimum = JSON.parse(document.getElementById("trend-minimum").textContent);
+
+// What is not all is not shown as 100, and what is not nothing not as 0.
+function percent(share) {
+  if (share > 0 && share < 0.0005) return "< 0.1";
+  if (share < 1 && share >= 0.9995) return "> 99.9";
+  return (100 * share).toFixed(1);
+}
 
 function successNote(rate, n, earlierRate, earlierN) {
   if (Math.min(n, earlierN) < trendMinimum) return `of ${n.toLocaleString("en")} runs; ${earlierN.toLocaleString("en")} before: too few for a trend`;
@@ -102,7 +115,7 @@ function successNote(rate, n, earlierRate, earlierN) {
 
 function fillTiles(kept) {
   const sum = (key) => kept.reduce((total, subject) => total + (subject[key] ?? 0), 0);
-  const [runs, succeeded, failed, slots] = ["runs", "succeeded", "failed", "slots"].map(sum);
+  const [runs, succeeded, failed, slots, missedEver] = ["runs", "succeeded", "failed", "slots", "missed_ever"].map(sum);
   const [n, earlierN] = [succeeded + failed, sum("earlier_succeeded") + sum("earlier_failed")];
   const [rate, earlierRate] = [succeeded / n, sum("earlier_succeeded") / earlierN];
   const longest = kept.reduce((most, subject) => ((subject.longest ?? -1) > (most?.longest ?? -1) ? subject : most), null);
@@ -117,14 +130,14 @@ function fillTiles(kept) {
     ["running", sum("running"), longest?.longest == null ? "at the last sync" : `longest for ${longest.longest_shown}`],
     ["stuck", sum("stuck"), "much longer than usual", runs],
     ["late", sum("late"), "due, not begun", runs],
-    ["missed", sum("missed"), `of ${slots.toLocaleString("en")} in these days`, slots],
-    ["stale", having("stale", "dead"), `or dead, of ${tables.length}; ${having("unknown")} unknown`, tables.length],
+    ["missed", sum("missed"), `since the last kept; ${missedEver.toLocaleString("en")} of ${slots.toLocaleString("en")} in these days`, slots],
+    ["stale", having("stale", "dead", "failing"), `dead or failing, of ${tables.length}; ${having("unknown")} unknown`, tables.length],
   ];
   for (const [id, figure, note, outOf] of filled) {
     const link = document.querySelector(`[data-tile=${id}]`);
     const tile = link.closest(".tile");
     link.dataset.value = figure ?? "";
-    link.textContent = figure === null ? "—" : id === "success-rate" ? `${(100 * figure).toFixed(1)} %` : figure.toLocaleString("en");
+    link.textContent = figure === null ? "—" : id === "success-rate" ? `${percent(figure)} %` : figure.toLocaleString("en");
     tile.querySelector(".note").textContent = note;
     tile.classList.toggle("bad", outOf !== undefined && figure > 0);
     tile.classList.toggle("good", outOf > 0 && figure === 0);
@@ -137,7 +150,7 @@ function filter() {
   if (document.querySelector(".tiles")) fillTiles(kept);
   if (filters) {
     filters.querySelector("output").textContent =
-      kept.length === subjects.length ? "" : "Figures, tables and charts by flow are of what was chosen. Owners, hours, the bars of days and lineage are of everything.";
+      kept.length === subjects.length ? "" : "Figures, tables and charts by flow are of what was chosen. Hours, the bars of days and the picture of lineage are of everything, owners and edges of the workspaces.";
   }
   drawAll();
 }

@@ -17,20 +17,21 @@ class Column:
     link: str | None = None
 
 
+WORKSPACE = Column("workspace", "Workspace")
 FLOW = Column("flow", "Flow")
 DEPLOYMENT = Column("deployment", "Deployment")
 
 
 def subject(level: str, link: str) -> list[Column]:
     """The columns that name what a row is about: a flow, or a deployment, with the link to it."""
-    if level == "flow":
+    if level != "deployment":
         return [replace(FLOW, link=link)]
     return [FLOW, replace(DEPLOYMENT, link=link)]
 
 
 @dataclass(frozen=True)
 class Part:
-    """A table, or a chart, which has a `figure`. The page filters rows by their columns `flow` and `deployment`."""
+    """A table, or a chart, which has a `figure`. The page filters rows by their workspace, flow and deployment."""
 
     id: str
     caption: str = ""
@@ -47,6 +48,12 @@ class Part:
     def is_by_deployment(self) -> bool:
         """Whether a row without a deployment is about runs without one, not about a flow with all its deployments."""
         return any(column.key == "deployment" for column in self.columns)
+
+    def with_workspaces(self) -> "Part":
+        """The same with a column that names the workspace of each row."""
+        if not any("workspace" in row for row in self.rows):
+            return self
+        return replace(self, columns=[WORKSPACE, *self.columns])
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ def sections(marts: Marts) -> list[Section]:
             "unresolved",
             "Unresolved",
             "Unresolved failures",
-            "The last run of these failed, and nothing has succeeded since.",
+            "The last run of these failed, nothing has succeeded since, and they are still there: not deleted, paused "
+            "or left alone for a month.",
             [unresolved(marts)],
         ),
         Section(
@@ -34,7 +35,7 @@ def sections(marts: Marts) -> list[Section]:
             "Incidents",
             "Incidents",
             "From the first failed run of a deployment to the next that succeeded, and what was changed last about the "
-            "deployment before it began.",
+            "deployment before it began. One that nothing can end any more says why.",
             [incidents(marts)],
         ),
         Section(
@@ -64,13 +65,13 @@ def unresolved(marts: Marts) -> Part:
             Column("message", "Message", "message"),
         ],
         marts.rows("""
-            SELECT flow_name AS flow, deployment_name AS deployment, last_run_name AS run,
+            SELECT workspace, flow_name AS flow, deployment_name AS deployment, last_run_name AS run,
                 last_run_url AS url, state_name,
                 last_failed_at AS failed, runs_lost, last_success_at AS succeeded, tables_hit, state_message AS message
-            FROM prefect__incidents WHERE is_open
+            FROM prefect__incidents LEFT JOIN labels USING (workspace_id) WHERE is_open
             ORDER BY began_at, incident_id
         """),
-        marts.unless_idle("✓ Nothing: whatever failed has succeeded since."),
+        marts.unless_idle("✓ Nothing: whatever failed has succeeded since, or is gone."),
     )
 
 
@@ -91,7 +92,7 @@ def now(marts: Marts) -> Part:
             Column("times_usual", "Against usual", "times"),
         ],
         marts.rows("""
-            SELECT CASE WHEN is_stuck THEN 'stuck' ELSE status END AS status, flow_name AS flow,
+            SELECT workspace, CASE WHEN is_stuck THEN 'stuck' ELSE status END AS status, flow_name AS flow,
                 deployment_name AS deployment,
                 run_name AS run, run_url AS url, state_name, coalesce(started_at, due_at) AS since,
                 coalesce(CASE WHEN status = 'late' THEN lateness_seconds ELSE duration_seconds END,
@@ -99,8 +100,9 @@ def now(marts: Marts) -> Part:
                 CASE WHEN status <> 'late' THEN usual_p50_seconds END AS usual,
                 CASE WHEN status <> 'late' THEN usual_runs END AS usual_runs,
                 CASE WHEN status <> 'late' THEN duration_seconds / nullif(usual_p50_seconds, 0) END AS times_usual
-            FROM prefect__runs CROSS JOIN int_prefect__period
-            WHERE status NOT IN ('ended', 'ghost', 'due')
+            FROM prefect__runs JOIN prefect__workspaces AS seen ON seen.workspace_id IS NOT DISTINCT FROM
+                prefect__runs.workspace_id LEFT JOIN labels ON labels.workspace_id = prefect__runs.workspace_id
+            WHERE status NOT IN ('ended', 'ghost', 'due', 'abandoned') AND NOT is_inline
             ORDER BY is_stuck DESC, status = 'late' DESC, seconds DESC, run_id
         """),
         "Nothing was running, and nothing was late.",
@@ -119,10 +121,11 @@ def errors(marts: Marts) -> Part:
             Column("last", "Last", "time"),
         ],
         marts.rows("""
-            SELECT coalesce(nullif(error_class, ''), '(no message)') AS error, flow_name AS flow, count(*) AS runs,
-                min(ended_at) AS first, max(ended_at) AS last, max_by(run_url, ended_at) AS url
-            FROM prefect__runs WHERE outcome IN ('failed', 'crashed') AND PERIOD
-            GROUP BY error, flow_id, flow ORDER BY runs DESC, last DESC, error, flow
+            SELECT workspace, coalesce(nullif(error_class, ''), '(no message)') AS error, flow_name AS flow,
+                count(*) AS runs, min(ended_at) AS first, max(ended_at) AS last, max_by(run_url, ended_at) AS url
+            FROM prefect__runs LEFT JOIN labels USING (workspace_id)
+            WHERE outcome IN ('failed', 'crashed') AND NOT is_inline AND PERIOD
+            GROUP BY workspace, error, flow_subject_id, flow ORDER BY runs DESC, last DESC, error, workspace, flow
         """),
         marts.unless_idle("✓ No run has failed in these days."),
     )
@@ -144,13 +147,15 @@ def incidents(marts: Marts) -> Part:
             Column("change", "Changed before", "message"),
         ],
         marts.rows("""
-            SELECT CASE WHEN is_open THEN 'open' ELSE 'recovered' END AS status, flow_name AS flow,
-                deployment_name AS deployment, last_run_name AS run, last_run_url AS url, began_at,
+            SELECT workspace,
+                CASE WHEN is_open THEN 'open' WHEN closed_because = 'succeeded' THEN 'recovered' ELSE closed_because END
+                    AS status,
+                flow_name AS flow, deployment_name AS deployment, last_run_name AS run, last_run_url AS url, began_at,
                 recovery_seconds AS recovery, runs_lost, tables_hit,
                 strftime(last_changed_at AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M ') || last_change
                     || coalesce(' by ' || last_changed_by, '') AS change
-            FROM prefect__incidents
-            WHERE is_open OR ended_at >= (SELECT since FROM int_prefect__period)
+            FROM prefect__incidents LEFT JOIN labels USING (workspace_id)
+            WHERE is_open OR ended_at >= (SELECT since FROM period)
             ORDER BY is_open DESC, began_at DESC, incident_id
         """),
         marts.unless_idle("✓ No run has failed in these days."),
@@ -165,6 +170,7 @@ def slots(marts: Marts) -> Part:
             FLOW,
             Column("deployment", "Deployment", link="url"),
             Column("schedule", "Schedule"),
+            Column("time_zone", "Its time zone"),
             Column("slots", "Slots", "count"),
             Column("met", "Met", "count"),
             Column("late", "Late", "count"),
@@ -173,14 +179,15 @@ def slots(marts: Marts) -> Part:
             Column("last_missed", "Last missed", "time"),
         ],
         marts.rows("""
-            SELECT slot.flow_name AS flow, slot.deployment_name AS deployment,
-                any_value(deployment.deployment_url) AS url, schedule,
+            SELECT workspace, slot.flow_name AS flow, slot.deployment_name AS deployment,
+                any_value(pipeline_url) AS url, schedule, time_zone,
                 count(*) AS slots, count(*) FILTER (status = 'met') AS met, count(*) FILTER (status = 'late') AS late,
                 count(*) FILTER (status = 'missed') AS missed, count(*) FILTER (status = 'skipped') AS skipped,
                 max(slot_at) FILTER (status = 'missed') AS last_missed
-            FROM prefect__schedule_slots AS slot LEFT JOIN int_prefect__deployments AS deployment USING (deployment_id)
-            GROUP BY schedule_id, slot.flow_name, slot.deployment_name, schedule
-            ORDER BY missed DESC, late DESC, flow, deployment, schedule
+            FROM prefect__schedule_slots AS slot LEFT JOIN prefect__pipelines AS pipeline USING (subject_id)
+                LEFT JOIN labels ON labels.workspace_id = slot.workspace_id
+            GROUP BY schedule_id, workspace, slot.flow_name, slot.deployment_name, schedule, time_zone
+            ORDER BY missed DESC, late DESC, workspace, flow, deployment, schedule
         """),
         "No active schedule has promised a run in these days.",
     )
@@ -188,9 +195,10 @@ def slots(marts: Marts) -> Part:
 
 def unknown_schedules(marts: Marts) -> list[Part]:
     rows = marts.rows("""
-        SELECT flow_name AS flow, deployment_name AS deployment, schedule, not_expanded_because AS why
-        FROM prefect__schedules WHERE is_active AND not_expanded_because IS NOT NULL
-        ORDER BY flow, deployment, schedule
+        SELECT workspace, flow_name AS flow, deployment_name AS deployment, schedule, not_expanded_because AS why
+        FROM prefect__schedules LEFT JOIN labels USING (workspace_id)
+        WHERE is_active AND not_expanded_because IS NOT NULL
+        ORDER BY workspace, flow, deployment, schedule
     """)
     columns = [FLOW, DEPLOYMENT, Column("schedule", "Schedule"), Column("why", "Why")]
     caption = "Active schedules whose slots are not known, so that none of them counts as missed"

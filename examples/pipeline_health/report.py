@@ -5,6 +5,7 @@ make report DATABASE=prefect.duckdb PAGE=report.html
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from examples.pipeline_health.parts import Tile
 HERE = Path(__file__).parent
 
 # What the page can be narrowed down to, and the words of its boxes.
-FILTERS = {"flow": "Flow", "owner": "Owner", "tag": "Tag", "pool": "Work pool"}
+FILTERS = {"workspace": "Workspace", "flow": "Flow", "owner": "Owner", "tag": "Tag", "pool": "Work pool"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -41,13 +42,19 @@ def render(marts: Marts, database: str, job_address: str | None = None) -> str:
     environment.filters |= {"shown": shown, "raw": raw, "json_text": json_text, "safe_url": safe_url}
     found = subjects(marts)
     sections = [*present.sections(marts), *history.sections(marts), *dependencies.sections(marts)]
+    if marts.has_workspaces:
+        sections = [replace(section, parts=[part.with_workspaces() for part in section.parts]) for section in sections]
     return environment.get_template("page.html.jinja").render(
         as_of=marts.as_of,
         since=marts.since,
         tiles=TILES,
         trend_minimum=TREND_MINIMUM,
         sections=catalog.linked(sections, job_address),
-        filters={key: (title, choices(found, key)) for key, title in FILTERS.items()},
+        filters={
+            key: (title, choices(found, key))
+            for key, title in FILTERS.items()
+            if key != "workspace" or marts.has_workspaces
+        },
         subjects=found,
         database=database,
         dark=charts.DARK,
@@ -76,7 +83,7 @@ def subjects(marts: Marts) -> list[dict[str, Any]]:
     found = marts.rows("""
         WITH tags AS (SELECT object_id, list(tag ORDER BY tag) AS tags FROM prefect__tags GROUP BY ALL),
         runs AS (
-            SELECT coalesce(deployment_id, flow_id, '') AS subject_id,
+            SELECT coalesce(subject_id, '') AS subject_id,
                 list(DISTINCT work_pool_name) FILTER (work_pool_name IS NOT NULL) AS pools,
                 count(*) FILTER (recent) AS runs,
                 count(*) FILTER (recent AND outcome = 'succeeded') AS succeeded,
@@ -88,43 +95,45 @@ def subjects(marts: Marts) -> list[dict[str, Any]]:
             FROM (
                 SELECT *, coalesce(ended_at >= since, false) AS recent,
                     coalesce(ended_at >= earlier_since AND ended_at < since, false) AS earlier
-                FROM prefect__runs CROSS JOIN int_prefect__period
+                FROM prefect__runs CROSS JOIN period WHERE NOT is_inline
             ) GROUP BY ALL
         ), incidents AS (
             SELECT subject_id, count(*) AS unresolved FROM prefect__incidents WHERE is_open GROUP BY ALL
-        ), slots AS (
-            SELECT deployment_id AS subject_id, count(*) AS slots, count(*) FILTER (status = 'missed') AS missed
+        ), kept AS (
+            SELECT schedule_id, max(slot_at) FILTER (status <> 'missed') AS last_kept
             FROM prefect__schedule_slots GROUP BY ALL
+        ), slots AS (
+            SELECT subject_id, count(*) AS slots, count(*) FILTER (status = 'missed') AS missed_ever,
+                count(*) FILTER (last_kept IS NULL OR slot_at > last_kept) AS missed
+            FROM prefect__schedule_slots JOIN kept USING (schedule_id) GROUP BY ALL
         ), written AS (
-            SELECT coalesce(subject_id, '') AS subject_id, map_from_entries(list((table_name, status))) AS tables
-            FROM (SELECT DISTINCT subject_id, table_name FROM int_prefect__table_users WHERE role = 'writes')
-            JOIN prefect__tables USING (table_name) GROUP BY ALL
-        ), subject AS (
-            SELECT coalesce(deployment_id, flow_id, '') AS subject_id, max(flow_id) AS flow_id, deployment_id
-            FROM (
-                SELECT flow_id, deployment_id FROM prefect__runs
-                UNION SELECT flow_id, deployment_id FROM int_prefect__deployments
-                UNION SELECT flow_id, deployment_id FROM int_prefect__table_users
-                UNION SELECT flow_id, NULL FROM int_prefect__flows
-            ) GROUP BY ALL
+            SELECT coalesce(subject_id, '') AS subject_id, map_from_entries(list((table_id, status))) AS tables
+            FROM (SELECT DISTINCT subject_id, table_id FROM prefect__table_users WHERE role = 'writes')
+            JOIN prefect__tables USING (table_id) GROUP BY ALL
+        ), pipelines AS (
+            SELECT subject_id, workspace_id, flow_id, flow_name, deployment_id, deployment_name, owner, work_pool_name
+            FROM prefect__pipelines
+            UNION ALL
+            -- What is known of neither a flow nor a deployment.
+            SELECT '', NULL, NULL, NULL, NULL, NULL, '(no owner)', NULL
+            WHERE '' IN (SELECT subject_id FROM runs UNION ALL SELECT subject_id FROM written)
         )
-        SELECT flow.flow_name AS flow, deployment.deployment_name AS deployment,
-            coalesce(deployment.owner, flow.owner, '(no owner)') AS owner,
+        SELECT workspace, flow_name AS flow, deployment_name AS deployment, owner,
             list_distinct(coalesce(of_flow.tags, []) || coalesce(of_deployment.tags, [])) AS tag,
             list_distinct(coalesce(runs.pools, []) || [work_pool_name]) AS pool,
-            runs.* EXCLUDE (subject_id, pools), unresolved, slots, missed, tables
-        FROM subject
-        LEFT JOIN int_prefect__flows AS flow USING (flow_id)
-        LEFT JOIN int_prefect__deployments AS deployment ON deployment.deployment_id = subject.deployment_id
-        LEFT JOIN tags AS of_flow ON of_flow.object_id = subject.flow_id
-        LEFT JOIN tags AS of_deployment ON of_deployment.object_id = subject.deployment_id
+            runs.* EXCLUDE (subject_id, pools), unresolved, slots, missed, missed_ever, tables
+        FROM pipelines
+        LEFT JOIN labels USING (workspace_id)
+        LEFT JOIN tags AS of_flow ON of_flow.object_id = pipelines.flow_id
+        LEFT JOIN tags AS of_deployment ON of_deployment.object_id = pipelines.deployment_id
         LEFT JOIN runs USING (subject_id)
         LEFT JOIN incidents USING (subject_id)
         LEFT JOIN slots USING (subject_id)
         LEFT JOIN written USING (subject_id)
-        ORDER BY flow, deployment
+        ORDER BY workspace, flow, deployment
     """)
     for subject in found:
+        subject["label"] = marts.named(subject)
         subject["longest_shown"] = shown(subject["longest"], "seconds")
     return found
 

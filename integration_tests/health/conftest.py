@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from devtools.aged import aged
 from devtools.neglected import neglected
-from devtools.tables import write_duckdb
+from devtools.tables import Tables, write_duckdb
 from examples.pipeline_health.build import build_duckdb
 from integration_tests.conftest import Once
 
@@ -11,13 +12,22 @@ from integration_tests.conftest import Once
 @pytest.fixture(scope="session")
 def neglected_file(once: Once) -> Path:
     """A neglected workspace in a DuckDB file, with the models; the tests of the package have passed there."""
+    return _file(once, "neglected", neglected())
 
+
+@pytest.fixture(scope="session")
+def aged_file(once: Once) -> Path:
+    """Two workspaces after a year, in the same way."""
+    return _file(once, "aged", aged())
+
+
+def _file(once: Once, name: str, tables: Tables) -> Path:
     def build(folder: Path) -> None:
         folder.mkdir()
-        write_duckdb(folder / "prefect.duckdb", neglected())
+        write_duckdb(folder / "prefect.duckdb", tables)
         with pytest.MonkeyPatch.context() as environment:
             # DuckDB takes the machine's time zone.
             environment.setenv("TZ", "America/Los_Angeles")
             build_duckdb(folder / "prefect.duckdb", command="build")
 
-    return once("neglected", build) / "prefect.duckdb"
+    return once(name, build) / "prefect.duckdb"

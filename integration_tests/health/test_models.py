@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
@@ -15,8 +14,8 @@ from devtools.neglected import DOWN_SINCE, neglected
 from devtools.postgres import postgres
 from devtools.tables import write_postgres
 from devtools.warehouse import AS_OF
-from examples.pipeline_health.build import build_postgres
-from integration_tests.health.warehouse import DuckDB, PostgreSQL, Warehouse
+from examples.pipeline_health.build import build_postgres, marts_schema
+from integration_tests.health.warehouse import DuckDB, PostgreSQL, Warehouse, by_key
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "dbt" / "models"
@@ -48,17 +47,15 @@ def warehouses(neglected_file: Path, postgres_url: str) -> dict[str, Warehouse]:
         # libpq takes the time zone of this variable.
         environment.setenv("PGTZ", "Asia/Tokyo")
         build_postgres(postgres_url, "prefect", command="build")
-    return {"duckdb": DuckDB(neglected_file), "postgres": PostgreSQL(postgres_url, "prefect")}
+    return {
+        "duckdb": DuckDB(neglected_file, marts_schema("main")),
+        "postgres": PostgreSQL(postgres_url, marts_schema("prefect")),
+    }
 
 
 @pytest.fixture(scope="module", params=["duckdb", "postgres"])
 def warehouse(warehouses: dict[str, Warehouse], request: pytest.FixtureRequest) -> Warehouse:
     return warehouses[request.param]
-
-
-def by_key(warehouse: Warehouse, sql: str) -> dict[str, Any]:
-    """The second column by the first, or all others as a tuple."""
-    return {row[0]: row[1] if len(row) == 2 else row[1:] for row in warehouse.ask(sql)}
 
 
 @pytest.mark.parametrize("model", MARTS)
@@ -224,6 +221,11 @@ def test_owners_come_from_tags(warehouse: Warehouse) -> None:
     assert owners == {"Ana": (730, 241, 1), "Ben": (21, 0, 0), "(no owner)": (34, 1, 1)}
     tags = warehouse.ask("SELECT tag FROM prefect__tags WHERE object_id = 'ingest-deployment' ORDER BY tag")
     assert tags == [("critical",), ("owner:Ana",)]
+
+
+def test_tags_can_be_grouped(warehouse: Warehouse) -> None:
+    groups = warehouse.ask("SELECT CAST(tags AS VARCHAR), count(*) FROM prefect__runs GROUP BY tags")
+    assert groups == [('["nightly"]', warehouse.ask("SELECT count(*) FROM prefect__runs")[0][0])]
 
 
 def test_there_are_twelve_questions_in_the_guide() -> None:

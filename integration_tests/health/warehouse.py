@@ -19,10 +19,11 @@ class Warehouse(Protocol):
 
 class DuckDB(NamedTuple):
     file: Path
+    schema: str = "main"
 
     def ask(self, sql: str, *, zone: str = "UTC") -> Answer:
         with duckdb.connect(str(self.file), read_only=True) as connection:
-            connection.execute(f"SET TimeZone = '{zone}'")
+            connection.execute(f"SET TimeZone = '{zone}'; SET schema = '{self.schema}'")
             return _plain(connection.execute(sql).fetchall())
 
 
@@ -51,3 +52,8 @@ def _value(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     return str(value) if isinstance(value, list | dict) else value
+
+
+def by_key(warehouse: Warehouse, sql: str) -> dict[str, Any]:
+    """The second column by the first, or all others as a tuple."""
+    return {row[0]: row[1] if len(row) == 2 else row[1:] for row in warehouse.ask(sql)}

@@ -4,6 +4,7 @@ import base64
 import html
 import json
 import re
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -70,6 +71,19 @@ def parse(body: bytes) -> Any:
         return json.loads(body)
     except RecursionError:
         raise ValueError("The body is JSON that is nested too deeply to read.") from None
+
+
+def leave_out(value: Any, keys: Collection[str]) -> None:
+    """Make null, in place and at any depth, what stands under these keys."""
+    if keys:
+        values = [value]
+        while values:  # Not recursive: users nest as deep as they like.
+            one = values.pop()
+            if isinstance(one, dict):
+                one |= dict.fromkeys(one.keys() & keys)
+                values += one.values()
+            elif isinstance(one, list):
+                values += one
 
 
 def query_of(address: str) -> dict[str, str]:

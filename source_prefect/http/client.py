@@ -2,13 +2,14 @@
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
 import requests
+from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.requesters.paginators import DefaultPaginator
 from airbyte_cdk.sources.declarative.requesters.requester import Requester
 from airbyte_cdk.sources.types import StreamSlice
@@ -18,6 +19,7 @@ from source_prefect.http.answers import (
     STAND_IN,
     EventToken,
     is_maintenance,
+    leave_out,
     parse,
     query_of,
     read_page,
@@ -46,7 +48,8 @@ _LARGE_BODY = 16_000_000
 class Client:
     """Asks a workspace for pages of a table, from any thread.
 
-    `why_missing` explains a 404, or returns an empty text where it knows no more than the address.
+    `why_missing` explains a 404, or returns an empty text where it knows no more than the address. What stands under
+    the keys `left_out` is removed from each row before anything else sees it.
     """
 
     stream: str
@@ -57,6 +60,7 @@ class Client:
     workspace: Workspace
     watermark: Watermark
     why_missing: Callable[[], str]
+    left_out: Collection[str] = ()
 
     def __post_init__(self) -> None:
         self.page_size = self.paginator.get_page_size() or 0
@@ -89,6 +93,15 @@ class Client:
             return self._divided(self.table, {"filter": token.filter}, token.offset, size, response)
         self._raise_problem(response)
         return self._page(response, size)
+
+    def get(self, path: str) -> Row:
+        """The object at a path of the workspace. Raises AirbyteTracedException."""
+        response = self.session.ask(self._below_root(path))
+        self._raise_problem(response)
+        with suppress(ValueError):
+            if response.ok and isinstance(found := parse(response.content), dict):
+                return found
+        raise failure(f"{response.url} answered {response.status_code}, but with no object.", FailureType.system_error)
 
     def _request(self, table: str, body: Mapping[str, Any], offset: int | None, limit: int) -> requests.Response:
         options: Any = self.paginator
@@ -124,6 +137,7 @@ class Client:
         except ValueError:
             self._raise_problem(response)
             raise
+        leave_out(page.rows, self.left_out)
         # Prefect Cloud may name a next page after one that is not full, which is the last.
         page = page._replace(full=page.full and len(page.rows) >= size)
         if NUL in response.content:
@@ -207,6 +221,7 @@ class Client:
                 name = known["id"]
                 row = self._json(f"flow_runs/{name}")
                 if isinstance(row, dict):
+                    leave_out(row, self.left_out)
                     return row
         self.unreadable.add(name)
         return None

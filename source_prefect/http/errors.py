@@ -95,7 +95,8 @@ def problem_of(response: requests.Response, longest_wait: float) -> Problem | No
         return _temporary(f"Prefect asked to slow down (429) at {url}.")
     if status in (requests.codes.request_timeout, requests.codes.too_early) or status >= 500:
         return _temporary(f"Prefect answered {status} at {url}.")
-    return Problem(f"Prefect answered {status} at {url}: {quoted(response.text)}", FailureType.system_error)
+    quote = "" if response.ok else f": {quoted(response.text)}"
+    return Problem(f"Prefect answered {status} at {url}{quote}", FailureType.system_error)
 
 
 def no_answer(error: requests.RequestException, url: str, has_answered: bool) -> Problem:
@@ -150,7 +151,9 @@ def _unreadable(response: requests.Response) -> Problem | None:
     except ValueError as error:
         start = quoted(response.text.lstrip())[:80]
         if not start.startswith("<"):
-            return _temporary(f"{response.url} answered 200 with a body that holds no rows ({error}): {start!r}.")
+            # Rows that were cut short are not quoted: `leave_out` may concern them.
+            quote = "" if start.startswith(("[", "{")) else f": {start!r}"
+            return _temporary(f"{response.url} answered 200 with a body that holds no rows ({error}){quote}.")
         sentence = f"{response.url} answered with a page of HTML: it may be the address of a UI. {RIGHT_ADDRESS}"
         return Problem(sentence, is_temporary=True)
     return None

@@ -17,10 +17,12 @@ from airbyte_cdk.sources.streams.http.error_handlers import ErrorHandler, ErrorR
 from airbyte_cdk.sources.streams.http.error_handlers.response_models import SUCCESS_RESOLUTION
 from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 
-from source_prefect.cdk import session_of
+from source_prefect.cdk import log_no_bodies, session_of
 from source_prefect.http.answers import is_maintenance, retry_after
 from source_prefect.http.errors import failure
+from source_prefect.http.oauth import Token
 from source_prefect.http.transport import Patience, Transport, warn_of_risks
+from source_prefect.settings.tls import TlsSettings
 from source_prefect.settings.values import Settings
 
 Made = TypeVar("Made")
@@ -49,10 +51,17 @@ class Session(Mapping[str, Any], AbstractContextManager["Session"]):
         for value in connection.headers.values():
             # The CDK finds no secret in a list, and it masks the plain `auth_string`, not its Basic form.
             add_to_secrets(value.removeprefix("Basic "))
+        if connection.oauth:
+            warn_of_risks(connection.oauth.token_url, TlsSettings(), has_secret=True)
         self.settings = settings
         self.patience = patience
         self.transport = Transport(
-            connection.api_url, connection.tls, settings.num_workers, settings.max_requests_per_minute, patience
+            connection.api_url,
+            connection.tls,
+            settings.num_workers,
+            settings.max_requests_per_minute,
+            patience,
+            Token(connection.oauth) if connection.oauth else None,
         )
         self._made: dict[Hashable, Any] = {}
         self._making = threading.RLock()
@@ -157,6 +166,7 @@ class PrefectRequester(HttpRequester):
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
+        log_no_bodies(self)
         for scheme in ("https://", "http://"):
             session_of(self).mount(scheme, self.config.transport)
 

@@ -21,6 +21,7 @@ from source_prefect.http import limits
 from source_prefect.http.answers import parse, retry_after, server_date
 from source_prefect.http.errors import Problem, failure, no_answer, problem_of
 from source_prefect.http.gate import Gate
+from source_prefect.http.oauth import Token
 from source_prefect.settings.address import is_local
 from source_prefect.settings.tls import TlsSettings
 from source_prefect.times import shift
@@ -83,14 +84,22 @@ class Transport(TcpKeepaliveHTTPAdapter):
     - TLS as configured. No redirect is followed: that would send the credentials to another address.
     - No more than `workers` requests at the same time, however many threads there are.
     - What may succeed later is repeated, as `patience` says; a 429 makes all requests to the account wait.
+    - Behind an identity proxy, each request has a valid token; one that is refused is renewed once.
     - CSRF protection is detected. All requests share one token, because a second one invalidates the first.
     - An answer has a limit of time and of size: see `limits`.
     """
 
     def __init__(
-        self, api_url: str, tls: TlsSettings, workers: int, per_minute: int | None, patience: Patience
+        self,
+        api_url: str,
+        tls: TlsSettings,
+        workers: int,
+        per_minute: int | None,
+        patience: Patience,
+        token: Token | None = None,
     ) -> None:
         self.clock = ServerClock()
+        self._token = token
         self._patience = patience
         self._tls = tls.context()
         self._gate = Gate(per_minute)
@@ -195,6 +204,17 @@ class Transport(TcpKeepaliveHTTPAdapter):
         return self._send_once(request, *args, **kwargs)
 
     def _send_once(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        if not self._token:
+            return self._pass(request, *args, **kwargs)
+        self._token.sign(request)
+        response = self._pass(request, *args, **kwargs)
+        # A proxy sends to its login page whom it does not know.
+        if response.status_code == requests.codes.unauthorized or response.is_redirect:
+            self._token.renew(request)
+            response = self._pass(request, *args, **kwargs)
+        return response
+
+    def _pass(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         account = _ACCOUNT.search(request.url or "")
         gate = self._gates.get(account[1], self._gate) if account else self._gate
         # A slot first: a 429 must find all others still in front of the gate.

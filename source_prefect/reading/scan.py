@@ -4,7 +4,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,7 +24,7 @@ from source_prefect.paging import PaginationError, RequestRefusedError, Row, Row
 from source_prefect.progress.log import Progress
 from source_prefect.progress.ranges import within
 from source_prefect.progress.retention import warn_of_gap
-from source_prefect.progress.scope import START_DATE, widened
+from source_prefect.progress.scope import LEAVE_OUT, START_DATE, widened
 from source_prefect.progress.state import StateError, StreamState, load_state
 from source_prefect.progress.watermark import Watermark
 from source_prefect.settings.parse import ConfigError
@@ -55,6 +55,10 @@ class PrefectRetriever(ABC):
     ingestion_time: str = "updated"
     # The stream that is made of the same pages. Where it is selected too, one scan serves both.
     pages_of: str = ""
+    # Whether a check tries the stream, although it has no cursor.
+    is_checked: bool = False
+    # What may be left out of the rows, by its names in `leave_out`: the keys that hold it.
+    content: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @abstractmethod
     def sync(self, scan: "Scan") -> Iterator[Step]:
@@ -66,9 +70,14 @@ class PrefectRetriever(ABC):
 
     @property
     def scope(self) -> Mapping[str, Any]:
-        """The settings that decide which rows a sync sends: see `progress.scope`."""
-        start = self.config.settings.start_date
-        return {START_DATE: format_time(start)} if start else {}
+        """The settings that decide what a sync sends: see `progress.scope`."""
+        start, left_out = self.config.settings.start_date, self.left_out
+        return ({START_DATE: format_time(start)} if start else {}) | ({LEAVE_OUT: left_out} if left_out else {})
+
+    @property
+    def left_out(self) -> list[str]:
+        """The choices of `leave_out` that concern the stream."""
+        return sorted(self.config.settings.leave_out & self.content.keys())
 
 
 class Output:
@@ -132,6 +141,7 @@ class Scan:
             workspace,
             watermark=self.watermark,
             why_missing=lambda: unknown_workspace(session, workspace),
+            left_out=frozenset(key for choice in retriever.left_out for key in retriever.content[choice]),
         )
         self.state = StreamState()
         self._retriever = retriever
@@ -142,6 +152,7 @@ class Scan:
         with self._errors_explained():
             states = [output.saved_state() for output in self._outputs]
             self.state = self._trusted(min(states, key=lambda state: state.cursor or BEGINNING))
+            self._say_what_is_left_out()
             for step in self._retriever.sync(self):
                 for output in self._outputs:
                     if isinstance(step, StreamState):
@@ -154,6 +165,16 @@ class Scan:
                     "its place."
                 )
             self._raise_if_rows_were_unreadable()
+
+    def _say_what_is_left_out(self) -> None:
+        left_out = self._retriever.left_out
+        if self.state.cursor and (new := [it for it in left_out if it not in self.state.settings.get(LEAVE_OUT, ())]):
+            LOGGER.warning(
+                f"{self.label}: {', '.join(new)} is left out from now on. Rows that earlier syncs have sent keep it in "
+                "the destination until they change."
+            )
+        elif left_out:
+            LOGGER.info(f"{self.label}: leave_out keeps back {', '.join(left_out)}.")
 
     def _raise_if_rows_were_unreadable(self) -> None:
         """Name the rows that were left out. All others were sent, and the cursor has moved."""
@@ -189,7 +210,7 @@ class Scan:
     def _trusted(self, state: StreamState) -> StreamState:
         """The state, as far as the present settings and the server's clock allow."""
         if wider := widened(state.settings, self._retriever.scope):
-            LOGGER.info(f"{self.label}: {', '.join(wider)} lets more rows pass than before: read from the beginning.")
+            LOGGER.info(f"{self.label}: {', '.join(wider)} lets more pass than before: read from the beginning.")
             return StreamState()
         # A later `start_date` leaves out some of what remains.
         state = replace(state, remaining=within(state.remaining, self.settings.start_date, None))

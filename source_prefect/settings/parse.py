@@ -12,7 +12,7 @@ import requests
 
 from source_prefect.settings.address import CLOUD_API, UUID, cloud_api_url, server_api_url, workspaces_in
 from source_prefect.settings.tls import TlsSettings
-from source_prefect.settings.values import Cloud, Named, Server, Settings
+from source_prefect.settings.values import Cloud, Named, OAuth, Server, Settings
 from source_prefect.times import parse_time
 
 # Which workspaces: all that the key can read.
@@ -51,6 +51,7 @@ def parse(config: Mapping[str, Any], specification: Mapping[str, Any]) -> Settin
         lookback_window=_lookback_window(values["lookback_window"], declared["lookback_window"]["pattern"]),
         log_level=LOG_LEVELS[values["log_level"]],
         event_prefixes=tuple(values["event_prefixes"]),
+        leave_out=frozenset(values["leave_out"]),
         **{name: values[name] for name in ("max_requests_per_minute", "num_workers", "page_size")},
         unknown=(*unknown, *(f"connection.{key}" for key in config["connection"] if key not in given)),
     )
@@ -189,7 +190,24 @@ def _server(given: Mapping[str, Any]) -> Server:
         tls.context()
     except ValueError as error:
         raise ConfigError(f"connection.{error}") from None
-    return Server(_address(server_api_url, "api_url", api_url), headers, tls)
+    return Server(_address(server_api_url, "api_url", api_url), headers, tls, _oauth(given["oauth"], headers))
+
+
+def _oauth(given: Mapping[str, str] | None, headers: Mapping[str, str]) -> OAuth | None:
+    if given is None:
+        return None
+    for name in ("token_url", "client_id", "client_secret"):
+        _refuse_if(not given[name], f"connection.oauth.{name} is missing: an identity provider needs it.")
+    _refuse_if(
+        not re.fullmatch(r"https?://[^\s/@]+(/\S*)?", given["token_url"]),
+        f"connection.oauth.token_url is {_shown(given['token_url'])}; it should look like "
+        "https://login.example.com/oauth2/token.",
+    )
+    _refuse_if(
+        any(name.lower() == "authorization" for name in headers),
+        "connection.oauth and auth_string, or a custom header Authorization, exclude each other: a request has one.",
+    )
+    return OAuth(**given)
 
 
 def _header_value(name: str, value: str) -> str:
@@ -271,7 +289,7 @@ def _text(path: str, text: str, schema: Mapping[str, Any]) -> str:
     _refuse_if(not is_line and not schema.get("multiline"), f"{path} contains a line break: it must be one line.")
     _refuse_if(_INVISIBLE.search(text), f"{path} contains an invisible control character: retype it.")
     if choice := schema.get("enum"):
-        text = text.upper()
+        text = next((each for each in choice if each.lower() == text.lower()), text)
         _refuse_if(text not in choice, f"{path} is {_shown(text)}; it must be one of {', '.join(choice)}.")
     return text
 

@@ -15,6 +15,16 @@ class Named(NamedTuple):
     workspace_id: str = ""
 
 
+class OAuth(NamedTuple):
+    """A client of an identity provider, and what its tokens are for; empty where the provider does not ask."""
+
+    token_url: str
+    client_id: str
+    client_secret: str
+    scope: str = ""
+    audience: str = ""
+
+
 @dataclass(frozen=True)
 class Cloud:
     """A connection to Prefect Cloud. `api_url` is the address of its API, without a workspace.
@@ -27,6 +37,7 @@ class Cloud:
     named: tuple[Named, ...]
     reads_all: bool
     tls: TlsSettings = field(default_factory=TlsSettings)
+    oauth: OAuth | None = None
     type: str = "cloud"
 
     @property
@@ -41,6 +52,7 @@ class Server:
     api_url: str
     headers: Mapping[str, str]
     tls: TlsSettings
+    oauth: OAuth | None = None
     type: str = "server"
 
 
@@ -57,6 +69,7 @@ class Settings:
     lookback_window: timedelta
     log_level: int
     event_prefixes: tuple[str, ...]
+    leave_out: frozenset[str]
     max_requests_per_minute: int | None
     num_workers: int
     page_size: int

@@ -1,18 +1,28 @@
-{{ config(materialized='incremental', unique_key='run_id', indexes=prefect_source.indexes(['run_id'])) }}
+{{ config(indexes=prefect_source.indexes(['run_id'])) }}
 
 with runs as (
 
     select
         run.*,
-        period.as_of,
+        workspace.workspace_name,
+        workspace.as_of,
         {{ prefect_source.add_seconds('run.expected_start_time', var('late_after_seconds')) }} as late_from,
         {{ prefect_source.add_seconds('run.expected_start_time', var('ghost_after_seconds')) }} as ghost_from
     from {{ ref('stg_prefect__flow_runs') }} as run
-    cross join {{ ref('int_prefect__period') }} as period
-    {{ prefect_source.join_what_is_built('run', 'run_id') }}
+    left join {{ ref('prefect__workspaces') }} as workspace on {{ prefect_source.same_workspace('workspace', 'run') }}
     -- What is scheduled for later is no run yet.
-    where (run.start_time is not null or run.end_time is not null or run.expected_start_time <= period.as_of)
-    {{ prefect_source.and_changed_since_last_build('run', 'run_id') }}
+    where (run.start_time is not null or run.ended_at is not null or run.expected_start_time <= workspace.as_of)
+
+),
+
+left_behind as (
+
+    -- What runs inside another run cannot go on when that has ended.
+    select run.run_id, parent.ended_at as left_at
+    from {{ ref('int_prefect__flow_runs') }} as run
+    inner join {{ ref('stg_prefect__task_runs') }} as task on task.id = run.parent_task_run_id
+    inner join {{ ref('int_prefect__flow_runs') }} as parent on parent.run_id = task.flow_run_id
+    where run.ended_at is null and run.deployment_id is null and parent.ended_at >= run.started_at
 
 ),
 
@@ -20,17 +30,19 @@ judged as (
 
     select
         run.*,
+        coalesce(deployment.subject_id, run.deployment_id, flow.subject_id, run.flow_id) as subject_id,
+        coalesce(flow.subject_id, run.flow_id) as flow_subject_id,
         flow.flow_name,
         flow.flow_url,
         deployment.deployment_name,
         deployment.deployment_url,
-        workspace.name as workspace_name,
         coalesce(deployment.owner, flow.owner) as owner,
         coalesce(run.work_pool_name, deployment.work_pool_name) as pool_name,
         usual.runs as usual_runs,
         usual.p50_seconds as usual_p50_seconds,
         usual.p95_seconds as usual_p95_seconds,
         {{ prefect_source.stuck_after('usual') }} as stuck_after_seconds,
+        left_behind.left_at,
         -- Prefect deletes the coming runs of a schedule that is paused or edited; their last rows stay.
         case
             when not (run.auto_scheduled and run.state_type = 'SCHEDULED' and run.start_time is null) then null
@@ -45,9 +57,9 @@ judged as (
     from runs as run
     left join {{ ref('int_prefect__flows') }} as flow on flow.flow_id = run.flow_id
     left join {{ ref('int_prefect__deployments') }} as deployment on deployment.deployment_id = run.deployment_id
-    left join {{ ref('stg_prefect__workspaces') }} as workspace on workspace.id = run.workspace_id
     left join {{ ref('int_prefect__usual_durations') }} as usual
         on usual.flow_id = run.flow_id and usual.task_name is null
+    left join left_behind on left_behind.run_id = run.id
 
 ),
 
@@ -56,15 +68,18 @@ stated as (
     select
         judged.*,
         case
-            when end_time is not null then 'ended'
+            when ended_at is not null then 'ended'
             when ghost_reason is not null then 'ghost'
+            when left_at is not null then 'abandoned'
             when state_type = 'SCHEDULED' and start_time is null and late_from <= as_of then 'late'
             when state_type = 'SCHEDULED' and start_time is null then 'due'
             when state_type = 'SCHEDULED' then 'waiting'
             else lower(state_type)
         end as status,
-        case when end_time is null and start_time is not null then {{ prefect_source.seconds_between('start_time', 'as_of') }} end
-            as open_seconds
+        case
+            when ended_at is null and start_time is not null
+            then {{ prefect_source.seconds_between('start_time', 'coalesce(left_at, as_of)') }}
+        end as open_seconds
     from judged
 
 )
@@ -74,7 +89,10 @@ select
     name as run_name,
     workspace_id,
     workspace_name,
+    source_relation,
+    subject_id,
     flow_id,
+    flow_subject_id,
     flow_name,
     deployment_id,
     deployment_name,
@@ -83,6 +101,7 @@ select
     coalesce(owner, '(no owner)') as owner,
     tags,
     parent_task_run_id is not null as is_subflow,
+    parent_task_run_id is not null and deployment_id is null as is_inline,
     coalesce(auto_scheduled, false) as is_scheduled,
     state_type,
     state_name,
@@ -95,9 +114,9 @@ select
     created as created_at,
     expected_start_time as due_at,
     start_time as started_at,
-    end_time as ended_at,
-    {{ prefect_source.utc_date('end_time') }} as ended_on,
-    case when end_time is not null then total_run_time else open_seconds end as duration_seconds,
+    ended_at,
+    {{ prefect_source.utc_date('ended_at') }} as ended_on,
+    case when ended_at is not null then total_run_time else open_seconds end as duration_seconds,
     -- Only what a schedule has planned can be late.
     case
         when auto_scheduled and start_time is not null
@@ -112,8 +131,8 @@ select
     usual_runs,
     usual_p50_seconds,
     usual_p95_seconds,
-    status in ('running', 'pending', 'cancelling') and coalesce(open_seconds, {{ prefect_source.seconds_between('expected_start_time', 'as_of') }}) > stuck_after_seconds
-        as is_stuck,
+    status in ('running', 'pending', 'cancelling')
+    and coalesce(open_seconds, {{ prefect_source.seconds_between('expected_start_time', 'as_of') }}) > stuck_after_seconds as is_stuck,
     ghost_reason is not null as is_ghost,
     ghost_reason,
     ui_url as run_url,

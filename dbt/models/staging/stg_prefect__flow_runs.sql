@@ -1,3 +1,5 @@
+with staged as (
+
 {{ prefect_source.stage('flow_runs', {
     'flow_id': 'text',
     'deployment_id': 'text',
@@ -21,3 +23,8 @@
     'created_by_type': 'text',
     'created_by_display_value': 'text',
 }, prefect_source.run_columns()) }}
+
+)
+
+select staged.*, {{ prefect_source.end_of_run() }} as ended_at
+from staged

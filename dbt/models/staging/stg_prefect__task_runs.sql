@@ -17,5 +17,6 @@ with staged as (
 select
     staged.*,
     -- The task's function, without the hash that Prefect adds.
-    {{ prefect_source.replace_pattern("task_key", "-[0-9a-f]+$", "") }} as task_name
+    {{ prefect_source.replace_pattern("task_key", "-[0-9a-f]+$", "") }} as task_name,
+    {{ prefect_source.end_of_run() }} as ended_at
 from staged

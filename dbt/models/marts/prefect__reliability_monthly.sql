@@ -1,0 +1,1 @@
+{{ prefect_source.reliability('month') }}

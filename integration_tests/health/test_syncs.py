@@ -1,0 +1,74 @@
+"""Ten syncs and a build after each: the marts are those of one full build, on both databases."""
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg2
+import pytest
+
+from devtools.postgres import postgres
+from devtools.syncs import SYNCS, syncs
+from devtools.tables import Tables, write_duckdb, write_postgres
+from examples.pipeline_health.build import build_duckdb, build_postgres, marts_schema
+from integration_tests.health.test_models import MARTS
+from integration_tests.health.warehouse import Answer, DuckDB, PostgreSQL, Warehouse
+from integration_tests.torture.effort import seeds
+
+
+@pytest.mark.parametrize("seed", seeds(1))
+def test_ten_builds_say_what_one_says(seed: int, tmp_path: Path) -> None:
+    (tmp_path / "ten").mkdir()
+    (tmp_path / "one").mkdir()
+    ten, one = tmp_path / "ten" / "prefect.duckdb", tmp_path / "one" / "prefect.duckdb"
+    with postgres() as url:
+        tables: Tables = {}
+        for tables in syncs(seed):
+            _replace(ten, tables)
+            build_duckdb(ten)
+            _replace_postgres(url, "ten", tables)
+            build_postgres(url, "ten")
+        write_duckdb(one, tables)
+        # The tests of the package pass.
+        build_duckdb(one, command="build")
+        write_postgres(url, "one", tables)
+        build_postgres(url, "one")
+        warehouses: dict[str, Warehouse] = {
+            "DuckDB, one build": DuckDB(one, marts_schema("main")),
+            f"DuckDB, {SYNCS} builds": DuckDB(ten, marts_schema("main")),
+            "PostgreSQL, one build": PostgreSQL(url, marts_schema("one")),
+            f"PostgreSQL, {SYNCS} builds": PostgreSQL(url, marts_schema("ten")),
+        }
+        marts = {name: {mart: _rows(house, mart) for mart in MARTS} for name, house in warehouses.items()}
+    first, *others = marts
+    assert [mart for mart, rows in marts[first].items() if not rows] == []
+    for other in others:
+        assert {mart: _difference(rows, marts[first][mart]) for mart, rows in marts[other].items()} == {
+            mart: ([], []) for mart in MARTS
+        }, other
+
+
+def _rows(warehouse: Warehouse, mart: str) -> Answer:
+    # A JSON text is written differently, and so is the name of the schema.
+    columns = [name for name in MARTS[mart] if name not in ("tags", "source_relation")]
+    return sorted(warehouse.ask(f"SELECT {', '.join(columns)} FROM {mart}"), key=str)
+
+
+def _difference(one: Answer, other: Answer) -> tuple[Any, Any]:
+    return [row for row in one if row not in other][:3], [row for row in other if row not in one][:3]
+
+
+def _replace(file: Path, tables: Tables) -> None:
+    """As a destination does: it replaces a table, whatever reads it."""
+    if file.exists():
+        with duckdb.connect(str(file)) as connection:
+            for stream in tables:
+                connection.execute(f"DROP TABLE IF EXISTS {stream}")
+    write_duckdb(file, tables)
+
+
+def _replace_postgres(url: str, schema: str, tables: Tables) -> None:
+    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
+        for stream in tables:
+            cursor.execute(f"DROP TABLE IF EXISTS {schema}.{stream}")
+    write_postgres(url, schema, tables)
