@@ -27,11 +27,11 @@ help:
 	}
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt --editable . --group demo
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt --editable '.[openlineage]' --group demo
 	touch $@
 
 .venv/.synced: .venv/.demo
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt --editable . --group dev
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt --editable '.[openlineage,health]' --group dev
 	touch $@
 
 .venv/dbt/.synced: .venv/.synced dbt/constraints.txt
@@ -45,7 +45,7 @@ demo: .venv/.demo ## Prefect into DuckDB, on this machine alone (CLOUD=1: cloud)
 	@$(BIN)/python -m examples.demo $(if $(CLOUD),--cloud)
 
 report: install ## What the tables tell, as a page (DATABASE, PAGE, CATALOG)
-	$(BIN)/python -m examples.pipeline_health.report $(DATABASE) $(PAGE) $(if $(CATALOG),--catalog '$(CATALOG)')
+	$(BIN)/prefect-health $(DATABASE) $(PAGE) $(if $(CATALOG),--catalog '$(CATALOG)')
 
 install: .venv/.synced .venv/dbt/.synced ## The environments of development
 
@@ -110,7 +110,7 @@ everything: ## All of these in turn; reports at the end which failed
 	[ -z "$$failed" ] || { echo "Failed:$$failed" >&2; exit 1; }
 
 constraints: install ## The newest versions of all that development uses
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --group dev --no-emit-index-url --no-annotate --no-header \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --extra health --extra openlineage --group dev --no-emit-index-url --no-annotate --no-header \
 		--output-file constraints.txt pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --group dbt --no-emit-index-url --no-annotate --no-header \
 		--output-file dbt/constraints.txt

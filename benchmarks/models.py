@@ -13,7 +13,7 @@ import psycopg2
 
 from devtools.postgres import postgres
 from devtools.tables import write_duckdb, write_postgres
-from examples.pipeline_health.build import build_duckdb, build_postgres
+from prefect_health.build import build_duckdb, build_postgres
 
 FLOWS = 50
 NEW_RUNS = 5_000

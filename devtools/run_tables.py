@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from examples.openlineage.tables import TABLES
+from prefect_openlineage.tables import TABLES
 
 Rows = Iterable[Mapping[str, Any]]
 

@@ -71,8 +71,11 @@ def warehouse(target: str, schema: str = "prefect") -> CacheBase:
 def copy(source: ab.Source, cache: CacheBase) -> int:
     """Read all streams into the cache, only what has changed where that is possible; how many rows were read.
 
+    The check comes first, because it says in one sentence what is wrong with a connection.
+
     A stream that is always read whole is replaced: merged, it would keep the edge of a tag that was removed.
     """
+    source.check()
     whole = [
         stream.stream.name
         for stream in source.get_configured_catalog().streams

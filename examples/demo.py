@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from devtools.cloud import Workspace, cloud
 from devtools.proxy import Proxy, proxy
 from devtools.server import PrefectServer, prefect_server
-from examples.openlineage.demo import write_events
+from prefect_openlineage.demo import write_events
 
 if TYPE_CHECKING:
     import airbyte as ab

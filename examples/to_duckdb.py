@@ -1,5 +1,6 @@
 """Copy Prefect into a DuckDB file. Run it again, and only what has changed is read and merged.
 
+    pip install airbyte .
     python -m examples.to_duckdb prefect.duckdb
 
 The state of each stream is kept in the same file, beside the tables.

@@ -1,5 +1,6 @@
 """How often each flow succeeds and how long it takes, with pandas and nothing stored.
 
+pip install airbyte .
 python -m examples.to_pandas
 """
 

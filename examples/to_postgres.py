@@ -1,5 +1,6 @@
 """Copy Prefect into a schema of a PostgreSQL database. Run it again, and only what has changed is read and merged.
 
+    pip install airbyte .
     python -m examples.to_postgres postgresql://user:password@localhost:5432/warehouse prefect
 
 The state of each stream is kept in the same schema, beside the tables.

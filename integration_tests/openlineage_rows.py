@@ -7,10 +7,10 @@ from typing import Any
 
 import duckdb
 
-from examples.openlineage.__main__ import main
+from prefect_openlineage.__main__ import main
 
 ROOT = Path(__file__).resolve().parent.parent
-MAPPING = ROOT / "examples" / "openlineage" / "mapping.yml"
+MAPPING = ROOT / "prefect_openlineage" / "mapping.yml"
 
 Event = dict[str, Any]
 

@@ -8,7 +8,6 @@ import pytest
 
 from devtools.catalogs import KEY, Atlan, Catalog, DataHub, Dataplex, Marquez, OpenMetadata, served
 from devtools.run_tables import write_rows
-from examples.openlineage.__main__ import main
 from integration_tests.openlineage_rows import (
     DONE,
     FAILED,
@@ -22,6 +21,7 @@ from integration_tests.openlineage_rows import (
     told,
     update,
 )
+from prefect_openlineage.__main__ import main
 
 
 @pytest.fixture(autouse=True)

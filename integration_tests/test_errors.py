@@ -214,9 +214,9 @@ def test_a_server_that_goes_away_is_waited_for(server: PrefectServer, waits: lis
     assert waits == BACKOFF
 
 
-def test_plain_http_behind_https_is_a_tls_failure(gate: Proxy, waits: list[float]) -> None:
+def test_plain_http_behind_https_is_named(gate: Proxy, waits: list[float]) -> None:
     message = _check_message(gate.url.replace("http://", "https://"))
-    assert f"TLS to {gate.url.split('/')[2]} failed" in message
+    assert f"{gate.url.split('/')[2]} speaks plain http" in message
     assert waits == []
 
 

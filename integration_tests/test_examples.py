@@ -58,8 +58,12 @@ def warehouse() -> Iterator[str]:
 
 
 def run_example(prefect: PrefectServer, name: str, *arguments: str | Path) -> str:
+    return run_command(prefect, sys.executable, "-m", f"examples.{name}", *arguments)
+
+
+def run_command(prefect: PrefectServer, *command: str | Path) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", f"examples.{name}", *arguments],
+        command,
         cwd=ROOT,
         env=prefect.env,
         capture_output=True,
@@ -161,7 +165,7 @@ def test_to_duckdb_keeps_its_state(prefect: PrefectServer, synced: Synced, tmp_p
 
 def test_the_report_tells_of_a_real_sync(prefect: PrefectServer, synced: Synced, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
-    run_example(prefect, "pipeline_health.report", synced.file, file)
+    run_command(prefect, Path(sys.executable).with_name("prefect-health"), synced.file, file)
     with chromium() as browser:
         page = open_page(browser, file, PHONE)
         ended = [run for run in synced.runs if run["end_time"]]
@@ -181,9 +185,9 @@ def test_every_run_of_a_real_sync_is_an_event_for_data_catalogs(
     prefect: PrefectServer, synced: Synced, tmp_path: Path
 ) -> None:
     file = tmp_path / "events.jsonl"
-    mapping = ROOT / "examples" / "openlineage" / "mapping.yml"
+    mapping = ROOT / "prefect_openlineage" / "mapping.yml"
     options: list[str | Path] = ["--mapping", mapping, "--file", file, "--state", tmp_path / "state.json"]
-    run_example(prefect, "openlineage", synced.file, *options)
+    run_command(prefect, Path(sys.executable).with_name("prefect-openlineage"), synced.file, *options)
     events = [json.loads(line) for line in file.read_text().splitlines()]
     assert [found for event in events if (found := problems(event))] == []
 

@@ -21,9 +21,6 @@ from devtools.openlineage import problems
 from devtools.postgres import postgres
 from devtools.proxy import Answer, Forward, Request
 from devtools.run_tables import ddl, inserts, write_many, write_rows
-from examples.openlineage.__main__ import main
-from examples.openlineage.demo import write_events
-from examples.openlineage.settings import Settings, read_settings
 from integration_tests.openlineage_rows import (
     CANCELLED,
     CHECK,
@@ -46,6 +43,9 @@ from integration_tests.openlineage_rows import (
     told,
     update,
 )
+from prefect_openlineage.__main__ import main
+from prefect_openlineage.demo import write_events
+from prefect_openlineage.settings import Settings, read_settings
 
 
 def facet(part: str, name: str, version: str, /, **content: Any) -> dict[str, Any]:
@@ -313,7 +313,7 @@ def test_the_client_may_have_a_configuration_of_its_own(tables: Path, monkeypatc
 def test_a_kill_at_half_loses_none(tmp_path: Path) -> None:
     database, file = tmp_path / "runs.duckdb", tmp_path / "events.jsonl"
     write_many(database, 2_000)
-    command = [sys.executable, "-m", "examples.openlineage", str(database), "--file", str(file)]
+    command = [sys.executable, "-m", "prefect_openlineage", str(database), "--file", str(file)]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     while not file.exists() or file.stat().st_size < 6_500_000:
         assert process.poll() is None
@@ -337,7 +337,7 @@ def test_a_kill_at_half_loses_none(tmp_path: Path) -> None:
 def test_a_catalog_that_goes_down_loses_none(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("examples.openlineage.runs.PAGE_SIZE", 50)
+    monkeypatch.setattr("prefect_openlineage.runs.PAGE_SIZE", 50)
     database = tmp_path / "runs.duckdb"
     write_many(database, 150)
     catalog = Marquez()

@@ -12,7 +12,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_prefect.http.answers import is_maintenance, parse
 from source_prefect.http.session import Session
-from source_prefect.settings.address import UUID, cloud_ui_url, server_ui_url, workspace_api_url
+from source_prefect.settings.address import UUID, cloud_ui_url, workspace_api_url
 from source_prefect.settings.parse import ConfigError
 from source_prefect.settings.values import Cloud, Named, Workspace
 
@@ -44,7 +44,7 @@ def workspaces_to_read(session: Session) -> list[Workspace]:
     """
     connection = session.settings.connection
     if not isinstance(connection, Cloud):
-        return [Workspace(api_url=connection.api_url, ui_url=server_ui_url(connection.api_url))]
+        return [Workspace(api_url=session.find_api(), ui_url="")]
     if len(connection.named) == 1 and all(connection.named[0]):
         return [_workspace(connection, connection.named[0])]
     seen = listing(session)
@@ -115,12 +115,22 @@ def _list(session: Session) -> Listing:
     with suppress(ValueError):
         found = parse(response.content)
     if not isinstance(found, list):
+        if response.status_code == requests.codes.not_found and _is_server(session):
+            raise ConfigError("connection.api_url leads to a Prefect Server: choose Prefect Server as the connection.")
         is_refused = response.status_code in (requests.codes.forbidden, requests.codes.not_found)
         reason = f"it answered {response.status_code}, so paste the address of the workspace"
         return Listing(reason=reason, is_refused=is_refused)
     if not all(isinstance(each, dict) and _is_named(each) for each in found):
         return Listing(reason="its list has an entry without ids, so paste the address of the workspace")
     return Listing(found)
+
+
+def _is_server(session: Session) -> bool:
+    """Whether a Prefect Server answers. Prefect Cloud has no such list, so only a failure asks."""
+    with suppress(AirbyteTracedException, ValueError):
+        response = session.ask("admin/version")
+        return response.ok and isinstance(parse(response.content), str)
+    return False
 
 
 def _is_named(reported: Reported) -> bool:

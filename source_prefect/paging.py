@@ -20,6 +20,8 @@ Key = Callable[[Row], Any]
 # Gaps that count as deletions before the tie is read unordered.
 _MOST_TURNS = 5
 _MOVED = "Rows moved while a page was read in parts."
+# Pages in a row that bring only known rows: a million rows may be inserted between two requests.
+_MOST_KNOWN_PAGES = 100
 # How often rows are read without progress before the read fails.
 _MOST_PASSES = 20
 
@@ -147,8 +149,10 @@ def pages_by_offset(page_at: Callable[[int, int], Page], key: Key) -> Iterator[R
     Without an index, PostgreSQL orders rows that tie differently for each offset. So a tie that fills a page, or whose
     pages do not overlap, is also read as a set without an order. If they never overlap, a page may start with any row
     of the tie. That comes last: if rows were deleted meanwhile, the set may be incomplete.
+
+    Where the table grows as fast as it is read, each page may bring only rows that are known: the steps become longer.
     """
-    offset = size = turns = 0
+    offset = size = turns = known_pages = 0
     stepped_back = is_tie_read = False
     boundary: Any = None
     # Of the rows that tie at the boundary: those on a page of this loop, and all that were yielded.
@@ -182,8 +186,12 @@ def pages_by_offset(page_at: Callable[[int, int], Page], key: Key) -> Iterator[R
                 return
             is_tie_wanted = keys[0] == keys[-1] == boundary
             # From the first row that ties with the last one, or, where they fill the page, from its last row.
+            known_pages = 0 if fresh or keys[0] == boundary else known_pages + 1
+            if known_pages > _MOST_KNOWN_PAGES:
+                raise PaginationError("The table grows faster than it is read.")
             places = page.places
-            offset += next((at for at, key in zip(places, keys, strict=True) if key <= boundary), 0) or places[-1]
+            step = next((at for at, key in zip(places, keys, strict=True) if key <= boundary), 0) or places[-1]
+            offset += step * (1 + known_pages)
             turns, stepped_back = 0 if fresh else turns, False
         if is_tie_wanted and not is_tie_read:
             is_tie_read = True

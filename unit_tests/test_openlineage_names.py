@@ -1,4 +1,4 @@
-"""How datasets are called in a catalog, and where code is: what examples.openlineage makes of names and settings."""
+"""How datasets are called in a catalog, and where code is: what prefect_openlineage makes of names and settings."""
 
 import json
 import re
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from examples.openlineage.datasets import Datasets, Rule
-from examples.openlineage.settings import read_settings
-from examples.openlineage.source_code import source_code
+from prefect_openlineage.datasets import Datasets, Rule
+from prefect_openlineage.settings import read_settings
+from prefect_openlineage.source_code import source_code
 
-MAPPING = Path(__file__).parents[1] / "examples" / "openlineage" / "mapping.yml"
+MAPPING = Path(__file__).parents[1] / "prefect_openlineage" / "mapping.yml"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from examples.pipeline_health.formats import shown, sparkline
+from prefect_health.formats import shown, sparkline
 
 
 @pytest.mark.parametrize(

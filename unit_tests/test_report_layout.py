@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from examples.pipeline_health.layout import place
+from prefect_health.layout import place
 
 TABLES = ["a", "b", "c", "d", "e"]
 PAIRS = st.tuples(st.sampled_from(TABLES), st.sampled_from(TABLES))

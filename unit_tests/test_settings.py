@@ -353,9 +353,9 @@ def test_nothing_can_be_changed_in_a_value_of_settings() -> None:
 @pytest.mark.parametrize("base", [cloud(), server()])
 def test_keys_that_are_no_settings_are_named_and_change_nothing(base: dict[str, Any]) -> None:
     """Among them those of the other connection, and names that the connector uses inside."""
-    other = {"ui_url": "x", "is_check": True}
+    other = {"ui": "x", "is_check": True}
     unknown = settings_of({**base, "problem": "x", "type": "x", "connection": {**base["connection"], **other}})
-    assert unknown.unknown == ("problem", "type", "connection.ui_url", "connection.is_check")
+    assert unknown.unknown == ("problem", "type", "connection.ui", "connection.is_check")
     assert dataclasses.replace(unknown, unknown=()) == settings_of(base)
 
 
@@ -438,3 +438,35 @@ def test_any_config_is_made_ready_or_ends_in_one_sentence(config: dict[str, Any]
         assert API_KEY not in sentence
     else:
         assert re.match(r"https?://.+/api", ready.connection.api_url)
+
+
+@pytest.mark.parametrize(
+    ("auth_string", "sentence"),
+    [
+        ('"admin:pass"', "has quotes around it: paste the server's user and password alone, such as admin:password."),
+        ("Basic YWRtaW46cGFzcw==", "begins with 'Basic ': paste the server's user and password alone"),
+        ("Authorization: Basic YQ==", "begins with 'Authorization:': paste"),
+        ("PREFECT_API_AUTH_STRING=admin:pass", "begins with 'PREFECT_API_AUTH_STRING=': paste"),
+    ],
+)
+def test_an_auth_string_with_more_than_user_and_password_is_refused(auth_string: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"connection.auth_string {sentence}")) as error:
+        settings_of({"connection": {"type": "server", "api_url": "http://h:4200", "auth_string": auth_string}})
+    assert "pass" not in str(error.value).replace("password", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"start_date": "2999-01-01"}, "start_date is 2999-01-01, in the future"),
+        ({"event_prefixes": ["prefect.", "prefect.*"]}, "event_prefixes has 'prefect.*'"),
+        ({"connection": {"type": "server", "api_url": "http://h:4200", "auth_string": "a:ü"}}, "auth_string"),
+    ],
+)
+def test_a_value_that_is_hardly_meant_is_doubted(given: dict[str, Any], name: str) -> None:
+    [doubt] = settings_of({**server(), **given}).doubts
+    assert doubt.startswith(name)
+
+
+def test_usual_values_raise_no_doubt() -> None:
+    assert settings_of({**server(), "start_date": "2020-01-01", "event_prefixes": ["prefect."]}).doubts == ()

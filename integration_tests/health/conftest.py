@@ -5,8 +5,8 @@ import pytest
 from devtools.aged import aged
 from devtools.neglected import neglected
 from devtools.tables import Tables, write_duckdb
-from examples.pipeline_health.build import build_duckdb
 from integration_tests.conftest import Once
+from prefect_health.build import build_duckdb
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ from devtools.aged import CRM_SINCE, NOW, aged
 from devtools.postgres import postgres
 from devtools.tables import write_postgres
 from devtools.warehouse import HOUR
-from examples.pipeline_health.build import build_postgres, marts_schema
 from integration_tests.health.warehouse import DuckDB, PostgreSQL, Warehouse, by_key
+from prefect_health.build import build_postgres, marts_schema
 
 
 @pytest.fixture(scope="module", params=["duckdb", "postgres"])

@@ -13,8 +13,8 @@ import pytest
 
 from devtools.tables import write_duckdb
 from devtools.warehouse import AS_OF, DAY, HOUR, deployment, flow, run
-from examples.pipeline_health.build import PACKAGE, build_duckdb, find_dbt, marts_schema
 from integration_tests.health.warehouse import DuckDB, by_key
+from prefect_health.build import PACKAGE, build_duckdb, find_dbt, marts_schema
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_metrics_and_the_page_are_declared(manifest: dict[str, Any]) -> None:
     assert {"prefect_success_rate", "prefect_duration_p95", "prefect_lateness_p95"} <= metrics
     (page,) = manifest["exposures"].values()
     read = {node.rpartition(".")[2] for node in page["depends_on"]["nodes"]}
-    code = "".join(path.read_text() for path in (PACKAGE.parent / "examples" / "pipeline_health").glob("*.py"))
+    code = "".join(path.read_text() for path in (PACKAGE.parent / "prefect_health").glob("*.py"))
     assert read == set(re.findall(r"prefect__\w+", code))
 
 

@@ -14,8 +14,8 @@ import yaml
 from devtools.postgres import postgres
 from devtools.tables import Row, Tables, write_duckdb, write_postgres
 from devtools.warehouse import AS_OF, DAY, HOUR, deployment, flow, run
-from examples.pipeline_health.build import PACKAGE, find_dbt
 from integration_tests.health.warehouse import DuckDB, PostgreSQL, Warehouse, by_key
+from prefect_health.build import PACKAGE, find_dbt
 
 PROJECT = {
     "name": "shop",

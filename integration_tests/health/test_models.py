@@ -14,8 +14,10 @@ from devtools.neglected import DOWN_SINCE, neglected
 from devtools.postgres import postgres
 from devtools.tables import write_postgres
 from devtools.warehouse import AS_OF
-from examples.pipeline_health.build import build_postgres, marts_schema
 from integration_tests.health.warehouse import DuckDB, PostgreSQL, Warehouse, by_key
+from prefect_health.build import build_postgres, marts_schema
+from prefect_health.marts import open_marts
+from prefect_health.page import render
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "dbt" / "models"
@@ -241,3 +243,14 @@ def test_a_question_has_one_answer_everywhere(warehouses: dict[str, Warehouse], 
     ]
     assert answers[0]
     assert all(answer == answers[0] for answer in answers)
+
+
+def test_the_page_from_postgresql_is_that_from_duckdb(
+    warehouses: dict[str, Warehouse], neglected_file: Path, postgres_url: str
+) -> None:
+    assert warehouses.keys() == {"duckdb", "postgres"}
+    pages = []
+    for database, schema in ((str(neglected_file), "main"), (postgres_url, "prefect")):
+        with open_marts(database, marts_schema(schema)) as marts:
+            pages.append(render(marts, "a database").splitlines())
+    assert pages[0] == pages[1]

@@ -20,10 +20,12 @@ from devtools.past import give_past
 from devtools.server import PrefectServer
 from devtools.tables import write_duckdb
 from devtools.warehouse import UI, young
-from examples.openlineage.events import Jobs
-from examples.openlineage.tables import open_tables
-from examples.pipeline_health import report as program
-from examples.pipeline_health.marts import Marts
+from prefect_health.__main__ import main
+from prefect_health.build import marts_schema
+from prefect_health.marts import open_marts
+from prefect_health.page import render
+from prefect_openlineage.events import Jobs
+from prefect_openlineage.tables import open_tables
 
 CATALOG = "https://catalog.example.com/lineage/job/prefect"
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +56,7 @@ def built_page(folder: Path, **tables: Any) -> Path:
     """The page as `make report` writes it, for these tables."""
     file = folder / "prefect.duckdb"
     write_duckdb(file, tables)
-    program.main([str(file), str(folder / "report.html")])
+    main([str(file), str(folder / "report.html")])
     return folder / "report.html"
 
 
@@ -67,8 +69,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def report(neglected_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("neglected") / "report.html"
-    with Marts(neglected_file) as marts:
-        file.write_text(program.render(marts, neglected_file.name), encoding="utf-8")
+    with open_marts(str(neglected_file), marts_schema("main")) as marts:
+        file.write_text(render(marts, neglected_file.name), encoding="utf-8")
     return file
 
 
@@ -109,7 +111,7 @@ def as_text(value: Any) -> str:
 
 @pytest.mark.parametrize("table", SHOWN)
 def test_the_numbers_on_the_page_are_those_of_the_models(page: Page, neglected_file: Path, table: str) -> None:
-    with Marts(neglected_file) as marts:
+    with open_marts(str(neglected_file), marts_schema("main")) as marts:
         expected = [[as_text(value) for value in row.values()] for row in marts.rows(SHOWN[table])]
     assert expected
     assert sorted(cells(page, table)) == sorted(expected)
@@ -138,8 +140,8 @@ def test_each_row_about_a_flow_leads_to_its_job_where_a_catalog_has_an_address(n
     with open_tables(str(neglected_file)) as tables:
         jobs = Jobs.read(tables)
         runs = tables.rows("SELECT * FROM {flow_runs}")
-    with Marts(neglected_file) as marts:
-        pages = [program.render(marts, "", address) for address in (None, f"{CATALOG}/{{name}}", f"{CATALOG}/{{flow}}")]
+    with open_marts(str(neglected_file), marts_schema("main")) as marts:
+        pages = [render(marts, "", address) for address in (None, f"{CATALOG}/{{name}}", f"{CATALOG}/{{flow}}")]
     without, names, flows = (
         {unquote(name) for name in re.findall(f'href="{CATALOG}/([^"/]+)"', page)} for page in pages
     )
@@ -153,7 +155,7 @@ def test_each_row_about_a_flow_leads_to_its_job_where_a_catalog_has_an_address(n
 @pytest.mark.parametrize("address", ["https://catalog", "https://catalog/{job}", "catalog/{name}", "https://catalog/{"])
 def test_what_is_no_address_of_a_job_is_refused(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        program.main(["prefect.duckdb", "report.html", "--catalog", address])
+        main(["prefect.duckdb", "report.html", "--catalog", address])
     assert "is no address with {name} in it" in capsys.readouterr().err
 
 
@@ -326,7 +328,7 @@ def test_the_tiles_follow_the_filters(browser: Browser, report: Path, neglected_
     page = open_page(browser, report, DESK)
     everything = tiles(page)
     page.locator("select[name=owner]").select_option("Ana")
-    with Marts(neglected_file) as marts:
+    with open_marts(str(neglected_file), marts_schema("main")) as marts:
         (of_ana,) = marts.rows(
             "SELECT runs, succeeded / (succeeded + failed) AS rate, failed, open_incidents FROM prefect__owners "
             "WHERE owner = 'Ana'"
@@ -452,8 +454,8 @@ def test_idle_pipelines_are_no_good_news(browser: Browser, tmp_path: Path) -> No
 @pytest.fixture(scope="module")
 def aged_report(aged_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("aged") / "report.html"
-    with Marts(aged_file) as marts:
-        file.write_text(program.render(marts, aged_file.name), encoding="utf-8")
+    with open_marts(str(aged_file), marts_schema("main")) as marts:
+        file.write_text(render(marts, aged_file.name), encoding="utf-8")
     return file
 
 

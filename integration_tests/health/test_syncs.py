@@ -10,10 +10,10 @@ import pytest
 from devtools.postgres import postgres
 from devtools.syncs import SYNCS, syncs
 from devtools.tables import Tables, write_duckdb, write_postgres
-from examples.pipeline_health.build import build_duckdb, build_postgres, marts_schema
 from integration_tests.health.test_models import MARTS
 from integration_tests.health.warehouse import Answer, DuckDB, PostgreSQL, Warehouse
 from integration_tests.torture.effort import seeds
+from prefect_health.build import build_duckdb, build_postgres, marts_schema
 
 
 @pytest.mark.parametrize("seed", seeds(1))

@@ -5,9 +5,10 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
 
 import requests
 from airbyte_cdk.models import FailureType
@@ -102,15 +103,32 @@ class Session(Mapping[str, Any], AbstractContextManager["Session"]):
     def now(self) -> datetime:
         """The server's time; the connector's where no answer tells it."""
         if self.transport.clock.now is None:
-            self.once("time", self._ask_for_time)
+            # Any answer has a `Date`. Where there is none, the first request of a stream says why.
+            self.once("time", lambda: self.ask_briefly("health"))
         return self.transport.clock.now or datetime.now(UTC)
 
-    def _ask_for_time(self) -> None:
-        # Any answer has a `Date`. Where there is none, the first request of a stream says why.
+    def ask_briefly(self, path: str) -> requests.Response | None:
+        """The answer to a GET that the sync can do without; None where there is none soon."""
         with self._asking() as plain:
-            request = plain.prepare_request(requests.Request("GET", self._url("health")))
+            request = plain.prepare_request(requests.Request("GET", self._url(path)))
             environment = plain.merge_environment_settings(request.url, {}, False, None, None)
-        self.transport.try_twice(request, timeout=_SHORT_TIMEOUT, **environment)
+        return self.transport.try_twice(request, timeout=_SHORT_TIMEOUT, **environment)
+
+    def find_api(self) -> str:
+        """The address of the API. Below a path, it is in doubt: `/api` may follow, or the server set another base.
+
+        One request finds out, which also tells the time.
+        """
+        connection = self.settings.connection
+        other = connection.api_url.removesuffix("/api")
+        if urlsplit(other).path and self.once("no /api", lambda: self._is_missing(self.ask_briefly("health"))):
+            self.settings = replace(self.settings, connection=replace(connection, api_url=other))
+            self.transport.api_url = other
+        return self.settings.connection.api_url
+
+    @staticmethod
+    def _is_missing(answer: requests.Response | None) -> bool:
+        return answer is not None and answer.status_code in (requests.codes.not_found, requests.codes.not_allowed)
 
     @contextmanager
     def _asking(self) -> Iterator[requests.Session]:

@@ -100,13 +100,13 @@ class Transport(TcpKeepaliveHTTPAdapter):
     ) -> None:
         self.clock = ServerClock()
         self._token = token
+        self.api_url = api_url
         self._patience = patience
         self._tls = tls.context()
         self._gate = Gate(per_minute)
         self._gates: dict[str, Gate] = {}
         self._slots = threading.BoundedSemaphore(workers)
         self._client = str(uuid.uuid4())
-        self._csrf_url = f"{api_url}/csrf-token?client={self._client}"
         # The headers with the newest token.
         self._csrf: Mapping[str, str] = {}
         self._csrf_lock = threading.Lock()
@@ -168,12 +168,12 @@ class Transport(TcpKeepaliveHTTPAdapter):
             raise problem.failure()  # type: ignore[union-attr]  # in both cases, there is a problem
         return answer
 
-    def try_twice(self, request: requests.PreparedRequest, **kwargs: Any) -> None:
-        """Send a request only for what its answer tells to `clock`, without patience."""
+    def try_twice(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response | None:
+        """The answer to a request that need not succeed: it is sent without patience. `clock` learns from it."""
         for _ in range(2):
             with suppress(requests.RequestException):
-                self._send_once(request, **kwargs)
-                return
+                return self._send_once(request, **kwargs)
+        return None
 
     def _wait(self, problem: Problem, response: requests.Response | None, seconds: float) -> None:
         if response is not None and (asked := retry_after(response)):
@@ -191,7 +191,7 @@ class Transport(TcpKeepaliveHTTPAdapter):
         with self._csrf_lock:
             # Another thread may have fetched a token since this request was made.
             if request.headers.get("Prefect-Csrf-Token") == self._csrf.get("Prefect-Csrf-Token"):
-                asked = requests.Request("GET", self._csrf_url).prepare()
+                asked = requests.Request("GET", f"{self.api_url}/csrf-token?client={self._client}").prepare()
                 # The credentials are those of the request that was refused.
                 asked.headers.update({k: v for k, v in request.headers.items() if not k.lower().startswith("content-")})
                 answer = self._send_once(asked, *args, **kwargs)

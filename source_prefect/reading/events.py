@@ -14,6 +14,7 @@ from source_prefect.progress.scope import EVENT_PREFIXES
 from source_prefect.reading.feeds import FeedRetriever
 from source_prefect.reading.scan import Scan
 from source_prefect.records.event_rows import ROWS_OF_AN_EVENT
+from source_prefect.server import kept_events
 from source_prefect.times import format_time
 
 _PAGES_A_RANGE = 10
@@ -47,6 +48,9 @@ class EventRetriever(FeedRetriever):
 
     def beginning(self, scan: Scan) -> datetime:
         return scan.settings.start_date or scan.session.now - parse_duration(self.history)
+
+    def kept(self, scan: Scan) -> timedelta | None:
+        return None if scan.workspace.workspace_id else kept_events(scan.session)
 
     def longest_request(self, scan: Scan) -> timedelta | None:
         return parse_duration(self.longest_window) if scan.workspace.workspace_id else None

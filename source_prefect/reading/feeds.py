@@ -52,13 +52,17 @@ class FeedRetriever(PrefectRetriever):
         """The longest time that the API accepts in one request; None without a limit."""
         return None
 
+    def kept(self, scan: Scan) -> timedelta | None:  # noqa: ARG002  (for subclasses)
+        """How long the server keeps these rows; None without a limit."""
+        return None
+
     def beginning(self, scan: Scan) -> datetime:
         """Where a first sync begins."""
         return scan.settings.start_date or BEGINNING
 
     def sync(self, scan: Scan) -> Iterator[Step]:
         cursor, now = scan.state.cursor, scan.session.now
-        scan.warn_of_gap()
+        scan.warn_of_gap(lambda: self.kept(scan))
         start = shift(cursor, -parse_duration(self.lookback)) if cursor else self.beginning(scan)
         ranges = [*within(scan.state.remaining, None, shift(start, -ONE_MICROSECOND))]
         if longest := self.longest_request(scan):

@@ -2,10 +2,11 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from airbyte_cdk.models import FailureType
@@ -27,6 +28,7 @@ from source_prefect.progress.retention import warn_of_gap
 from source_prefect.progress.scope import LEAVE_OUT, START_DATE, widened
 from source_prefect.progress.state import StateError, StreamState, load_state
 from source_prefect.progress.watermark import Watermark
+from source_prefect.server import ui_url
 from source_prefect.settings.parse import ConfigError
 from source_prefect.settings.values import Workspace
 from source_prefect.times import BEGINNING, format_time
@@ -88,9 +90,13 @@ class Output:
         self.label = f"{retriever.name} ({workspace.label})" if workspace.label else retriever.name
         self._columns = frozenset(schema["properties"])
         self._workspace = workspace
-        self._slice = StreamSlice(partition={"ui_url": workspace.ui_url, **workspace.ids}, cursor_slice={})
         self._states = states
         self._reported: set[str] = set()
+
+    @cached_property
+    def _slice(self) -> StreamSlice:
+        ui = ui_url(self.retriever.config, self._workspace) if "ui_url" in self._columns else ""
+        return StreamSlice(partition={"ui_url": ui, **self._workspace.ids}, cursor_slice={})
 
     def records(self, rows: Rows) -> Iterator[Record]:
         """The records of a page. Its rows are changed in place."""
@@ -202,10 +208,13 @@ class Scan:
         )
         return self.state
 
-    def warn_of_gap(self) -> None:
-        """Warn that rows may be lost where Prefect may have deleted them since the last sync."""
+    def warn_of_gap(self, kept: Callable[[], timedelta | None] = lambda: None) -> None:
+        """Warn that rows may be lost where Prefect may have deleted them since the last sync.
+
+        `kept` is how long a server keeps them, where it says so.
+        """
         if cursor := self.state.cursor:
-            warn_of_gap(self.label, cursor, self.session.now, self.workspace.retention_days)
+            warn_of_gap(self.label, cursor, self.session.now, self.workspace.retention_days, kept)
 
     def _trusted(self, state: StreamState) -> StreamState:
         """The state, as far as the present settings and the server's clock allow."""

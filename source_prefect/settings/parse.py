@@ -2,15 +2,15 @@
 
 import base64
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import isodate
 import requests
 
-from source_prefect.settings.address import CLOUD_API, UUID, cloud_api_url, server_api_url, workspaces_in
+from source_prefect.settings.address import CLOUD_API, UUID, cloud_api_url, server_api_url, server_ui_url, workspaces_in
 from source_prefect.settings.tls import TlsSettings
 from source_prefect.settings.values import Cloud, Named, OAuth, Server, Settings
 from source_prefect.times import parse_time
@@ -54,7 +54,19 @@ def parse(config: Mapping[str, Any], specification: Mapping[str, Any]) -> Settin
         leave_out=frozenset(values["leave_out"]),
         **{name: values[name] for name in ("max_requests_per_minute", "num_workers", "page_size")},
         unknown=(*unknown, *(f"connection.{key}" for key in config["connection"] if key not in given)),
+        doubts=tuple(_doubts(values, given.get("auth_string", ""))),
     )
+
+
+def _doubts(values: Mapping[str, Any], auth_string: str) -> Iterator[str]:
+    start = _start_date(values["start_date"])
+    if start and start > datetime.now(UTC):
+        yield f"start_date is {values['start_date']}, in the future: no run, artifact, log line and event is read."
+    for prefix in values["event_prefixes"]:
+        if re.search(r"[*?%\s]", prefix):
+            yield f"event_prefixes has {_shown(prefix)}: a prefix has no wildcard, so it is the start of no event."
+    if not auth_string.isascii():
+        yield "auth_string has letters beyond ASCII: a Prefect Server answers 500 to them."
 
 
 def _refuse_if(wrong: object, sentence: str) -> None:
@@ -183,6 +195,11 @@ def _server(given: Mapping[str, Any]) -> Server:
     api_url, auth_string = given["api_url"], given["auth_string"]
     _refuse_if(not api_url, "connection.api_url is missing: it should look like http://localhost:4200/api.")
     headers = {each["name"]: _header_value(**each) for each in given["custom_headers"]}
+    example = "paste the server's user and password alone, such as admin:password"
+    is_quoted = auth_string[:1] in set("\"'`“”„<") and auth_string[-1:] in set("\"'`“”>")
+    _refuse_if(is_quoted, f"connection.auth_string has quotes around it: {example}.")
+    is_header = re.match(r"(?i)(authorization:|basic\s|PREFECT_\w+=)", auth_string)
+    _refuse_if(is_header, f"connection.auth_string begins with {_shown(is_header and is_header[0])}: {example}.")
     if auth_string:
         headers["Authorization"] = f"Basic {base64.b64encode(auth_string.encode()).decode()}"
     tls = TlsSettings(given["ca_certificate"], given["client_certificate"], given["client_key"], given["verify_tls"])
@@ -190,7 +207,9 @@ def _server(given: Mapping[str, Any]) -> Server:
         tls.context()
     except ValueError as error:
         raise ConfigError(f"connection.{error}") from None
-    return Server(_address(server_api_url, "api_url", api_url), headers, tls, _oauth(given["oauth"], headers))
+    ui_url = given["ui_url"] and server_ui_url(_address(server_api_url, "ui_url", given["ui_url"]))
+    oauth = _oauth(given["oauth"], headers)
+    return Server(_address(server_api_url, "api_url", api_url), headers, tls, oauth, ui_url)
 
 
 def _oauth(given: Mapping[str, str] | None, headers: Mapping[str, str]) -> OAuth | None:

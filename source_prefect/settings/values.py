@@ -47,12 +47,16 @@ class Cloud:
 
 @dataclass(frozen=True)
 class Server:
-    """A connection to a Prefect Server. `headers` holds Basic credentials and the custom headers."""
+    """A connection to a Prefect Server. `headers` holds Basic credentials and the custom headers.
+
+    `ui_url` is empty where the user named none.
+    """
 
     api_url: str
     headers: Mapping[str, str]
     tls: TlsSettings
     oauth: OAuth | None = None
+    ui_url: str = ""
     type: str = "server"
 
 
@@ -61,7 +65,8 @@ class Settings:
     """A valid config.
 
     `lookback_window` is how long after its end a run is read again, `log_level` Python's number of the least severe
-    level. `unknown` holds the paths of keys that are no settings.
+    level. `unknown` holds the paths of keys that are no settings, `doubts` sentences about values that are valid, but
+    hardly meant.
     """
 
     connection: Cloud | Server
@@ -74,6 +79,7 @@ class Settings:
     num_workers: int
     page_size: int
     unknown: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

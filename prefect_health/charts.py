@@ -11,9 +11,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from examples.pipeline_health.formats import percent
-from examples.pipeline_health.layout import place
-from examples.pipeline_health.parts import Row
+from prefect_health.formats import percent
+from prefect_health.layout import place
+from prefect_health.parts import Row
 
 WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from openlineage.client.event_v2 import RunEvent, RunState
 from openlineage.client.transport.file import FileConfig, FileTransport
 
-from examples.openlineage.events import Events, Jobs, shown
-from examples.openlineage.runs import Runs
-from examples.openlineage.settings import read_settings
-from examples.openlineage.tables import open_tables
+from prefect_openlineage.events import Events, Jobs, shown
+from prefect_openlineage.runs import Runs
+from prefect_openlineage.settings import read_settings
+from prefect_openlineage.tables import open_tables
 
 MAPPING = Path(__file__).with_name("mapping.yml")
 

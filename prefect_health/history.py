@@ -3,10 +3,10 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from examples.pipeline_health import charts
-from examples.pipeline_health.formats import shown, trend
-from examples.pipeline_health.marts import Marts
-from examples.pipeline_health.parts import Column, Part, Row, Section, subject
+from prefect_health import charts
+from prefect_health.formats import shown, trend
+from prefect_health.marts import Marts
+from prefect_health.parts import Column, Part, Row, Section, subject
 
 # More points than this tell nothing more, and make a page slow.
 MOST_POINTS = 3_000

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from openlineage.client.event_v2 import RunEvent
 
-from examples.openlineage.events import ENDED, Events, Parent
-from examples.openlineage.tables import Row, Tables
+from prefect_openlineage.events import ENDED, Events, Parent
+from prefect_openlineage.tables import Row, Tables
 
 PAGE_SIZE = 1_000
 

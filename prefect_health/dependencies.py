@@ -1,8 +1,8 @@
 """The sections about tables: how fresh they are, and what is made from what."""
 
-from examples.pipeline_health import charts
-from examples.pipeline_health.marts import Marts
-from examples.pipeline_health.parts import Column, Part, Section
+from prefect_health import charts
+from prefect_health.marts import Marts
+from prefect_health.parts import Column, Part, Section
 
 
 def sections(marts: Marts) -> list[Section]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from examples.openlineage.datasets import Datasets, Rule
+from prefect_openlineage.datasets import Datasets, Rule
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The sections for whoever is on call: what is broken, late or stuck, and what has been."""
 
-from examples.pipeline_health.marts import Marts
-from examples.pipeline_health.parts import DEPLOYMENT, FLOW, Column, Part, Section
+from prefect_health.marts import Marts
+from prefect_health.parts import DEPLOYMENT, FLOW, Column, Part, Section
 
 
 def sections(marts: Marts) -> list[Section]:

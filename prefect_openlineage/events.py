@@ -27,9 +27,9 @@ from openlineage.client.facet_v2 import (
 )
 from openlineage.client.generated.base import JobFacet, RunFacet, set_producer
 
-from examples.openlineage.datasets import Dataset, Datasets
-from examples.openlineage.source_code import source_code
-from examples.openlineage.tables import Row, Tables
+from prefect_openlineage.datasets import Dataset, Datasets
+from prefect_openlineage.source_code import source_code
+from prefect_openlineage.tables import Row, Tables
 
 PRODUCER = "https://docs.airbyte.com/integrations/sources/prefect"
 # The client writes it into every facet.

@@ -1,10 +1,5 @@
-"""One self-contained HTML page about the health of pipelines, from the DuckDB file of a sync.
+"""The page: its sections, its tiles, and what it can be narrowed down to."""
 
-make report DATABASE=prefect.duckdb PAGE=report.html
-"""
-
-import argparse
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,29 +7,15 @@ from typing import Any
 import jinja2
 from plotly.offline import get_plotlyjs
 
-from examples.pipeline_health import catalog, charts, dependencies, history, present
-from examples.pipeline_health.build import build_duckdb
-from examples.pipeline_health.formats import TREND_MINIMUM, json_text, raw, safe_url, shown
-from examples.pipeline_health.marts import Marts
-from examples.pipeline_health.parts import Tile
+from prefect_health import catalog, charts, dependencies, history, present
+from prefect_health.formats import TREND_MINIMUM, json_text, raw, safe_url, shown
+from prefect_health.marts import Marts
+from prefect_health.parts import Tile
 
 HERE = Path(__file__).parent
 
 # What the page can be narrowed down to, and the words of its boxes.
 FILTERS = {"workspace": "Workspace", "flow": "Flow", "owner": "Owner", "tag": "Tag", "pool": "Work pool"}
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("database", type=Path, help="the DuckDB file of a sync, which gets the models as well")
-    parser.add_argument("page", type=Path, help="the HTML file to write")
-    parser.add_argument("--schema", default="main", help="the schema of the tables in the file")
-    parser.add_argument("--catalog", type=catalog.template, help="the address of a job in a data catalog, with {name}")
-    options = parser.parse_args(arguments)
-    build_duckdb(options.database, options.schema)
-    with Marts(options.database, options.schema) as marts:
-        options.page.write_text(render(marts, options.database.name, options.catalog), encoding="utf-8")
-    print(f"{options.page} is written: open it in a browser.")
 
 
 def render(marts: Marts, database: str, job_address: str | None = None) -> str:
@@ -143,7 +124,3 @@ def choices(found: list[dict[str, Any]], key: str) -> list[str]:
         value for subject in found for value in (subject[key] if isinstance(subject[key], list) else [subject[key]])
     }
     return sorted(value for value in values if value)
-
-
-if __name__ == "__main__":
-    main()

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 import requests
 from openlineage.client.event_v2 import RunEvent
 
-from examples.openlineage.receivers import Receiver
-from examples.openlineage.runs import Position, Positions, Runs
+from prefect_openlineage.receivers import Receiver
+from prefect_openlineage.runs import Position, Positions, Runs
 
 # How often a person is told how far it has got.
 EVERY_SECONDS = 2.0

@@ -11,8 +11,10 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-PACKAGE = Path(__file__).resolve().parents[2] / "dbt"
-CACHE = PACKAGE.parent / ".cache" / "dbt"
+# Installed, the models are in this package; in a checkout, beside it.
+_HERE = Path(__file__).resolve().parent
+PACKAGE = next(folder for folder in (_HERE / "dbt", _HERE.parent / "dbt") if folder.exists())
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "prefect-health"
 
 
 def marts_schema(schema: str) -> str:
@@ -27,7 +29,9 @@ class BuildError(Exception):
 def build_duckdb(database: Path, schema: str = "main", *, command: str = "run", options: Sequence[str] = ()) -> None:
     """Build the models beside the schema of the tables in a DuckDB file."""
     if not database.exists():
-        raise FileNotFoundError(f"There is no {database}: `make demo` writes one, and so does examples.to_duckdb.")
+        raise FileNotFoundError(
+            f"There is no {database}: `make demo` writes one, and so does `python -m examples.to_duckdb`."
+        )
     settings = {
         "PREFECT_SOURCE_TARGET": "duckdb",
         "PREFECT_SOURCE_SCHEMA": schema,
@@ -54,7 +58,7 @@ def build_postgres(url: str, schema: str, *, command: str = "run", options: Sequ
 def run_dbt(*arguments: str, settings: Mapping[str, str], folder: Path) -> None:
     """Run dbt on the package, in a folder, with these environment variables, which profiles.yml asks for."""
     # To read the models is half of the work, and the same until a model or a setting changes.
-    read = CACHE / f"{sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()}.msgpack"
+    read = CACHE / f"{sha256(json.dumps([str(PACKAGE), settings], sort_keys=True).encode()).hexdigest()}.msgpack"
     # Of its own, so that two builds at a time do not meet.
     with tempfile.TemporaryDirectory(prefix="dbt-") as target:
         reading = Path(target) / "partial_parse.msgpack"
@@ -74,9 +78,12 @@ def run_dbt(*arguments: str, settings: Mapping[str, str], folder: Path) -> None:
 
 
 def find_dbt() -> Path:
-    """The program: that of `make install`, which has an environment of its own, or the one on the PATH."""
-    candidates = [Path(sys.prefix) / "dbt" / "bin" / "dbt", shutil.which("dbt")]
+    """The program: that of `make install`, which has an environment of its own, or of this one, or that on the PATH."""
+    here = Path(sys.prefix)
+    candidates = [here / "dbt" / "bin" / "dbt", here / "bin" / "dbt", shutil.which("dbt")]
     found = next((Path(path) for path in candidates if path and Path(path).exists()), None)
     if found is None:
-        raise FileNotFoundError("There is no dbt: run `make install`, or `pip install dbt-core dbt-duckdb`.")
+        raise FileNotFoundError(
+            "There is no dbt: install the extra `dbt`, or name the schema of models that are built."
+        )
     return found

@@ -1,8 +1,8 @@
 """OpenLineage events for a data catalog, from the tables of a sync.
 
-    python -m examples.openlineage prefect.duckdb --mapping mapping.yml --dry-run
-    python -m examples.openlineage prefect.duckdb --mapping mapping.yml --to marquez --url http://localhost:5000
-    python -m examples.openlineage postgresql://user@localhost/warehouse --schema prefect --file events.jsonl
+    prefect-openlineage prefect.duckdb --mapping mapping.yml --dry-run
+    prefect-openlineage prefect.duckdb --mapping mapping.yml --to marquez --url http://localhost:5000
+    prefect-openlineage postgresql://user@localhost/warehouse --schema prefect --file events.jsonl
 
 Without --file, --console or --url, the OpenLineage client looks for its own configuration: openlineage.yml, or
 environment variables. Run it after each sync: it goes on where it ended. docs/catalogs.md tells what each catalog
@@ -22,12 +22,12 @@ import psycopg2
 from openlineage.client import OpenLineageClient
 from openlineage.client.transport import get_default_factory
 
-from examples.openlineage.events import Events, Jobs, shown
-from examples.openlineage.receivers import NAMES, Receiver, receiver
-from examples.openlineage.runs import Runs
-from examples.openlineage.sending import Progress, Sent, send
-from examples.openlineage.settings import Settings, read_settings
-from examples.openlineage.tables import Tables, open_tables
+from prefect_openlineage.events import Events, Jobs, shown
+from prefect_openlineage.receivers import NAMES, Receiver, receiver
+from prefect_openlineage.runs import Runs
+from prefect_openlineage.sending import Progress, Sent, send
+from prefect_openlineage.settings import Settings, read_settings
+from prefect_openlineage.tables import Tables, open_tables
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -158,12 +158,12 @@ def _end_with_a_line(file: Path) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m examples.openlineage", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="prefect-openlineage", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("database", help="a DuckDB file, or the address of a PostgreSQL database")
     parser.add_argument("--schema", help="where the tables are: main in DuckDB, public in PostgreSQL")
     parser.add_argument(
-        "--mapping", type=Path, help="how jobs and datasets are called; see examples/openlineage/mapping.yml"
+        "--mapping", type=Path, help="how jobs and datasets are called; see prefect_openlineage/mapping.yml"
     )
     parser.add_argument("--to", choices=NAMES, default="marquez", help="the catalog: what it takes, and at which path")
     parser.add_argument("--url", help="the address of the catalog; OPENLINEAGE_API_KEY holds its key")

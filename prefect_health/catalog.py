@@ -1,11 +1,11 @@
-"""Links into a data catalog that has the runs as jobs, as examples.openlineage sends them."""
+"""Links into a data catalog that has the runs as jobs, as prefect_openlineage sends them."""
 
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
-from examples.pipeline_health.parts import Column, Part, Row, Section
+from prefect_health.parts import Column, Part, Row, Section
 
 NAMES = ("name", "flow", "deployment", "workspace")
 
