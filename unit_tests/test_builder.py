@@ -1,8 +1,11 @@
 """`builder/manifest.yaml` is up to date, and has what the Connector Builder takes."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -38,6 +41,11 @@ def test_a_config_of_the_edition_is_one_of_the_package() -> None:
     for ours, theirs in zip(FORM["connection"]["oneOf"], package["connection"]["oneOf"], strict=True):
         assert ours["properties"].keys() <= theirs["properties"].keys()
         assert set(theirs["required"]) <= set(ours["required"])
+
+
+@pytest.mark.parametrize("config", MANIFEST.parent.glob("integration_tests/*.json"), ids=lambda path: path.stem)
+def test_the_form_takes_the_configs_of_airbytes_tests(config: Path) -> None:
+    jsonschema.validate(json.loads(config.read_text()), DECLARED["spec"]["connection_specification"])
 
 
 def test_every_setting_of_the_form_is_used() -> None:
