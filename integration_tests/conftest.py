@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from copy import deepcopy
+from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from devtools.cloud import Workspace
 from devtools.connector import Sync, read_here
+from devtools.faults import impatient
 from devtools.proxy import Proxy, proxy
 from devtools.pythons import ROOT, find_python, install_connector
 from devtools.run_tables import write_rows
@@ -23,6 +25,7 @@ from integration_tests.month import make_month
 from integration_tests.openlineage_rows import TABLES
 from integration_tests.torture.effort import PROPERTY
 from source_prefect import manifest
+from source_prefect.progress import ranges, state
 
 # Files of few but long tests. They start first, so that no worker is left with one at the end.
 LONG = [
@@ -199,3 +202,18 @@ def installation(once: Once) -> Path:
         subprocess.run(["chmod", "-R", "a-w", environment], check=True)
 
     return once("installation", install)
+
+
+@pytest.fixture
+def sharp(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Without the five minutes that every sync reads again: in them lies all that a test does, it would hide a gap.
+
+    For the same reason without `Date`, which has whole seconds: the connector's clock is the server's here. SQLite
+    writes `updated` in milliseconds, rounded down. And few runs are several ranges.
+    """
+    monkeypatch.setattr(ranges, "SHORTEST", 1)
+    monkeypatch.setattr(state, "IN_FLIGHT", timedelta(milliseconds=5))
+    for module in ("answers", "client", "transport"):
+        monkeypatch.setattr(f"source_prefect.http.{module}.server_date", lambda _response: None)
+    with impatient():
+        yield

@@ -5,63 +5,18 @@ import html
 import json
 import re
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from typing import Any
+from collections.abc import Callable
 from urllib.parse import quote, unquote
 
 import pytest
 from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
 
-from devtools.connector import Sync, read_here
-from devtools.faults import impatient
+from integration_tests.peers import Speak, read, said, say
 from source_prefect import manifest
 from source_prefect.http import limits
 from source_prefect.http.answers import quoted
 from source_prefect.settings.secrets import secret_texts
-
-ANSWER = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s"
-Speak = Callable[[socket.socket, bytes], None]
-
-
-def say(status: str, body: bytes = b"[]", headers: Mapping[str, str] = {}) -> Speak:
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return lambda peer, _: peer.sendall(ANSWER % (status.encode(), lines.encode(), len(body), body))
-
-
-@contextmanager
-def peer(speak: Speak) -> Iterator[str]:
-    """A server that hands each request to `speak`; its address."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def talk(connection: socket.socket) -> None:
-        with connection, suppress(OSError):
-            while request := connection.recv(1 << 16):
-                speak(connection, request)
-
-    def accept() -> None:
-        with suppress(OSError):
-            while True:
-                threading.Thread(target=talk, args=(listener.accept()[0],), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/api"
-    finally:
-        listener.close()
-
-
-def read(speak: Speak, **connection: Any) -> Sync:
-    with peer(speak) as url, impatient():
-        return read_here({"connection": {"type": "server", "api_url": url, **connection}}, ["flows"])
-
-
-def said(sync: Sync) -> str:
-    [sentence] = {error["message"] for error in sync.errors if "During the sync" not in error["message"]}
-    assert "Traceback" not in sentence
-    return str(sentence)
 
 
 def slowly(connection: socket.socket, _: bytes) -> None:

@@ -11,7 +11,7 @@ import pytest
 from devtools.connector import run, run_here
 from devtools.faults import impatient
 from devtools.server import PrefectServer
-from integration_tests.test_odd_peers import peer, read, said, say
+from integration_tests.peers import peer, read, said, say
 
 ROOT = Path(__file__).parents[1]
 UUID = "01234567-89ab-cdef-0123-456789abcdef"

@@ -14,8 +14,8 @@ from devtools.connector import State, Sync, read_here
 from devtools.faults import impatient
 from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on
 from devtools.server import PrefectServer
+from integration_tests.older_prefects import refuses_end_time
 from integration_tests.seeding import make_flow, make_one_of_everything, make_run
-from integration_tests.test_without_end_time_filter import refuses
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 PAGE_SIZE = 5
@@ -139,7 +139,7 @@ def test_runs_that_are_due_at_an_end_of_the_calendar_are_read(
 def test_they_are_read_without_the_filter_on_end_time(
     empty: PrefectServer, empty_gate: Proxy, config: dict[str, Any], due: str
 ) -> None:
-    empty_gate.behaviour = refuses
+    empty_gate.behaviour = refuses_end_time
     ids = insert_runs(empty, "task_runs", DUE[due])
     first = read_here(config, ["task_runs"]).ok()
     later = read_here(config, ["task_runs"], first.state).ok()

@@ -1,6 +1,5 @@
 """Task runs of a Prefect that cannot filter them by their end: before 3.6.22, and perhaps on Prefect Cloud."""
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ from devtools.bulk import Run, insert_flow_runs, insert_task_runs
 from devtools.connector import Sync, read_here
 from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on
 from devtools.server import PrefectServer
+from integration_tests.older_prefects import refuses_end_time
 from integration_tests.seeding import make_flow, set_state, state_at
 from source_prefect.times import END, format_time
 
@@ -22,21 +22,6 @@ SECOND = timedelta(seconds=1)
 PAGE_SIZE = 5
 
 
-def refuses(request: Request, forward: Forward) -> Answer:
-    """As Prefect 3.6.21 does."""
-    asked = (request.body.get("task_runs") or {}).get("end_time")
-    if request.path != "task_runs/filter" or asked is None:
-        return forward(request)
-    error = {
-        "type": "extra_forbidden",
-        "loc": ["body", "task_runs", "end_time"],
-        "msg": "Extra inputs are not permitted",
-        "input": asked,
-    }
-    body = {"exception_message": "Invalid request received.", "exception_detail": [error], "request_body": request.body}
-    return Answer(422, json.dumps(body).encode())
-
-
 def ignores(request: Request, forward: Forward) -> Answer:
     """As an API would that passes over what it does not know."""
     filters = {key: value for key, value in (request.body.get("task_runs") or {}).items() if key != "end_time"}
@@ -44,7 +29,7 @@ def ignores(request: Request, forward: Forward) -> Answer:
     return forward(Request(request.method, request.path, request.headers, body, request.number))
 
 
-WAYS = [refuses, ignores]
+WAYS = [refuses_end_time, ignores]
 
 
 @pytest.fixture
@@ -85,7 +70,7 @@ def test_a_later_sync_reads_each_once(way: Behaviour, server: PrefectServer, flo
     # It does not read back through the history.
     assert len(gate.log) < 30
     (said,) = [line for line in sync.logs if "filter on end_time" in line]
-    assert said.startswith(f"task_runs: this Prefect {'does not know' if way is refuses else 'ignores'}")
+    assert said.startswith(f"task_runs: this Prefect {'does not know' if way is refuses_end_time else 'ignores'}")
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -134,7 +119,7 @@ def test_the_last_row_of_every_page_moves_before_the_next_is_read(
     moved: set[str] = set()
 
     def move_the_border(request: Request, forward: Forward) -> Answer:
-        answer = refuses(request, forward)
+        answer = refuses_end_time(request, forward)
         if request.body["sort"] == "END_TIME_DESC" and answer.status == 200 and len(answer.rows) == PAGE_SIZE:
             run_id = answer.rows[-1]["id"]
             if len(moved) < 8:
@@ -150,7 +135,7 @@ def test_the_last_row_of_every_page_moves_before_the_next_is_read(
     missed = set(ids) - set(got)
     assert missed <= moved
     there = {row["id"] for row in server.rows("task_runs")}
-    gate.behaviour = refuses
+    gate.behaviour = refuses_end_time
     config = {"connection": {"type": "server", "api_url": gate.url}}
     assert missed & there <= set(read_here(config, ["task_runs"], sync.state).ok().ids("task_runs"))
 

@@ -1,0 +1,25 @@
+"""What a destination holds after syncs, beside what the API says."""
+
+from devtools.cloud import Workspace
+from devtools.server import PrefectServer
+from integration_tests.record_rules import comparable, expected_row
+from integration_tests.torture.destination import Destination
+
+RUNS = ["flow_runs", "task_runs"]
+
+
+def assert_equal(
+    destination: Destination,
+    server: PrefectServer,
+    *streams: str,
+    url: str = "",
+    workspace: Workspace | None = None,
+) -> None:
+    """Every row of the destination is what the API says, column by column, and says which workspace it is from."""
+    ui = workspace.ui_url if workspace else (url or server.url).removesuffix("/api")
+    ids = {"account_id": workspace.account_id, "workspace_id": workspace.workspace_id} if workspace else {}
+    for stream in streams:
+        rows = server.rows(stream, sort="ID_DESC" if stream in RUNS else "CREATED_DESC")
+        expected = {row["id"]: comparable(expected_row(stream, row, ui) | ids) for row in rows}
+        assert expected
+        assert {row_id: comparable(destination.tables[stream].get(row_id, {})) for row_id in expected} == expected

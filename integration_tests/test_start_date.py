@@ -1,0 +1,63 @@
+"""A `start_date` that was wrong, or is moved back: the rows before it arrive."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from devtools.bulk import Run, history, insert_events, insert_flow_runs, insert_logs, insert_task_runs
+from devtools.connector import read_here as read
+from devtools.server import PrefectServer
+from integration_tests.seeding import (
+    execute,
+    make_flow,
+    make_run,
+    now,
+)
+
+DAY = timedelta(days=1)
+
+
+RUNS = ["flow_runs", "task_runs"]
+
+
+@pytest.fixture
+def config(empty: PrefectServer) -> dict[str, Any]:
+    return {"connection": {"type": "server", "api_url": empty.url}, "page_size": 20}
+
+
+def insert_runs(server: PrefectServer, stream: str, runs: list[Run]) -> list[str]:
+    flow = make_flow(server)
+    if stream == "flow_runs":
+        return insert_flow_runs(server.database, flow, runs)
+    return insert_task_runs(server.database, make_run(server, flow), runs)
+
+
+@pytest.mark.parametrize("stream", [*RUNS, "logs", "events", "artifacts"])
+def test_a_start_date_in_the_future_can_be_corrected(empty: PrefectServer, config: dict[str, Any], stream: str) -> None:
+    insert_runs(empty, "flow_runs", list(history(30, until=now(), every=timedelta(hours=1))))
+    insert_runs(empty, "task_runs", list(history(30, until=now(), every=timedelta(hours=1))))
+    insert_logs(empty.database, [now() - timedelta(hours=n) for n in range(30)])
+    insert_events(empty.database, [now() - timedelta(hours=n) for n in range(30)])
+    empty.post("artifacts/", {"key": "report", "type": "markdown", "data": "# Orders"})
+    empty.wait_for_events()
+    wrong = read({**config, "start_date": f"{now() + 9 * DAY:%Y-%m-%d}"}, [stream]).ok()
+    assert wrong.ids(stream) == []
+    right = read({**config, "start_date": f"{now() - 30 * DAY:%Y-%m-%d}"}, [stream], wrong.state).ok()
+    expected = read({**config, "start_date": f"{now() - 30 * DAY:%Y-%m-%d}"}, [stream]).ok()
+    assert set(right.ids(stream)) == set(expected.ids(stream)) != set()
+
+
+@pytest.mark.parametrize("stream", [*RUNS, "artifacts"])
+def test_a_start_date_that_is_moved_back_brings_the_rows_before_it(
+    empty: PrefectServer, config: dict[str, Any], stream: str
+) -> None:
+    insert_runs(empty, "flow_runs", list(history(50, until=now(), every=DAY)))
+    insert_runs(empty, "task_runs", list(history(50, until=now(), every=DAY)))
+    empty.post("artifacts/", {"key": "report", "type": "markdown", "data": "# Orders"})
+    execute(empty, "UPDATE artifact SET created = '2026-01-01 00:00:00.000000', updated = '2026-01-01 00:00:00.000000'")
+    late = read({**config, "start_date": f"{now() - 10 * DAY:%Y-%m-%d}"}, [stream]).ok()
+    every = read({**config, "start_date": "2025-01-01"}, [stream], late.state).ok()
+    assert {*late.ids(stream), *every.ids(stream)} == set(read(config, [stream]).ok().ids(stream)) != set()
+    whole = read(config, [stream], late.state).ok()
+    assert set(whole.ids(stream)) == {*late.ids(stream), *every.ids(stream)}
