@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE =
 
 # What `make everything` runs; the report is made of the demo's tables.
 EVERYTHING := install lint unit integration slow torture bench bench-models test-pythons test-versions test-cdks \
-	airbyte-variant test-airbyte image demo report
+	builder airbyte-variant test-airbyte image demo report
 
 .DEFAULT_GOAL := help
 .PHONY: help browser test everything constraints clean $(EVERYTHING)
@@ -90,7 +90,10 @@ test-versions: install ## Other versions of Prefect (VERSIONS="3.0.11 3.9.1")
 test-cdks: install ## Other versions of Airbyte's CDK (CDKS="7.36.0 7.39.1")
 	$(BIN)/python -m devtools.cdks $(CDKS)
 
-airbyte-variant: install ## Writes to build/ the tree that Airbyte's monorepo wants
+builder: install ## Writes builder/manifest.yaml, the edition in pure YAML
+	$(BIN)/python -m devtools.builder
+
+airbyte-variant: install ## Writes to build/ what Airbyte's monorepo wants of it
 	$(BIN)/python -m devtools.airbyte_variant
 
 test-airbyte: install ## Airbyte's own checks on that tree

@@ -19,6 +19,10 @@ CONNECTION = st.fixed_dictionaries(
         "account_id": st.just(UUID) | ANYTHING,
         "workspace_id": st.just(UUID) | ANYTHING,
         "workspaces": st.sampled_from([["all"], [UUID]]) | ANYTHING,
+        "workspace": st.fixed_dictionaries(
+            {"choice": st.sampled_from(["only", "one", "several", "all"]) | ANYTHING},
+            optional={"address": st.just(UUID) | ANYTHING, "addresses": st.just([UUID]) | ANYTHING},
+        ),
         "api_url": st.just(NOBODY_LISTENS) | ANYTHING,
         "auth_string": ANYTHING,
         "custom_headers": ANYTHING,

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -30,6 +30,13 @@ from source_prefect.cli import messages
 COMMAND = [sys.executable, "-m", "source_prefect"]
 
 State = list[dict[str, Any]]
+
+# What a connector prints when it gets these arguments.
+Connector = Callable[[list[str]], Iterable[str]]
+
+
+def package(arguments: list[str]) -> Iterable[str]:
+    return messages(AirbyteEntrypoint.parse_args(arguments))
 
 
 @dataclass
@@ -153,6 +160,7 @@ def read(
     killed_when: Callable[[Sync], bool] = lambda _sync: False,
     by: signal.Signals = signal.SIGKILL,
     command: Sequence[str] = COMMAND,
+    more_arguments: Sequence[str] = (),
 ) -> Sync:
     """One sync, successful or not; one that takes longer than `timeout` is an AssertionError.
 
@@ -165,7 +173,8 @@ def read(
         began = time.monotonic()
         errors = Path(folder) / "stderr"
         with errors.open("w") as stderr:
-            process = start("read", *arguments, command=command, stderr=stderr, env={**os.environ, **(env or {})})
+            arguments = ["read", *arguments, *more_arguments]
+            process = start(*arguments, command=command, stderr=stderr, env={**os.environ, **(env or {})})
         assert process.stdout is not None
         if started:
             started(process)
@@ -207,7 +216,7 @@ def run_here(command: str, config: Mapping[str, Any] | None = None) -> list[dict
     with tempfile.TemporaryDirectory() as folder:
         arguments = [] if config is None else ["--config", _write(folder, "config.json", config)]
         messages: list[dict[str, Any]] = []
-        _run_here([command, *arguments], messages.append)
+        _run_here(package, [command, *arguments], messages.append)
         return [message for message in messages if message["type"] != "LOG"]
 
 
@@ -217,24 +226,25 @@ def read_here(
     state: State | None = None,
     *,
     sync_mode: str = "incremental",
+    connector: Connector = package,
 ) -> Sync:
     """What `read` returns, without a process."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = _read_arguments(folder, config, catalog(streams, sync_mode), state)
         sync = Sync()
         began = time.monotonic()
-        sync.exit_code = _run_here(["read", *arguments], sync.take)
+        sync.exit_code = _run_here(connector, ["read", *arguments], sync.take)
         sync.seconds = time.monotonic() - began
         return sync
 
 
-def _run_here(arguments: list[str], take: Callable[[dict[str, Any]], None]) -> int:
+def _run_here(connector: Connector, arguments: list[str], take: Callable[[dict[str, Any]], None]) -> int:
     """Hand over each message of one command; the exit code that the process would have had."""
     logger = logging.getLogger("airbyte")
     logs = _LogMessages(take)
     logger.addHandler(logs)
     try:
-        for message in messages(AirbyteEntrypoint.parse_args(arguments)):
+        for message in connector(arguments):
             take(json.loads(message))
     except Exception as error:
         trace = assemble_uncaught_exception(type(error), error).as_airbyte_message()

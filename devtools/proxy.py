@@ -59,6 +59,8 @@ Behaviour = Callable[[Request, Forward], Answer]
 
 # The question for the server's time, which one stream of a sync asks. It is not in the log.
 TIME = "health"
+# Nor are the server's own settings, which the first row with a link asks for.
+SETTINGS = "admin/settings"
 
 
 def pass_on(request: Request, forward: Forward) -> Answer:
@@ -165,6 +167,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(Answer(404, b'{"detail":"Not Found"}'))
             return
         path, headers = self.path[len(prefix) :], dict(self.headers.items())
+        if path == SETTINGS:
+            self._send(send(self.proxy.upstream, Request(self.command, path, headers, None, -1)))
+            return
         if path == TIME:
             self._send(self._time(Request(self.command, path, headers, {}, -1)))
             return

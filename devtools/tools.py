@@ -9,7 +9,7 @@ PYTHON = ">=3.11,<3.13"
 
 
 def tool(requirement: str) -> Path:
-    """The bin folder of the environment for a requirement such as `poetry==1.8.5`, made where it is not there yet."""
+    """The bin folder of the environment for a requirement such as `uv==0.9.2`, made where it is not there yet."""
     folder = ROOT / ".venvs" / requirement.replace("==", "-")
     done = folder / ".made"
     if not done.exists():

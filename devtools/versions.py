@@ -49,7 +49,7 @@ def python(version: str) -> Path:
     done = folder / ".made"
     if not done.exists():
         pins = PINS[version]
-        # Not in the folder, which is made anew.
+        # Not in the folder, which is made again.
         overrides = folder.with_name(f"{folder.name}-overrides.txt")
         overrides.parent.mkdir(exist_ok=True)
         overrides.write_text("\n".join(pins.overrides))

@@ -16,6 +16,7 @@ import sys
 import warnings
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 # PyAirbyte reads these when it is imported: it need not look the connector up in Airbyte's registry, nor tell anyone.
 os.environ.setdefault("AIRBYTE_OFFLINE_MODE", "1")
@@ -24,7 +25,7 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 warnings.filterwarnings("ignore", category=FutureWarning)
 
 import airbyte as ab  # noqa: E402
-from airbyte.caches import CacheBase  # noqa: E402
+from airbyte.caches import CacheBase, DuckDBCache, PostgresCache  # noqa: E402
 from airbyte.strategies import WriteStrategy  # noqa: E402
 
 CLOUD = re.compile(r"(?P<api_url>https?://.+/api)/accounts/(?P<account_id>[\w-]+)/workspaces/(?P<workspace_id>[\w-]+)")
@@ -52,11 +53,29 @@ def prefect(**settings: Any) -> ab.Source:
     )
 
 
+def warehouse(target: str, schema: str = "prefect") -> CacheBase:
+    """The tables in a DuckDB file, or in a schema of a PostgreSQL database: postgresql://user:password@host/database."""
+    if not target.startswith(("postgres://", "postgresql://")):
+        return DuckDBCache(db_path=target)
+    address = urlsplit(target)
+    return PostgresCache(
+        host=address.hostname or "localhost",
+        port=address.port or 5432,
+        username=unquote(address.username or ""),
+        password=unquote(address.password or ""),
+        database=address.path.removeprefix("/"),
+        schema_name=schema,
+    )
+
+
 def copy(source: ab.Source, cache: CacheBase) -> int:
     """Read all streams into the cache, only what has changed where that is possible; how many rows were read.
 
+    The check comes first, because it says in one sentence what is wrong with a connection.
+
     A stream that is always read whole is replaced: merged, it would keep the edge of a tag that was removed.
     """
+    source.check()
     whole = [
         stream.stream.name
         for stream in source.get_configured_catalog().streams

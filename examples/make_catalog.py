@@ -16,6 +16,9 @@ def choose(stream: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    messages = map(json.loads, sys.stdin)
-    streams = next(message["catalog"]["streams"] for message in messages if message["type"] == "CATALOG")
+    messages = [json.loads(line) for line in sys.stdin]
+    streams = [stream for message in messages for stream in message.get("catalog", {}).get("streams", ())]
+    if not streams:
+        errors = [message["trace"]["error"]["message"] for message in messages if "error" in message.get("trace", {})]
+        sys.exit(f"This is not the output of a successful `source-prefect discover`. {' '.join(errors)}".strip())
     json.dump({"streams": [choose(stream) for stream in streams]}, sys.stdout)

@@ -7,14 +7,11 @@ The state of each stream is kept in the same file, beside the tables.
 """
 
 import sys
-from pathlib import Path
 
-from examples.connect import copy, prefect  # isort: skip - it quietens what PyAirbyte says when it is imported
+from examples.connect import copy, prefect, warehouse
 
-from airbyte.caches import DuckDBCache
-
-target = Path(sys.argv[1] if len(sys.argv) > 1 else "prefect.duckdb")
-source, cache = prefect(), DuckDBCache(db_path=target)
+target = sys.argv[1] if len(sys.argv) > 1 else "prefect.duckdb"
+source, cache = prefect(), warehouse(target)
 read = copy(source, cache)
 
 for name in sorted(source.get_available_streams()):

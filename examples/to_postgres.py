@@ -7,21 +7,10 @@ The state of each stream is kept in the same schema, beside the tables.
 """
 
 import sys
-from urllib.parse import unquote, urlsplit
 
-from examples.connect import copy, prefect  # isort: skip - it quietens what PyAirbyte says when it is imported
+from examples.connect import copy, prefect, warehouse
 
-from airbyte.caches import PostgresCache
-
-address = urlsplit(sys.argv[1])
-cache = PostgresCache(
-    host=address.hostname or "localhost",
-    port=address.port or 5432,
-    username=unquote(address.username or ""),
-    password=unquote(address.password or ""),
-    database=address.path.removeprefix("/"),
-    schema_name=sys.argv[2] if len(sys.argv) > 2 else "prefect",
-)
+cache = warehouse(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "prefect")
 source = prefect()
 read = copy(source, cache)
 

@@ -16,7 +16,10 @@ AGES = [timedelta(hours=hours) for hours in (1, 30, 6.8 * 24, 7.2 * 24, 10 * 24,
 AGES += [timedelta(days=days) for days in (20, 29.8, 30.2, 45)]
 
 # The streams that are made of events: Cloud keeps them so long as its plan says.
-OF_EVENTS = ["events", "flow_run_state_transitions", "asset_materializations", "asset_lineage"]
+OF_EVENTS = [
+    *("events", "flow_run_state_transitions", "task_run_state_transitions"),
+    *("asset_materializations", "asset_lineage"),
+]
 
 
 def make_month(server: PrefectServer) -> None:
@@ -28,6 +31,7 @@ def make_month(server: PrefectServer) -> None:
     insert_flow_runs(server.database, flow_id, [Run(NOW - age, NOW - age + timedelta(minutes=5)) for age in AGES])
     insert_logs(server.database, [NOW - age for age in AGES])
     server.post("work_pools/", {"name": "shop", "type": "process"})
+    server.post("work_pools/shop/workers/heartbeat", {"name": "worker 1"})
     server.post("v2/concurrency_limits/", {"name": "database", "limit": 5})
     trigger = {"type": "event", "posture": "Reactive", "expect": ["shop.*"], "threshold": 1, "within": 0}
     server.post("automations/", {"name": "notify", "trigger": trigger, "actions": [{"type": "do-nothing"}]})
@@ -35,16 +39,18 @@ def make_month(server: PrefectServer) -> None:
     server.wait_for_events()
 
 
-def transition(run: str, before: str, after: str, occurred: datetime) -> dict[str, Any]:
-    """The event of a flow run's going over from one state to another."""
+def transition(run: str, before: str, after: str, occurred: datetime, kind: str = "flow-run") -> dict[str, Any]:
+    """The event of a run's going over from one state to another."""
     states = {"initial_state": before, "validated_state": after}
     payload = {name: {"type": state.upper(), "name": state} for name, state in states.items()}
-    return _event(f"prefect.flow-run.{after}", f"prefect.flow-run.{run}", occurred, payload=payload)
+    return _event(f"prefect.{kind}.{after}", f"prefect.{kind}.{run}", occurred, payload=payload)
 
 
 def _events(occurred: datetime) -> Iterator[dict[str, Any]]:
     yield _event("shop.order.paid", "shop.order.1", occurred)
     yield transition(str(uuid4()), "Pending", "Running", occurred)
+    # Without the label of Prefect's client, Prefect makes no task run of it.
+    yield transition(str(uuid4()), "Running", "Observed", occurred, "task-run")
     upstream = [{"prefect.resource.id": "postgres://prod/shop/orders", "prefect.resource.role": "asset"}]
     yield _event(
         "prefect.asset.materialization.succeeded", "postgres://prod/warehouse/orders", occurred, related=upstream

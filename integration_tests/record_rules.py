@@ -1,4 +1,4 @@
-"""The rules of the records (README, "Records"), said once more in plain words: what a row of the API has to become."""
+"""The rules of the records, said once more in plain words: what a row of the API has to become."""
 
 import json
 from datetime import datetime
@@ -50,7 +50,7 @@ ADDED = {
     "variables": {"value_type"},
 }
 
-# Of an unfinished run, the server works these out anew for each answer.
+# Of an unfinished run, the server computes these for each answer.
 ESTIMATES = ("estimated_run_time", "estimated_start_time_delta")
 
 VALUE_TYPES = {str: "string", int: "number", float: "number", bool: "boolean", dict: "object", list: "array"}

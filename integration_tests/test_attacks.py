@@ -12,6 +12,7 @@ from devtools.connector import read_here as read
 from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request
 from devtools.server import PrefectServer
 from integration_tests.seeding import execute, make_flow, make_one_of_everything, now
+from source_prefect.progress.state import VERSION
 
 BEHIND = timedelta(minutes=10)
 
@@ -109,15 +110,18 @@ def test_a_state_that_holds_a_cursor_alone_is_read(empty: PrefectServer) -> None
     later = read(config(empty.url), STREAMS, states(f"{now() - timedelta(days=2):%FT%T.%f}Z")).ok()
     assert {stream: set(later.ids(stream)) for stream in STREAMS} == {s: set(whole.ids(s)) for s in STREAMS}
     current = read(config(empty.url), STREAMS, later.state).ok()
-    assert all(message["stream"]["stream_state"]["version"] == 2 for message in current.state)
+    assert all(message["stream"]["stream_state"]["version"] == VERSION for message in current.state)
 
 
 @pytest.mark.parametrize(
     ("cursor", "more"),
     [
-        ("2026-02-30T00:00:00Z", {"version": 2}),
-        ("2026-01-01T00:00:00Z", {"version": 2, "clock_offset": 10**30}),
-        ("2026-01-01T00:00:00Z", {"version": 2, "first_sync": {"read_to": "10000-01-01T00:00:00Z"}}),
+        ("2026-02-30T00:00:00Z", {"version": VERSION}),
+        ("2026-01-01T00:00:00Z", {"version": VERSION, "clock_offset": 10**30}),
+        (
+            "2026-01-01T00:00:00Z",
+            {"version": VERSION, "remaining": [["2026-01-01T00:00:00Z", "10000-01-01T00:00:00Z"]]},
+        ),
         ("2026-01-01T00:00:00Z", {"version": True}),
     ],
 )
@@ -142,15 +146,16 @@ def test_a_first_sync_that_is_cut_short_twice_goes_on_from_the_second_cut(
     inserted = insert_logs(empty.database, times) if stream == "logs" else insert_events(empty.database, times)
     setting = config(empty_gate.url) | {"page_size": 50}
     state: State | None = None
-    cursors = []
+    left = []
     for _ in range(2):
         asked = iter(range(1000))
         empty_gate.behaviour = lambda r, forward, asked=asked: forward(r) if next(asked) < 15 else Answer(401)  # type: ignore[misc]
         cut = read(setting, [stream], state)
         assert cut.exit_code == 1
         state = cut.state
-        cursors.append(state[0]["stream"]["stream_state"][CURSORS[stream]])
+        ranges = [map(datetime.fromisoformat, each) for each in state[0]["stream"]["stream_state"]["remaining"]]
+        left.append(sum((end - start for start, end in ranges), timedelta(0)))
         inserted = [row for row in inserted if row not in cut.ids(stream)[: cut.committed[stream]]]
-    assert cursors[0] < cursors[1]
+    assert left[0] > left[1]
     last = read(config(empty.url), [stream], state).ok()
     assert set(inserted) <= set(last.ids(stream))

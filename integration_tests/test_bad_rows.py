@@ -2,12 +2,13 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from devtools.bulk import history, insert_deployments, insert_flow_runs
+from devtools.bulk import history, insert_deployments, insert_events, insert_flow_runs, insert_logs, insert_task_runs
 from devtools.connector import State, read_here
 from devtools.faults import impatient
 from devtools.proxy import Answer, Forward, Proxy, Request
@@ -76,6 +77,49 @@ def test_a_run_that_cannot_be_read_at_all_is_named_and_the_next_sync_goes_on(
     later = read_here({**settings(empty.url), "lookback_window": "PT0S"}, ["flow_runs"], sync.state)
     assert set(new) <= set(later.ids("flow_runs"))
     assert len(later.ids("flow_runs")) < 10
+
+
+# A column of each table, and a value at which the server fails in each list of such a row.
+COLUMNS = {
+    "flows": ("flow", "tags", '["\\ud800"]'),
+    "flow_runs": ("flow_run", "parameters", SURROGATE),
+    "task_runs": ("task_run", "tags", '["\\ud800"]'),
+    "deployments": ("deployment", "parameters", SURROGATE),
+    "artifacts": ("artifact", "data", SURROGATE),
+    "variables": ("variable", "value", SURROGATE),
+    "work_pools": ("work_pool", "base_job_template", SURROGATE),
+    "logs": ("log", "level", "loud"),
+    "events": ("events", "payload", SURROGATE),
+}
+
+
+@pytest.mark.parametrize("stream", COLUMNS)
+@pytest.mark.parametrize("bad", [(0, 3), range(1, 11)], ids=str)
+def test_whatever_rows_break_a_list_all_others_arrive(empty: PrefectServer, stream: str, bad: Sequence[int]) -> None:
+    flow = make_flow(empty)
+    [run, *_] = insert_flow_runs(empty.database, flow, history(12, until=NOW, every=HOUR))
+    insert_task_runs(empty.database, run, history(12, until=NOW, every=HOUR))
+    insert_deployments(empty.database, [[] for _ in range(12)], until=NOW)
+    insert_logs(empty.database, [NOW - n * HOUR / 60 for n in range(12)])
+    # Some of them tie.
+    insert_events(empty.database, [NOW - n // 8 * HOUR for n in range(12)])
+    for n in range(12 if stream in ("artifacts", "variables", "work_pools") else 0):
+        empty.post("artifacts/", {"key": "report", "type": "markdown"})
+        empty.post("variables/", {"name": f"v{n}", "value": 1})
+        empty.post("work_pools/", {"name": f"pool-{n}", "type": "process"})
+    empty.wait_for_events()
+    table, column, value = COLUMNS[stream]
+    body = {"filter": {"order": "ASC"}, "limit": 50} if stream == "events" else {}
+    found = empty.post(f"{stream}/filter", body)
+    there = [row["id"] for row in (found["events"] if stream == "events" else found)]
+    for place in bad:
+        execute(empty, f"UPDATE {table} SET {column} = ? WHERE id = ?", value, there[place])
+    config = {"connection": {"type": "server", "api_url": empty.url}, "page_size": 4}
+    sync = read_here(config, [stream])
+    assert set(sync.ids(stream)) == set(there) - {there[place] for place in bad}, sync.errors
+    assert "could not read" in sync.errors[0]["message"]
+    if sync.state:
+        assert not set(there) & set(read_here(config, [stream], sync.state).ids(stream)[12:])
 
 
 def test_deployments_with_strange_parameters_leave_the_others_alone(empty: PrefectServer) -> None:

@@ -15,6 +15,7 @@ from devtools.faults import impatient
 from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on
 from devtools.server import PrefectServer
 from integration_tests.month import NOW, OF_EVENTS
+from source_prefect.progress.state import VERSION
 
 ROBOT = Key("pnb_0123456789", reads_account=False)
 DAY = timedelta(days=1)
@@ -43,7 +44,7 @@ def ids(*syncs: Sync) -> dict[str, set[str]]:
 
 
 def state_of(stream: str, at: datetime) -> State:
-    state = {"version": 2, "occurred": at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+    state = {"version": VERSION, "occurred": at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
     return [{"type": "STREAM", "stream": {"stream_descriptor": {"name": stream}, "stream_state": state}}]
 
 

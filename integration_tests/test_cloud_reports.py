@@ -92,7 +92,7 @@ UNNAMED: dict[str, Change] = {
 UNUSABLE: dict[str, Change] = {
     "without ids": lambda rows: [{k: row[k] for k in row if not k.endswith("_id")} for row in rows],
     "null for each id": lambda rows: [row | {"account_id": None, "workspace_id": None} for row in rows],
-    "an id that is no UUID": lambda rows: [row | {"workspace_id": "../../admin"} for row in rows],
+    "an id that is not a UUID": lambda rows: [row | {"workspace_id": "../../admin"} for row in rows],
     "numbers for rows": lambda rows: [1] * len(rows),
     "lists for rows": lambda rows: [[row] for row in rows],
     "an object": lambda rows: {"workspaces": rows},

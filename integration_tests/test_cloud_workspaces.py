@@ -88,9 +88,10 @@ def front(workspaces: list[Workspace]) -> Iterator[Cloud]:
 
 def connection(front: Cloud, *named: str, **settings: Any) -> dict[str, Any]:
     """A config that names workspaces as a person does who pastes addresses; without any, all of them."""
-    texts = list(named or (workspace.ui_url for workspace in front.workspaces))
+    addresses = list(named or (workspace.ui_url for workspace in front.workspaces))
+    which = {"choice": "all"} if addresses == ["all"] else {"choice": "several", "addresses": addresses}
     key = {"type": "cloud", "api_key": front.keys[0].text, "api_url": front.url}
-    return {"connection": {**key, "workspaces": texts}, **settings}
+    return {"connection": {**key, "workspace": which}, **settings}
 
 
 @pytest.fixture(scope="module")

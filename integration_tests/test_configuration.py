@@ -131,23 +131,42 @@ def test_a_missing_file_is_named() -> None:
             "The state of the stream flows has '2026-01-01' as `updated`, which is not a time such as ",
         ),
         ('[{"type":', "The state is not valid: Could not read json file"),
-        (["flows"], "The state is not valid: "),
+        (["flows"], 'The state is not valid: {folder}/state.json: the whole: "flows" is not of type "object"'),
+        (
+            [{"type": "STREAM", "stream": {"stream_descriptor": {}}}],
+            "The state is not valid: {folder}/state.json: stream/stream_descriptor/name: ",
+        ),
         (7, "The state is not valid: "),
     ],
 )
 def test_a_wrong_state_is_a_config_error(
-    command: Command, config: dict[str, Any], streams: dict[str, Any], state: Any, sentence: str
+    tmp_path: Path, command: Command, config: dict[str, Any], streams: dict[str, Any], state: Any, sentence: str
 ) -> None:
     code, messages, _ = command("read", config=config, catalog=streams, state=state)
     assert code == 1
-    assert config_error(messages).startswith(sentence)
+    assert config_error(messages).startswith(sentence.replace("{folder}", str(tmp_path)))
 
 
-@pytest.mark.parametrize("wrong", ["{", [], {"streams": [{"stream": 7}]}])
-def test_a_wrong_catalog_is_a_config_error(command: Command, config: dict[str, Any], wrong: Any) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "field"), [("{", ""), ([], "the whole"), ({"streams": [{"stream": 7}]}, "streams/0/stream")]
+)
+def test_a_wrong_catalog_is_a_config_error(
+    tmp_path: Path, command: Command, config: dict[str, Any], wrong: Any, field: str
+) -> None:
     code, messages, _ = command("read", config=config, catalog=wrong)
     assert code == 1
     assert config_error(messages).startswith("The catalog is not valid: ")
+    assert f"{tmp_path}/catalog.json" in config_error(messages)
+    assert field in config_error(messages)
+
+
+def test_a_legacy_state_is_not_used_without_a_word(
+    command: Command, config: dict[str, Any], streams: dict[str, Any]
+) -> None:
+    state = [{"type": "LEGACY", "data": {"flows": {"updated": "2026-01-01T00:00:00Z"}}}]
+    code, messages, _ = command("read", config=config, catalog=streams, state=state)
+    assert code == 0
+    assert any("holds a LEGACY state" in m["log"]["message"] for m in messages if m["type"] == "LOG")
 
 
 def test_an_unknown_stream_is_named_after_the_others_are_read(command: Command, config: dict[str, Any]) -> None:

@@ -5,8 +5,9 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -74,6 +75,41 @@ def run_command(prefect: PrefectServer, *command: str | Path) -> str:
     assert "Warning" not in done.stderr
     assert "Anonymous usage reporting" not in done.stdout + done.stderr
     return done.stdout
+
+
+def test_a_flow_syncs_prefect_by_itself(prefect: PrefectServer, tmp_path: Path) -> None:
+    """Served, it runs by its deployment; its counts are an artifact, its tables are assets."""
+    file = tmp_path / "prefect.duckdb"
+    command = [sys.executable, "-m", "examples.prefect_flow", str(file)]
+    with (tmp_path / "log").open("w") as log:
+        served = subprocess.Popen(command, cwd=ROOT, env=prefect.env, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        deployment = wait_for(lambda: prefect.rows("deployments", deployments={"name": {"any_": ["hourly"]}}))
+        run = prefect.post(f"deployments/{deployment[-1]['id']}/create_flow_run", {})["id"]
+        ended = wait_for(lambda: (it := prefect.get(f"flow_runs/{run}"))["end_time"] and it)
+    finally:
+        served.terminate()
+        served.wait()
+    assert ended["state_type"] == "COMPLETED", (tmp_path / "log").read_text()[-4000:]
+    [artifact] = prefect.rows("artifacts", artifacts={"key": {"any_": ["prefect-sync"]}})
+    counts = {row["table"]: row["rows"] for row in json.loads(artifact["data"])}
+    with duckdb.connect(str(file), read_only=True) as connection:
+        for table in ("flows", "flow_runs", "deployments"):
+            [count] = connection.execute(f"SELECT count(*) FROM main.{table}").fetchone() or [None]
+            assert counts[table] == count
+    assert counts["flow_runs"] > LONG_FINISHED
+    prefect.wait_for_events()
+    names = {"filter": {"event": {"prefix": ["prefect.asset.materialization.succeeded"]}}}
+    resources = {event["resource"]["prefect.resource.id"] for event in prefect.post("events/filter", names)["events"]}
+    assert {f"duckdb:/{file}/{table}" for table in ("flows", "flow_runs")} <= resources
+
+
+def wait_for(found: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 180
+    while not (it := found()):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    return it
 
 
 def rows_read(output: str) -> int:

@@ -20,6 +20,7 @@ from integration_tests.seeding import (
     set_state,
     state_at,
 )
+from source_prefect.progress.state import VERSION
 from source_prefect.times import latest
 
 DAY = timedelta(days=1)
@@ -137,7 +138,7 @@ def test_a_clock_that_was_set_back_behind_the_cursor_hides_nothing(
     run = make_run(empty, flow, "COMPLETED")
     state = state_at(now() - timedelta(minutes=30), "flow_runs")
     # The server's clock was an hour ahead of the connector's, and is not any more.
-    state[0]["stream"]["stream_state"] |= {"version": 2, "clock_offset": 3600}
+    state[0]["stream"]["stream_state"] |= {"version": VERSION, "clock_offset": 3600}
     execute(empty, "UPDATE flow_run SET updated = ?, end_time = ?", *[f"{now() - timedelta(minutes=50):%F %T.%f}"] * 2)
     assert read(config, ["flow_runs"], state).ok().ids("flow_runs") == [run]
 

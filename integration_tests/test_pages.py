@@ -225,7 +225,7 @@ def test_a_table_changes_between_two_pages(happens: str, kind: str, server: Pref
     sync = read_here(config, ["variables"], state).ok()
     got = Counter(sync.ids("variables"))
     assert moved or created
-    # What changes while it is read may come anew, in its new version. A page that does not meet the last is left.
+    # What changes while it is read may come again, in its new version. A page that does not meet the last is left out.
     assert {row_id for row_id, times in got.items() if times > 1} <= (moved if happens == "changed" else set())
     missed = set(ids) - set(got)
     assert missed <= moved

@@ -43,6 +43,12 @@ def warehouses(sync: Sync, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def fill(server: PrefectServer) -> None:
     server.patch("work_pools/shop", {"concurrency_limit": 4})
+    server.post("work_pools/shop/workers/heartbeat", {"name": "worker 1"})
+    secret = server.get("block_types/slug/secret")["id"]
+    schema = server.post("block_schemas/filter", {"block_schemas": {"block_type_id": {"any_": [secret]}}})[0]["id"]
+    server.post(
+        "block_documents/", {"name": "crm", "data": {"value": "x"}, "block_type_id": secret, "block_schema_id": schema}
+    )
     server.post("variables/", {"name": "old_schema", "value": "staging"})
     server.delete("variables/name/old_schema")
     for name, limit in (("warehouse", 5), ("crm", 1)):

@@ -274,6 +274,16 @@ def _retriever_of(stream: AbstractStream) -> Any:
         raise RuntimeError(f"This version of the CDK keeps a stream's retriever elsewhere: {error}.") from None
 
 
+def log_no_bodies(requester: HttpRequester) -> None:
+    """Keep the bodies of answers out of the log: with `--debug`, the CDK would log each, whatever `leave_out` says."""
+    requester._http_client._logger.addFilter(_without_body)
+
+
+def _without_body(record: logging.LogRecord) -> bool:
+    vars(record).pop("body", None)
+    return True
+
+
 def session_of(requester: HttpRequester) -> requests.Session:
     """The session that a requester sends with. Raises RuntimeError where the CDK keeps it elsewhere."""
     try:

@@ -70,7 +70,7 @@ def _unreadable(
         for each in workspaces
         for stream in streams
         # The others read all flows or deployments before their first row.
-        if stream.cursor_field
+        if stream.cursor_field or stream.retriever.is_checked
     }
     allowed = dict(islice(tries.items(), most_tries))
     reasons: dict[str, list[str]] = {}

@@ -12,7 +12,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_prefect.http.answers import is_maintenance, parse
 from source_prefect.http.session import Session
-from source_prefect.settings.address import UUID, cloud_ui_url, server_ui_url, workspace_api_url
+from source_prefect.settings.address import UUID, cloud_ui_url, workspace_api_url
 from source_prefect.settings.parse import ConfigError
 from source_prefect.settings.values import Cloud, Named, Workspace
 
@@ -44,7 +44,7 @@ def workspaces_to_read(session: Session) -> list[Workspace]:
     """
     connection = session.settings.connection
     if not isinstance(connection, Cloud):
-        return [Workspace(api_url=connection.api_url, ui_url=server_ui_url(connection.api_url))]
+        return [Workspace(api_url=session.find_api(), ui_url="")]
     if len(connection.named) == 1 and all(connection.named[0]):
         return [_workspace(connection, connection.named[0])]
     seen = listing(session)
@@ -115,12 +115,22 @@ def _list(session: Session) -> Listing:
     with suppress(ValueError):
         found = parse(response.content)
     if not isinstance(found, list):
+        if response.status_code == requests.codes.not_found and _is_server(session):
+            raise ConfigError("connection.api_url leads to a Prefect Server: choose Prefect Server as the connection.")
         is_refused = response.status_code in (requests.codes.forbidden, requests.codes.not_found)
         reason = f"it answered {response.status_code}, so paste the address of the workspace"
         return Listing(reason=reason, is_refused=is_refused)
     if not all(isinstance(each, dict) and _is_named(each) for each in found):
         return Listing(reason="its list has an entry without ids, so paste the address of the workspace")
     return Listing(found)
+
+
+def _is_server(session: Session) -> bool:
+    """Whether a Prefect Server answers. Prefect Cloud has no such list, so only a failure asks."""
+    with suppress(AirbyteTracedException, ValueError):
+        response = session.ask("admin/version")
+        return response.ok and isinstance(parse(response.content), str)
+    return False
 
 
 def _is_named(reported: Reported) -> bool:
@@ -132,16 +142,16 @@ def _left_out(connection: Cloud, seen: Listing) -> Sequence[Reported]:
     """All workspaces, or the only one. Raises ConfigError."""
     if seen.reason:
         if connection.reads_all:
-            problem = "connection.workspaces is all"
+            problem = "connection.workspace is all"
         else:
-            missing = "account_id" if connection.named[0].workspace_id else "workspace_id"
-            problem = f"connection.{missing} is missing"
+            missing = "account" if connection.named[0].workspace_id else "workspace"
+            problem = f"connection.workspace does not name the {missing}"
         error = TemporaryError if seen.is_temporary else ConfigError
         raise error(f"{problem}, and Prefect Cloud does not report the rest: {seen.reason}.")
     if not connection.reads_all:
         return [_only(connection.named[0], seen.workspaces)]
     if not seen.workspaces:
-        raise ConfigError("connection.workspaces is all, and the API key reads no workspace.")
+        raise ConfigError("connection.workspace is all, and the API key reads no workspace.")
     return seen.workspaces
 
 
@@ -165,9 +175,7 @@ def _only(named: Named, seen: Sequence[Reported]) -> Reported:
     """The one with these ids, as far as there are any. Raises ConfigError."""
     matching = [each for each in seen if all(id_ in ("", each[name]) for name, id_ in named._asdict().items())]
     if len(matching) > 1:
-        raise ConfigError(
-            f"connection.workspace_id must say which workspace to read: the API key reads {_shown(seen)}."
-        )
+        raise ConfigError(f"connection.workspace must say which workspace to read: the API key reads {_shown(seen)}.")
     if not matching:
         raise ConfigError(
             f"There is no such workspace, or the key's owner is not a member of it: the key reads {_shown(seen)}."

@@ -11,17 +11,20 @@ from airbyte_cdk.sources.declarative.transformations.config_transformations.conf
 )
 
 from source_prefect.http.errors import failure
-from source_prefect.http.session import PrefectRequester, ServerAuthenticator
+from source_prefect.http.session import EveryAnswer, PrefectRequester, ServerAuthenticator
 from source_prefect.reading.changes import ChangeLogRetriever
 from source_prefect.reading.events import EventRetriever
 from source_prefect.reading.feeds import LogRetriever
 from source_prefect.reading.lineage import LineageRetriever
 from source_prefect.reading.runs import RunRetriever, TaskDependencyRetriever
 from source_prefect.reading.tables import (
+    BlockDocumentRetriever,
     DeploymentRetriever,
+    QueueStatusRetriever,
     ScheduleRetriever,
     TableRetriever,
     UnorderedTableRetriever,
+    WorkerRetriever,
 )
 from source_prefect.reading.workspaces import WorkspaceRetriever
 from source_prefect.records.transformations import DescribeSchedule, FlattenRecord, LinkToUi, NameValueType

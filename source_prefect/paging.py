@@ -19,6 +19,9 @@ Key = Callable[[Row], Any]
 
 # Gaps that count as deletions before the tie is read unordered.
 _MOST_TURNS = 5
+# Pages in a row that bring only known rows: many rows may be inserted between two requests.
+_MOST_KNOWN_PAGES = 1000
+_MOVED = "Rows moved while a page was read in parts."
 # How often rows are read without progress before the read fails.
 _MOST_PASSES = 20
 
@@ -35,6 +38,17 @@ class Page(NamedTuple):
     total: int | None = None
     # When the server sent it, by its clock.
     date: datetime | None = None
+    # The places on the page, from 0, of rows that no request brings. They are not among the rows.
+    unreadable: Collection[int] = ()
+
+    @property
+    def places(self) -> list[int]:
+        """The place of each row on the page."""
+        return [place for place in range(self.size) if place not in self.unreadable]
+
+    @property
+    def size(self) -> int:
+        return len(self.rows) + len(self.unreadable)
 
 
 class RequestRefusedError(Exception):
@@ -135,8 +149,10 @@ def pages_by_offset(page_at: Callable[[int, int], Page], key: Key) -> Iterator[R
     Without an index, PostgreSQL orders rows that tie differently for each offset. So a tie that fills a page, or whose
     pages do not overlap, is also read as a set without an order. If they never overlap, a page may start with any row
     of the tie. That comes last: if rows were deleted meanwhile, the set may be incomplete.
+
+    Where the table grows as fast as it is read, each page may bring only rows that are known: then the read fails.
     """
-    offset = size = turns = 0
+    offset = size = turns = known_pages = 0
     stepped_back = is_tie_read = False
     boundary: Any = None
     # Of the rows that tie at the boundary: those on a page of this loop, and all that were yielded.
@@ -144,7 +160,7 @@ def pages_by_offset(page_at: Callable[[int, int], Page], key: Key) -> Iterator[R
     tied_ids: set[Any] = set()
     while True:
         page = page_at(offset, 0)
-        size = max(size, len(page.rows))
+        size = max(size, page.size)
         keys = _without_gaps(page.rows, key, boundary)
         known = tied_ids if turns > _MOST_TURNS else paged_ids
         if offset and not (keys and (keys[0] > boundary or page.rows[0].get("id") in known)):
@@ -170,7 +186,11 @@ def pages_by_offset(page_at: Callable[[int, int], Page], key: Key) -> Iterator[R
                 return
             is_tie_wanted = keys[0] == keys[-1] == boundary
             # From the first row that ties with the last one, or, where they fill the page, from its last row.
-            offset += next((i for i, at in enumerate(keys) if at <= boundary), 0) or len(keys) - 1
+            known_pages = 0 if fresh or keys[0] == boundary else known_pages + 1
+            if known_pages > _MOST_KNOWN_PAGES:
+                raise PaginationError("The table grows faster than it is read.")
+            places = page.places
+            offset += next((at for at, key in zip(places, keys, strict=True) if key <= boundary), 0) or places[-1]
             turns, stepped_back = 0 if fresh else turns, False
         if is_tie_wanted and not is_tie_read:
             is_tie_read = True
@@ -232,7 +252,7 @@ def consecutive_pages(page_at: Callable[[int], Page]) -> Iterator[Page]:
         yield page
         if not page.full:
             return
-        offset += len(page.rows)
+        offset += page.size
 
 
 def unseen(rows: Rows, seen: Collection[Any]) -> Rows:
@@ -275,26 +295,23 @@ def read_in_parts(
     """The rows of a page that fails as a whole, by their offsets, and the offsets of those that fail alone.
 
     The page is halved, down to single rows. `page_at(offset, limit)` gets a part, None where it fails. Each part begins
-    with the last row of the one before it: a row that was deleted in between would hide another. Raises
-    PaginationError where that row is another one. Behind a row that fails, its offset must still fail.
+    with the last row of the one before it, and in the end all is where it was: a row that was deleted meanwhile would
+    hide another. Raises PaginationError where rows have moved.
     """
     rows: dict[int, Row] = {}
     failed: list[int] = []
 
     def take(start: int, limit: int) -> None:
-        before = start - 1
-        overlap = int(before in rows)
+        overlap = int(start - 1 in rows)
         page = page_at(start - overlap, limit + overlap)
         if page is None and limit > 1:
             halve(start, limit)
-            return
-        if page is None:
+        elif page is None:
             failed.append(start)
-        if before >= offset:
-            known = page if page and overlap else page_at(before, 1)
-            if (known.rows[:1] if known else []) != ([rows[before]] if overlap else []):
-                raise PaginationError("Rows moved while a page was read in parts.")
-        rows.update(enumerate(page.rows[overlap:] if page else (), start))
+        elif overlap and page.rows[:1] != [rows[start - 1]]:
+            raise PaginationError(_MOVED)
+        else:
+            rows.update(enumerate(page.rows[overlap:], start))
 
     def halve(start: int, limit: int) -> None:
         take(start, limit // 2)
@@ -304,4 +321,9 @@ def read_in_parts(
         halve(offset, size)
     else:
         failed.append(offset)
+    # In order: a row that is deleted now moves one that is looked at later.
+    for place in sorted([*failed, *(place for place in rows if place + 1 not in rows)]):
+        page = page_at(place, 1)
+        if (page and page.rows[:1]) != ([rows[place]] if place in rows else None):
+            raise PaginationError(_MOVED)
     return rows, failed

@@ -10,6 +10,7 @@ from airbyte_cdk.sources import Source
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
+from serpyco_rs import SchemaValidationError
 
 from source_prefect import cdk, manifest
 from source_prefect.check import CheckError, check
@@ -49,7 +50,13 @@ class SourcePrefect(Source):
 
     @classmethod
     def read_state(cls, state_path: str) -> list[models.AirbyteStateMessage]:
-        return _from_file("state", state_path, super().read_state)
+        messages = _from_file("state", state_path, super().read_state)
+        if any(message.data and not (message.stream or message.global_) for message in messages):
+            LOGGER.warning(
+                f"The state file {state_path} holds a LEGACY state, which names no stream, so it is not used: the "
+                "streams are read from the beginning."
+            )
+        return messages
 
     def spec(self, logger: logging.Logger) -> models.ConnectorSpecification:  # noqa: ARG002  (the CDK's signature)
         spec = manifest.load()["spec"]
@@ -117,6 +124,9 @@ def _from_file(what: str, path: str, reader: Callable[[str], Content]) -> Conten
         return reader(path)
     except OSError as error:
         raise failure(f"The {what} file {path} cannot be read: {error.strerror}.") from None
+    except SchemaValidationError as error:
+        wrong = (f"{each.instance_path or 'the whole'}: {each.message}" for each in error.errors)
+        raise failure(f"The {what} is not valid: {path}: {quoted('; '.join(wrong))}") from None
     except Exception as error:  # The CDK's readers raise whatever their parsers raise.
         reason = quoted((str(error) or type(error).__name__).splitlines()[0])
         raise failure(f"The {what} is not valid: {reason}") from None
@@ -126,6 +136,8 @@ def _settings(config: Mapping[str, Any], written: manifest.Manifest) -> Settings
     settings = parse(config, written["spec"]["connection_specification"])
     if settings.unknown:
         LOGGER.warning(f"These settings are unknown, so they change nothing: {', '.join(settings.unknown)}.")
+    for doubt in settings.doubts:
+        LOGGER.warning(doubt)
     return settings
 
 

@@ -59,6 +59,11 @@ CLOUD = f"https://api.prefect.cloud/api/accounts/{ACCOUNT}/workspaces/{WORKSPACE
         ("https://gateway.example.com/api/prefect", "https://gateway.example.com/api/prefect/api"),
         ("https://gateway.example.com/api/prefect/api", "https://gateway.example.com/api/prefect/api"),
         ("https://tools.example.com/flows/api", "https://tools.example.com/flows/api"),
+        # A line of a shell or an env file, a slip of the finger
+        ("PREFECT_API_URL=http://localhost:4200/api", "http://localhost:4200/api"),
+        ('export PREFECT_API_URL="https://p.example.com/api"', "https://p.example.com/api"),
+        ("http//localhost:4200", "http://localhost:4200/api"),
+        ("https//p.example.com", "https://p.example.com/api"),
         # A page of the UI
         ("http://localhost:4200/dashboard", "http://localhost:4200/api"),
         ("http://localhost:4200/runs/flow-run/1b2c?tab=Logs&g_range=x#top", "http://localhost:4200/api"),
@@ -91,6 +96,10 @@ def test_what_is_clear_is_made_right(pasted: str, api: str) -> None:
             "http://::1:4200",
             "'http://::1:4200' is not a web address (an IPv6 address stands in brackets, such as "
             "http://[::1]:4200/api).",
+        ),
+        (
+            "::1:4200",
+            "'::1:4200' is not a web address (an IPv6 address stands in brackets, such as http://[::1]:4200/api).",
         ),
         (
             "https://app.prefect.cloud/settings",

@@ -1,15 +1,17 @@
 """How answers are read. What becomes of bad ones is tested against a server: integration_tests/test_errors.py."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import requests
 from airbyte_cdk.models import FailureType
+from hypothesis import given
+from hypothesis import strategies as st
 
-from source_prefect.http.answers import query_of, quoted, read_page, refusal, retry_after, server_date
+from source_prefect.http.answers import leave_out, query_of, quoted, read_page, refusal, retry_after, server_date
 from source_prefect.http.errors import problem_of
 from source_prefect.paging import Page
 
@@ -143,3 +145,35 @@ def test_the_reason_of_a_refusal_is_the_one_that_prefect_gives_or_else_the_body(
 def test_a_text_from_a_server_is_quoted_up_to_300_letters() -> None:
     assert quoted("x" * 300) == "x" * 300
     assert quoted("x" * 301) == "x" * 300 + "…"
+
+
+KEYS = ("parameters", "value", "message", "name")
+NESTED = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.sampled_from(KEYS), children, max_size=4),
+    max_leaves=20,
+)
+
+
+def without(value: Any, keys: Collection[str]) -> Any:
+    """What `leave_out` has to make of a value, said once more."""
+    if isinstance(value, dict):
+        return {key: None if key in keys else without(each, keys) for key, each in value.items()}
+    return [without(each, keys) for each in value] if isinstance(value, list) else value
+
+
+@given(NESTED, st.sets(st.sampled_from(KEYS)))
+def test_what_is_left_out_is_null_at_any_depth_and_nothing_else_changes(value: Any, keys: set[str]) -> None:
+    expected = without(value, keys)
+    leave_out(value, keys)
+    assert value == expected
+
+
+def test_what_users_nest_deeply_is_no_failure() -> None:
+    deep: dict[str, Any] = {"value": "secret"}
+    for _ in range(10_000):
+        deep = {"x": deep}
+    leave_out(deep, {"value"})
+    while "x" in deep:
+        deep = deep["x"]
+    assert deep == {"value": None}

@@ -1,7 +1,7 @@
 """A page that a row breaks is read in parts: no row is missed without a word, whatever changes between two requests."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from source_prefect.paging import Page, PaginationError, read_in_parts
@@ -52,6 +52,11 @@ CHANGES = st.sampled_from(["insert", "delete"]).flatmap(
 
 
 @settings(max_examples=1500)
+# Two rows are deleted around one that is between two bad ones.
+@example(
+    bad={1, 12, 14},
+    changes=[("delete", n) if n in (4, 0) else ("nothing", 0) for n in [9] * 7 + [4] + [9] * 7 + [0, 0]],
+)
 @given(bad=st.sets(st.integers(0, SIZE - 1), min_size=1, max_size=4), changes=CHANGES)
 def test_a_row_that_is_there_throughout_is_read_or_the_page_fails(
     bad: set[int], changes: list[tuple[str, int]]

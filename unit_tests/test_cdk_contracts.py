@@ -76,7 +76,8 @@ def test_the_names_of_the_streams_are_those_under_which_they_are_declared(stream
 
 def test_a_stream_has_the_cursor_field_that_the_manifest_names(streams: dict[str, Declared]) -> None:
     fields = {name: stream.cursor_field for name, stream in streams.items()}
-    assert {name for name, field in fields.items() if not field} == {"lineage", "deployment_schedules", "workspaces"}
+    snapshots = {"lineage", "deployment_schedules", "workers", "work_queue_status", "workspaces"}
+    assert {name for name, field in fields.items() if not field} == snapshots
     assert (fields["flows"], fields["logs"], fields["events"]) == ("updated", "timestamp", "occurred")
 
 
@@ -159,6 +160,13 @@ def test_a_source_checks_and_reads_as_often_as_it_is_asked(api: requests_mock.Mo
         assert source.check(LOGGER, config).status == Status.SUCCEEDED
         records = [message.record for message in source.read(LOGGER, config, flows) if message.record]
         assert [record.data["id"] for record in records] == [flow["id"] for flow in FLOWS]
+
+
+def test_the_cdk_does_not_parse_the_pages_too(api: requests_mock.Mocker, monkeypatch: pytest.MonkeyPatch) -> None:
+    api.get(f"{API}/health", json=True)
+    api.post(f"{API}/flows/filter", json=page)
+    monkeypatch.delattr(requests.Response, "json")
+    assert len(read_here(CONFIG, ["flows"]).ok().records["flows"]) == len(FLOWS)
 
 
 # States

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from devtools.builder import MANIFEST
 from source_prefect import SourcePrefect, manifest
 
 ROOT = Path(__file__).parents[1]
@@ -17,7 +19,7 @@ DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 CONFIG = {"connection": {"type": "server", "api_url": "http://localhost:4200/api"}}
 
 # The sections that Airbyte asks of a source's documentation, in its order.
-SECTIONS = [
+AIRBYTES_SECTIONS = [
     "Prerequisites",
     "Setup guide",
     "Supported sync modes",
@@ -36,12 +38,22 @@ def _schemas() -> dict[str, dict[str, Any]]:
 
 
 SCHEMAS = _schemas()
-GUIDE = (ROOT / "docs" / "prefect.md").read_text()
-SPEC = manifest.load()["spec"]["connection_specification"]
+# The guides: of the package, and of the edition in pure YAML.
+GUIDE, PAGE = ((ROOT / path).read_text() for path in ("docs/prefect.md", "builder/prefect.md"))
+EDITION = yaml.safe_load(MANIFEST.read_text())
+SPEC, SPEC_OF_EDITION = (part["spec"]["connection_specification"] for part in (manifest.load(), EDITION))
 
 
-def test_the_guide_has_airbytes_sections_in_its_order() -> None:
-    assert re.findall(r"^## (.+)$", GUIDE, re.MULTILINE) == SECTIONS
+def test_the_page_for_airbytes_catalog_has_its_sections_in_its_order() -> None:
+    assert re.findall(r"^## (.+)$", PAGE, re.MULTILINE) == AIRBYTES_SECTIONS
+
+
+def test_the_page_for_airbytes_catalog_links_to_other_sites_only() -> None:
+    assert [link for link in re.findall(r"\]\(([^)]+)\)", PAGE) if not link.startswith("https://")] == []
+
+
+def test_the_page_for_airbytes_catalog_lists_every_stream_of_its_edition() -> None:
+    assert re.findall(r"^\| (\w+) \|.*\| `\w+`", PAGE, re.MULTILINE) == list(EDITION["definitions"]["schemas"])
 
 
 def test_every_stream_has_a_page_and_every_page_a_stream() -> None:
@@ -74,8 +86,9 @@ def test_documented_types_are_those_of_the_schema(stream: str) -> None:
             }
 
 
-def test_every_setting_is_documented_under_its_title_and_nothing_else() -> None:
-    assert dict(_documented_settings()) == dict(_spec_settings())
+@pytest.mark.parametrize(("guide", "spec"), [(GUIDE, SPEC), (PAGE, SPEC_OF_EDITION)], ids=["package", "edition"])
+def test_every_setting_is_documented_under_its_title_and_nothing_else(guide: str, spec: dict[str, Any]) -> None:
+    assert dict(_documented_settings(guide)) == dict(_spec_settings(spec))
 
 
 def test_every_error_under_troubleshooting_is_one_of_ours() -> None:
@@ -123,9 +136,9 @@ def _messages() -> Iterator[str]:
 Settings = Iterator[tuple[str, dict[str, str]]]
 
 
-def _spec_settings() -> Settings:
+def _spec_settings(spec: Mapping[str, Any]) -> Settings:
     """The settings by the field that an anchor leads from: their titles by name."""
-    for name, schema in SPEC["properties"].items():
+    for name, schema in spec["properties"].items():
         if "oneOf" in schema:
             for option in schema["oneOf"]:
                 properties = option["properties"]
@@ -136,15 +149,16 @@ def _spec_settings() -> Settings:
 
 def _titles(properties: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, schema in properties.items():
-        if "const" in schema:
+        if "const" in schema or schema.get("airbyte_hidden"):
             continue
         yield name, schema["title"]
-        yield from _titles({**schema.get("properties", {}), **schema.get("items", {}).get("properties", {})})
+        for part in (schema, schema.get("items", {}), *schema.get("oneOf", ())):
+            yield from _titles(part.get("properties", {}))
 
 
-def _documented_settings() -> Settings:
-    """The same from the guide: bullets such as `- **Start date** (`start_date`)` within their `FieldAnchor`."""
-    for field, text in re.findall(r'<FieldAnchor field="(.+?)">\n\n(.+?)\n\n</FieldAnchor>', GUIDE, re.DOTALL):
+def _documented_settings(guide: str) -> Settings:
+    """The same from a guide: bullets such as `- **Start date** (`start_date`)` within their `FieldAnchor`."""
+    for field, text in re.findall(r'<FieldAnchor field="(.+?)">\n\n(.+?)\n\n</FieldAnchor>', guide, re.DOTALL):
         yield field, {name: title for title, name in re.findall(r"^ *- \*\*(.+?)\*\* \(`(\w+)`", text, re.MULTILINE)}
 
 

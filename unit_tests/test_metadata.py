@@ -25,8 +25,9 @@ def manifest() -> dict[str, Any]:
     return data
 
 
-def test_metadata_is_what_the_registry_takes(metadata: dict[str, Any]) -> None:
-    ConnectorMetadataDefinitionV0.model_validate(metadata)
+@pytest.mark.parametrize("path", ["metadata.yaml", "builder/metadata.yaml"])
+def test_metadata_is_what_the_registry_takes(path: str) -> None:
+    ConnectorMetadataDefinitionV0.model_validate(yaml.safe_load((ROOT / path).read_text()))
 
 
 def test_the_version_is_the_same_everywhere(metadata: dict[str, Any]) -> None:
@@ -34,6 +35,8 @@ def test_the_version_is_the_same_everywhere(metadata: dict[str, Any]) -> None:
         "metadata.yaml": metadata["data"]["dockerImageTag"],
         "pyproject.toml": _first(r'^version = "(.+)"$', "pyproject.toml"),
         "the installed package": version("airbyte-source-prefect"),
+        "builder/metadata.yaml": _first(r"^  dockerImageTag: (.+)$", "builder/metadata.yaml"),
+        "builder/prefect.md": _first(r"^\| (\d+\.\d+\.\d+) \|", "builder/prefect.md"),
         "CHANGELOG.md": _first(r"^## (\d\S*)", "CHANGELOG.md"),
         "docs/prefect.md": _first(r"^\| (\d+\.\d+\.\d+) \|", "docs/prefect.md"),
     }

@@ -217,3 +217,21 @@ def test_a_server_that_ignores_the_other_bound_is_noticed_too(full: bool) -> Non
 def test_time_key_reads_what_every_prefect_writes() -> None:
     same = ["2026-11-20T12:00:00Z", "2026-11-20T12:00:00.000000Z", "2026-11-20T12:00:00+00:00"]
     assert {time_key("time")({"time": text}) for text in same} == {parse_time(same[0])} == {NOON}
+
+
+@pytest.mark.parametrize("growth", [9, 10, 11, 25])
+@pytest.mark.parametrize("size", [10])
+def test_a_table_that_grows_as_fast_as_it_is_read_ends_the_read(growth: int, size: int) -> None:
+    rows = list(range(1000))
+    requests = 0
+
+    def page_at(offset: int, number: int) -> Page:
+        nonlocal requests
+        requests += 1
+        assert requests < 5000
+        found = rows[::-1][offset : offset + smaller(size, number)]
+        rows.extend(range(len(rows), len(rows) + growth))
+        return Page([{"id": n, "at": n} for n in found], full=len(found) == size)
+
+    with pytest.raises(PaginationError, match="grows faster than it is read"):
+        list(pages_by_offset(page_at, key=lambda row: row["at"]))

@@ -27,6 +27,8 @@ def prefixes(*texts: str) -> dict[str, Any]:
         (prefixes("prefect.", "shop."), prefixes("shop.", "prefect.")),
         (prefixes("prefect.", "shop."), prefixes("prefect.")),
         (prefixes("prefect."), prefixes("prefect.flow-run.", "prefect.work-pool.")),
+        ({}, {"leave_out": ["parameters"]}),
+        ({"leave_out": ["parameters"]}, {"leave_out": ["parameters", "task_inputs"]}),
     ],
 )
 def test_the_same_or_fewer_rows_are_covered(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -43,6 +45,9 @@ def test_the_same_or_fewer_rows_are_covered(before: Mapping[str, Any], now: Mapp
         (prefixes("prefect."), {}, ["event_prefixes"]),
         (prefixes("prefect."), prefixes("prefect.", "shop."), ["event_prefixes"]),
         (prefixes("prefect.flow-run."), prefixes("prefect."), ["event_prefixes"]),
+        ({"leave_out": ["parameters"]}, {}, ["leave_out"]),
+        ({"leave_out": ["parameters", "task_inputs"]}, {"leave_out": ["task_inputs"]}, ["leave_out"]),
+        ({"leave_out": ["parameters"]}, {"leave_out": ["task_inputs"]}, ["leave_out"]),
         (MAY | {"log_level": 30} | prefixes("shop."), {}, ["start_date", "log_level", "event_prefixes"]),
     ],
 )
@@ -52,7 +57,7 @@ def test_settings_that_let_more_rows_pass_are_named(
     assert widened(before, now) == found
 
 
-@pytest.mark.parametrize("name", ["start_date", "log_level", "event_prefixes"])
+@pytest.mark.parametrize("name", ["start_date", "log_level", "event_prefixes", "leave_out"])
 @pytest.mark.parametrize("value", [None, "soon", [7], {}])
 def test_a_damaged_setting_of_a_state_covers_nothing(name: str, value: Any) -> None:
     assert widened({name: value}, JANUARY | {"log_level": 50} | prefixes("prefect.")) == [name]

@@ -29,10 +29,8 @@ HOW_AN_ACCOUNT = (
 )
 
 
-HOW_A_WORKSPACE = (
-    "it must be the address of a workspace as the browser shows it, the UUID after /workspace/ in it, or all, which "
-    "stands alone."
-)
+HOW_A_WORKSPACE = "it must be the address of a workspace as the browser shows it, or the UUID after /workspace/ in it."
+HOW_A_CHOICE = "it must be only or one or several or all."
 NAMED_TWICE = (
     "connection.workspaces names the workspaces already: leave account_id and workspace_id empty, and name no "
     "workspace in api_url."
@@ -49,6 +47,19 @@ def several(*workspaces: Any, named: bool = False) -> dict[str, Any]:
     """A connection to these workspaces, which may name one in the fields for a single one as well."""
     ids = {name: CLOUD[name] for name in ("account_id", "workspace_id") if named}
     return {"connection": {"type": "cloud", "api_key": "pnu_1", "workspaces": list(workspaces), **ids}}
+
+
+def chosen(which: Any, **more: Any) -> dict[str, Any]:
+    """A connection to the workspaces of this choice."""
+    return {"connection": {"type": "cloud", "api_key": "pnu_1", "workspace": {"choice": which}, **more}}
+
+
+def one(address: Any) -> dict[str, Any]:
+    return chosen("one", workspace={"choice": "one", "address": address})
+
+
+def some(*addresses: Any) -> dict[str, Any]:
+    return chosen("several", workspace={"choice": "several", "addresses": list(addresses)})
 
 
 def cloud(**changes: Any) -> dict[str, Any]:
@@ -100,17 +111,30 @@ def without(config: dict[str, Any], field: str) -> dict[str, Any]:
             several("pnu_0123456789abcdef"),
             "connection.workspaces[0] holds an API key of Prefect Cloud: it belongs in api_key.",
         ),
+        (chosen(None), f"connection.workspace.choice is missing; {HOW_A_CHOICE}"),
+        (chosen("two"), f"connection.workspace.choice is 'two'; {HOW_A_CHOICE}"),
+        (cloud(workspace="all"), "connection.workspace must be an object with a choice and its fields, not text."),
+        (one("acme"), f"connection.workspace.address is 'acme'; {HOW_A_WORKSPACE}"),
+        (one(None), f"connection.workspace.address is ''; {HOW_A_WORKSPACE}"),
+        (one(["x"]), "connection.workspace.address must be text, not a list."),
+        (
+            one("pnu_0123456789abcdef"),
+            "connection.workspace.address holds an API key of Prefect Cloud: it belongs in api_key.",
+        ),
+        (some(), "connection.workspace.addresses is empty: name a workspace."),
+        (some(HERE, "all"), f"connection.workspace.addresses[1] is 'all'; {HOW_A_WORKSPACE}"),
+        (chosen("all", api_url=HERE), NAMED_TWICE.replace("workspaces names", "workspace names")),
         (
             cloud(workspace_id=f"{HERE}\n{HERE}"),
             "connection.workspace_id contains a line break: it must be one line.",
         ),
         (
             cloud(workspace_id=f"{HERE} {HERE}"),
-            "connection.workspace_id names 2 workspaces: make each an entry of connection.workspaces.",
+            "connection.workspace_id names 2 workspaces: choose several, and make each an entry.",
         ),
         (
             several(HERE, HERE.replace("api.", "api.private.")),
-            "connection.workspaces names more than one Prefect Cloud: https://api.prefect.cloud/api, "
+            "connection.workspace names more than one Prefect Cloud: https://api.prefect.cloud/api, "
             "https://api.private.prefect.cloud/api.",
         ),
         (
@@ -253,6 +277,25 @@ def test_without_a_name_it_is_the_only_workspace_of_the_key_and_all_means_each()
     assert (every.named, every.reads_all) == ((), True)
 
 
+@pytest.mark.parametrize(
+    ("choice", "older"),
+    [
+        (chosen("only"), several()),
+        (one(BROWSER), several(BROWSER)),
+        (one(f" {WORKSPACE.upper()}"), several(WORKSPACE)),
+        (some(HERE, ACCOUNT), several(HERE, ACCOUNT)),
+        (chosen("all"), several("all")),
+        (chosen("only", api_url=HERE), {"connection": {"type": "cloud", "api_key": "pnu_1", "api_url": HERE}}),
+    ],
+)
+def test_the_choice_of_workspaces_says_what_the_older_fields_say_and_counts_before_them(
+    choice: dict[str, Any], older: dict[str, Any]
+) -> None:
+    assert settings_of(choice) == settings_of(older)
+    hidden = {"account_id": WORKSPACE, "workspace_id": ACCOUNT, "workspaces": [BROWSER, "x"]}
+    assert settings_of({"connection": {**hidden, **choice["connection"]}}) == settings_of(older)
+
+
 def test_the_address_of_a_private_ui_leads_to_the_private_api() -> None:
     private = BROWSER.replace("app.", "app.private.")
     pasted = cloud(account_id="", workspace_id=private, api_url="https://api.prefect.cloud/api")
@@ -289,6 +332,7 @@ def test_blanks_around_what_was_pasted_are_dropped() -> None:
         lookback_window=timedelta(days=1),
         log_level=20,
         event_prefixes=(),
+        leave_out=frozenset(),
         max_requests_per_minute=None,
         num_workers=4,
         page_size=200,
@@ -309,9 +353,9 @@ def test_nothing_can_be_changed_in_a_value_of_settings() -> None:
 @pytest.mark.parametrize("base", [cloud(), server()])
 def test_keys_that_are_no_settings_are_named_and_change_nothing(base: dict[str, Any]) -> None:
     """Among them those of the other connection, and names that the connector uses inside."""
-    other = {"ui_url": "x", "is_check": True}
+    other = {"ui": "x", "is_check": True}
     unknown = settings_of({**base, "problem": "x", "type": "x", "connection": {**base["connection"], **other}})
-    assert unknown.unknown == ("problem", "type", "connection.ui_url", "connection.is_check")
+    assert unknown.unknown == ("problem", "type", "connection.ui", "connection.is_check")
     assert dataclasses.replace(unknown, unknown=()) == settings_of(base)
 
 
@@ -394,3 +438,35 @@ def test_any_config_is_made_ready_or_ends_in_one_sentence(config: dict[str, Any]
         assert API_KEY not in sentence
     else:
         assert re.match(r"https?://.+/api", ready.connection.api_url)
+
+
+@pytest.mark.parametrize(
+    ("auth_string", "sentence"),
+    [
+        ('"admin:pass"', "has quotes around it: paste the server's user and password alone, such as admin:password."),
+        ("Basic YWRtaW46cGFzcw==", "begins with 'Basic ': paste the server's user and password alone"),
+        ("Authorization: Basic YQ==", "begins with 'Authorization:': paste"),
+        ("PREFECT_API_AUTH_STRING=admin:pass", "begins with 'PREFECT_API_AUTH_STRING=': paste"),
+    ],
+)
+def test_an_auth_string_with_more_than_user_and_password_is_refused(auth_string: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"connection.auth_string {sentence}")) as error:
+        settings_of({"connection": {"type": "server", "api_url": "http://h:4200", "auth_string": auth_string}})
+    assert "pass" not in str(error.value).replace("password", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"start_date": "2999-01-01"}, "start_date is 2999-01-01, in the future"),
+        ({"event_prefixes": ["prefect.", "prefect.*"]}, "event_prefixes has 'prefect.*'"),
+        ({"connection": {"type": "server", "api_url": "http://h:4200", "auth_string": "a:ü"}}, "auth_string"),
+    ],
+)
+def test_a_value_that_is_hardly_meant_is_doubted(given: dict[str, Any], name: str) -> None:
+    [doubt] = settings_of({**server(), **given}).doubts
+    assert doubt.startswith(name)
+
+
+def test_usual_values_raise_no_doubt() -> None:
+    assert settings_of({**server(), "start_date": "2020-01-01", "event_prefixes": ["prefect."]}).doubts == ()

@@ -1,8 +1,10 @@
 """The form and the code behind it agree: Airbyte checks what the spec says, every other caller what the code says."""
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ SETTINGS: dict[str, dict[str, Any]] = {name: s for name, s in SPEC["properties"]
 CONNECTIONS: dict[str, dict[str, Any]] = {
     option["properties"]["type"]["const"]: option for option in SPEC["properties"]["connection"]["oneOf"]
 }
+ACCEPTANCE = Path(__file__).parents[1] / "integration_tests" / "acceptance"
 UUID = "01234567-89ab-cdef-0123-456789abcdef"
 # What a right config has to have.
 COMPLETE: dict[str, dict[str, Any]] = {
@@ -146,4 +149,20 @@ def test_every_setting_is_on_a_card_of_the_form() -> None:
 def test_what_most_people_need_is_not_folded_away() -> None:
     shown = {name for name, schema in SETTINGS.items() if schema.get("always_show")}
     assert shown == {"start_date", "max_requests_per_minute"}
-    assert CONNECTIONS["server"]["properties"]["auth_string"]["always_show"]
+    inside = {
+        name for option in CONNECTIONS.values() for name, s in option["properties"].items() if s.get("always_show")
+    }
+    assert inside == {"workspace", "auth_string"}
+
+
+def test_what_the_choice_of_workspaces_replaces_is_hidden() -> None:
+    hidden = {name for name, s in CONNECTIONS["cloud"]["properties"].items() if s.get("airbyte_hidden")}
+    assert hidden == {"workspace_id", "account_id", "workspaces"}
+
+
+def test_airbytes_acceptance_test_sets_every_setting() -> None:
+    """All of a server without TLS, which is what the test reads. `oauth` excludes `auth_string`."""
+    config = json.loads((ACCEPTANCE / "every_setting.json").read_text())
+    of_tls = {"ca_certificate", "client_certificate", "client_key", "verify_tls"}
+    assert config.keys() == SPEC["properties"].keys()
+    assert config["connection"].keys() == CONNECTIONS["server"]["properties"].keys() - of_tls - {"oauth"}

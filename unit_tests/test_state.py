@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from source_prefect.progress.ranges import Range
 from source_prefect.progress.state import VERSION, StateError, StreamState, load_state, part_of_state, with_part
 from source_prefect.times import BEGINNING, END
 
@@ -14,12 +15,13 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 TEXT = "2026-11-20T12:00:00.000000Z"
 
-times = st.none() | st.datetimes(timezones=st.just(UTC))
+moments = st.datetimes(timezones=st.just(UTC))
+times = st.none() | moments
 columns = st.sampled_from(["updated", "occurred", "timestamp"])
 states = st.builds(
     StreamState,
     cursor=times,
-    read_to=times,
+    remaining=st.lists(st.builds(Range, moments, moments)).map(tuple),
     settings=st.dictionaries(st.text(), st.text() | st.integers() | st.lists(st.text())),
     clock_offset=st.none() | st.timedeltas(min_value=BEGINNING - END, max_value=END - BEGINNING),
     digests=st.text(),
@@ -30,8 +32,8 @@ states = st.builds(
 
 @given(states, columns)
 @example(StreamState(), "updated")
-@example(StreamState(END, END, clock_offset=END - BEGINNING, newest=END), "updated")
-@example(StreamState(BEGINNING, BEGINNING, clock_offset=BEGINNING - END, newest=BEGINNING), "updated")
+@example(StreamState(END, (Range(END, END),), clock_offset=END - BEGINNING, newest=END), "updated")
+@example(StreamState(BEGINNING, (Range(BEGINNING, END),), clock_offset=BEGINNING - END, newest=BEGINNING), "updated")
 def test_whatever_is_written_is_read_as_it_was_written(state: StreamState, column: str) -> None:
     """But for the part of a second between the two clocks."""
     if state.clock_offset is not None:
@@ -63,8 +65,11 @@ def test_no_state_is_a_first_sync() -> None:
         ("updated", {"clock_offset": 10**30}, "0 as `clock_offset`, which is not a number"),
         ("updated", {"clock_offset": True}, "True as `clock_offset`"),
         ("updated", {"clock_offset": "an hour"}, "'an hour' as `clock_offset`"),
-        ("updated", {"first_sync": "yes"}, "'yes' as `first_sync`"),
-        ("updated", {"first_sync": {"read_to": "soon"}}, "'soon' as `first_sync.read_to`"),
+        ("updated", {"version": VERSION - 1}, f"{VERSION - 1}; this version of the connector reads {VERSION}"),
+        ("updated", {"remaining": "all"}, "'all' as `remaining`, which is not a list of pairs of times"),
+        ("updated", {"remaining": [[TEXT]]}, "as `remaining`"),
+        ("updated", {"remaining": [[TEXT, "soon"]]}, "as `remaining`"),
+        ("updated", {"remaining": [{TEXT: TEXT}]}, "as `remaining`"),
         ("updated", {"settings": ["INFO"]}, r"\['INFO'\] as `settings`, which is not an object"),
         ("updated", {"digests": 7}, "7 as `digests`, which is not text"),
         ("updated", {"newest": "soon"}, "'soon' as `newest`, which is not a time"),

@@ -62,8 +62,8 @@ def warehouse(warehouses: dict[str, Warehouse], request: pytest.FixtureRequest) 
 
 @pytest.mark.parametrize("model", MARTS)
 def test_both_databases_say_the_same_in_any_time_zone(warehouses: dict[str, Warehouse], model: str) -> None:
-    # A JSON text is written differently.
-    columns = ", ".join(name for name in MARTS[model] if name != "tags")
+    # A JSON text is written differently, and the schemas have other names.
+    columns = ", ".join(name for name in MARTS[model] if name not in ("tags", "source_relation"))
     answers = [
         sorted(warehouse.ask(f"SELECT {columns} FROM {model}", zone=zone), key=str)
         for warehouse, zone in zip(warehouses.values(), ZONES, strict=True)

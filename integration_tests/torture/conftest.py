@@ -5,12 +5,16 @@ import pytest
 
 from devtools.faults import impatient
 from integration_tests.torture.effort import PROPERTY, REPORT
-from source_prefect.progress import state
+from source_prefect.progress import ranges, state
 
 
 @pytest.fixture
 def sharp(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Without the five minutes that every sync reads again: in them lies all that a test does, it would hide a gap."""
+    """Without the five minutes that every sync reads again: in them lies all that a test does, it would hide a gap.
+
+    And few rows are several ranges.
+    """
+    monkeypatch.setattr(ranges, "SHORTEST", 1)
     monkeypatch.setattr(state, "IN_FLIGHT", timedelta(0))
     with impatient():
         yield

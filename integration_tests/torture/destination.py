@@ -18,7 +18,7 @@ Table = dict[str, Row]
 # The API's name of each stream's table is the stream's own.
 STREAMS = ["flows", "deployments", "flow_runs", "task_runs", "artifacts", "variables"]
 
-# What the server computes anew for every answer.
+# What the server computes for every answer.
 COMPUTED = {"estimated_run_time", "estimated_start_time_delta", "total_run_time"}
 # What moves without `updated`: a worker's poll, and the status that follows from it.
 UNTRACKED = {"last_polled", "status"}

@@ -49,7 +49,7 @@ def config_of(running: Proxy) -> dict[str, Any]:
 
 
 def rows_of(sync: Sync) -> dict[str, list[str]]:
-    """Every row as text, duplicates included, but for what the server computes anew for each answer."""
+    """Every row as text, duplicates included, but for what the server computes for each answer."""
     return {
         stream: sorted(
             json.dumps({k: v for k, v in row.items() if not k.startswith("estimated_")}, sort_keys=True)

@@ -151,7 +151,7 @@ def test_strange_schedules_are_passed_on(
 
 
 def settled(row: Row) -> Row:
-    """The row without what the server computes anew for each answer, and without nulls, which messages leave out."""
+    """The row without what the server computes for each answer, and without nulls, which messages leave out."""
     return {key: value for key, value in row.items() if value is not None and not key.startswith("estimated_")}
 
 

@@ -1,19 +1,27 @@
 """The content of one of Prefect's answers."""
 
+import base64
+import html
 import json
 import re
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import orjson
 import requests
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 
 from source_prefect.paging import Page
 
 _PAGE = "_source_prefect_page"
 _LONGEST_QUOTE = 300
+_LONGEST_DECODED = 30_000
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 # orjson reads an integer over 64 bits as a float and loses digits. To find one, every digit is replaced by a zero, and
 # a run of zeros is searched for: ten times as fast as a regular expression.
@@ -21,6 +29,11 @@ _LONG_NUMBER = b"0" * 19
 _ZEROS_FOR_DIGITS = bytes.maketrans(b"123456789", b"000000000")
 # A copy of a part takes less memory than one of the body.
 _PART = 1 << 20
+
+# The escape of U+0000, which is no part of an escaped backslash and what follows it.
+NUL = b"\\u0000"
+_ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+STAND_IN = "\ufffd"
 
 
 def read_page(response: requests.Response) -> Page:
@@ -45,7 +58,9 @@ def read_page(response: requests.Response) -> Page:
 
 
 def parse(body: bytes) -> Any:
-    """The JSON of a body. Raises ValueError for any other."""
+    """The JSON of a body, with STAND_IN for U+0000, which many destinations refuse. Raises ValueError for any other."""
+    if NUL in body:
+        body = _ESCAPED_NUL.sub(rb"\1\\ufffd", body)
     parts = (body[start : start + _PART + len(_LONG_NUMBER)] for start in range(0, len(body), _PART))
     if not any(_LONG_NUMBER in part.translate(_ZEROS_FOR_DIGITS) for part in parts):
         try:
@@ -58,9 +73,44 @@ def parse(body: bytes) -> Any:
         raise ValueError("The body is JSON that is nested too deeply to read.") from None
 
 
+def leave_out(value: Any, keys: Collection[str]) -> None:
+    """Make null, in place and at any depth, what stands under these keys."""
+    if keys:
+        values = [value]
+        while values:  # Not recursive: users nest as deep as they like.
+            one = values.pop()
+            if isinstance(one, dict):
+                one |= dict.fromkeys(one.keys() & keys)
+                values += one.values()
+            elif isinstance(one, list):
+                values += one
+
+
 def query_of(address: str) -> dict[str, str]:
     """The parameters of an address. Their values are base64: a plus sign is not a blank."""
     return dict(parse_qsl(urlsplit(address).query.replace("+", "%2B")))
+
+
+@dataclass
+class EventToken:
+    """Where a Prefect Server goes on in a list of events: what its `next_page` holds. Prefect Cloud's is sealed."""
+
+    filter: Any
+    page_size: int
+    offset: int
+    # Of all events. The server asks for it, and ends a list there.
+    count: int = 1 << 62
+
+    @classmethod
+    def of(cls, address: str) -> "EventToken | None":
+        with suppress(ValueError, TypeError):
+            return cls(**json.loads(base64.b64decode(base64.b64decode(query_of(address)["page-token"]))))
+        return None
+
+    @property
+    def address(self) -> str:
+        sealed = base64.b64encode(base64.b64encode(json.dumps(vars(self)).encode())).decode()
+        return f"events/filter/next?page-token={sealed}"
 
 
 def refusal(response: requests.Response) -> str:
@@ -74,8 +124,13 @@ def refusal(response: requests.Response) -> str:
 
 
 def quoted(text: str) -> str:
-    """The start of a text from a server, for a message."""
-    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
+    """The start of a text from a server, for a message, without a secret in any form: it is decoded first."""
+    plain = ""
+    text = text[:_LONGEST_DECODED]
+    while plain != text:
+        plain, text = text, _ESCAPE.sub(lambda code: chr(int(code[1], 16)), html.unescape(unquote(text)))
+    plain = filter_secrets(plain)
+    return plain if len(plain) <= _LONGEST_QUOTE else f"{plain[:_LONGEST_QUOTE]}…"
 
 
 def retry_after(response: requests.Response) -> float | None:

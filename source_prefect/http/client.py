@@ -2,18 +2,30 @@
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
 import requests
+from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.requesters.paginators import DefaultPaginator
 from airbyte_cdk.sources.declarative.requesters.requester import Requester
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_prefect.http.answers import is_maintenance, parse, query_of, read_page, refusal, server_date
+from source_prefect.http.answers import (
+    NUL,
+    STAND_IN,
+    EventToken,
+    is_maintenance,
+    leave_out,
+    parse,
+    query_of,
+    read_page,
+    refusal,
+    server_date,
+)
 from source_prefect.http.errors import failure, problem_of
 from source_prefect.http.session import Maintenance, Session
 from source_prefect.paging import SMALLEST_PAGE, Page, PaginationError, RequestRefusedError, Row, read_in_parts
@@ -25,6 +37,9 @@ LOGGER = logging.getLogger("airbyte")
 # How often a page is read in parts again where rows move meanwhile.
 _MOST_DIVISIONS = 5
 
+# An offset that no table reaches.
+_BEHIND_THE_END = 1_000_000_000
+
 # In bytes: an answer and its rows take several times as much memory.
 _LARGE_BODY = 16_000_000
 
@@ -33,7 +48,8 @@ _LARGE_BODY = 16_000_000
 class Client:
     """Asks a workspace for pages of a table, from any thread.
 
-    `why_missing` explains a 404, or returns an empty text where it knows no more than the address.
+    `why_missing` explains a 404, or returns an empty text where it knows no more than the address. What stands under
+    the keys `left_out` is removed from each row before anything else sees it.
     """
 
     stream: str
@@ -44,11 +60,14 @@ class Client:
     workspace: Workspace
     watermark: Watermark
     why_missing: Callable[[], str]
+    left_out: Collection[str] = ()
 
     def __post_init__(self) -> None:
         self.page_size = self.paginator.get_page_size() or 0
         # The rows that no request brings, each as a person finds it.
         self.unreadable: set[str] = set()
+        # Those that held U+0000.
+        self.mended: set[Any] = set()
         self._maintenance = Maintenance(self.session, self.stream)
 
     def fetch(self, table: str = "", /, *, offset: int | None = None, limit: int | None = None, **body: Any) -> Page:
@@ -70,11 +89,24 @@ class Client:
     def follow(self, requester: Requester, address: str, size: int) -> Page:
         """The page of `size` rows at a `next_page` address. Only its query is used: a proxy changes the host."""
         response = self._send(requester, self.table, request_params=query_of(address))
+        if self._may_be_divided(response) and (token := EventToken.of(address)):
+            return self._divided(self.table, {"filter": token.filter}, token.offset, size, response)
         self._raise_problem(response)
         return self._page(response, size)
 
+    def get(self, path: str) -> Row:
+        """The object at a path of the workspace. Raises AirbyteTracedException."""
+        response = self.session.ask(self._below_root(path))
+        self._raise_problem(response)
+        with suppress(ValueError):
+            if response.ok and isinstance(found := parse(response.content), dict):
+                return found
+        raise failure(f"{response.url} answered {response.status_code}, but with no object.", FailureType.system_error)
+
     def _request(self, table: str, body: Mapping[str, Any], offset: int | None, limit: int) -> requests.Response:
         options: Any = self.paginator
+        if offset is not None and not options.page_token_option:
+            return self.session.ask(self._below_root(EventToken(body["filter"], limit, offset).address))
         whole = dict(body)
         options.page_size_option.inject_into_request(whole, limit, self.session)
         if offset is not None:
@@ -105,8 +137,11 @@ class Client:
         except ValueError:
             self._raise_problem(response)
             raise
+        leave_out(page.rows, self.left_out)
         # Prefect Cloud may name a next page after one that is not full, which is the last.
         page = page._replace(full=page.full and len(page.rows) >= size)
+        if NUL in response.content:
+            self.mended |= {row.get("id") for row in page.rows if STAND_IN in str(row)}
         self.watermark.observe(page.rows, page.date)
         if len(response.content) > _LARGE_BODY and self.page_size > SMALLEST_PAGE:
             self.page_size = max(SMALLEST_PAGE, len(page.rows) * _LARGE_BODY // len(response.content))
@@ -133,25 +168,34 @@ class Client:
     def _may_be_divided(self, response: requests.Response) -> bool:
         """Whether a row may have broken the page, or the answer be too large for a gateway."""
         is_broken = response.status_code == requests.codes.request_entity_too_large or response.status_code >= 500
-        return is_broken and bool(cast(Any, self.paginator).page_token_option)
+        # Prefect Cloud has no offset for events.
+        return is_broken and bool(cast(Any, self.paginator).page_token_option or not self.workspace.workspace_id)
 
     def _divided(self, table: str, body: Mapping[str, Any], offset: int, size: int, failed: requests.Response) -> Page:
         """The rows of a page that fails as a whole. Raises AirbyteTracedException where its parts fail, too."""
         part = partial(self._part, table, body)
         with self.session.transport.without_patience():
-            # A server that is down answers neither for another page nor for a row.
-            if part(offset + size, 1) is None and part(offset, 1) is None:
+            # A server that is down answers neither for a row nor behind the end of the table.
+            if part(offset, 1) is None and part(_BEHIND_THE_END, 1) is None:
                 self._raise_problem(failed)
-            rows, alone = self._in_parts(part, offset, size)
-            for place in alone:
-                if row := self._row_alone(table, body, place, rows.get(place - 1)):
-                    rows[place] = row
+            while True:
+                rows, alone = self._in_parts(part, offset, size)
+                for place in alone:
+                    if row := self._row_alone(table, body, place, rows.get(place - 1)):
+                        rows[place] = row
+                # Without two rows, no next page could be found.
+                if len(rows) >= min(SMALLEST_PAGE, size) or len(rows.keys() | set(alone)) < size:
+                    break
+                size *= 2
         if failed.status_code in (requests.codes.request_entity_too_large, requests.codes.bad_gateway):
             self.page_size = max(SMALLEST_PAGE, size // 2)
         LOGGER.info(
             f"{self.stream}: Prefect answered {failed.status_code} for a page of {size} rows, which was read in parts."
         )
-        return Page([rows[place] for place in sorted(rows)], full=len(rows.keys() | set(alone)) >= size)
+        unreadable = {place - offset for place in alone if place not in rows}
+        full = len(rows) + len(unreadable) >= size
+        next_page = EventToken(body["filter"], size, offset + size).address if "filter" in body else None
+        return Page([rows[place] for place in sorted(rows)], full, next_page, unreadable=unreadable)
 
     def _in_parts(
         self, part: Callable[[int, int], Page | None], offset: int, size: int
@@ -177,11 +221,16 @@ class Client:
                 name = known["id"]
                 row = self._json(f"flow_runs/{name}")
                 if isinstance(row, dict):
+                    leave_out(row, self.left_out)
                     return row
         self.unreadable.add(name)
         return None
 
     def _json(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        root = self.workspace.api_url.removeprefix(self.session.settings.connection.api_url).lstrip("/")
-        response = self.session.ask(f"{root}/{path}".lstrip("/"), body)
+        response = self.session.ask(self._below_root(path), body)
         return parse(response.content) if response.ok else None
+
+    def _below_root(self, path: str) -> str:
+        """A path in the workspace, as `ask` wants it."""
+        root = self.workspace.api_url.removeprefix(self.session.settings.connection.api_url)
+        return f"{root}/{path}".lstrip("/")

@@ -12,6 +12,7 @@ nobody listens, unknown host                          sent six times, then a con
                                                       server never answered
 """
 
+import http.client
 from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
@@ -29,6 +30,8 @@ RIGHT_ADDRESS = (
 _CONTAINER_HINT = (
     "Within a container, this address is the container itself; the machine around it is often host.docker.internal. "
 )
+# How OpenSSL calls an answer without TLS.
+_PLAIN_HTTP = ("wrong version number", "record layer failure", "unknown protocol")
 _TLS_HINT = (
     "A private CA belongs in ca_certificate; a server or proxy that demands a client certificate needs "
     "client_certificate and client_key."
@@ -74,14 +77,14 @@ def problem_of(response: requests.Response, longest_wait: float) -> Problem | No
     if status == requests.codes.unauthorized:
         return Problem(
             "Prefect rejected the credentials (401). Check the API key of Prefect Cloud, or the auth string of "
-            "the Prefect Server."
+            "the Prefect Server and the values of custom_headers."
         )
     # Both ids are UUIDs, which only Prefect Cloud can tell apart.
     ids = "Check account_id and workspace_id: is one mistyped, or are they swapped? " if "/accounts/" in url else ""
     if status == requests.codes.forbidden:
         return Problem(
             f"Prefect gave no access (403) to {url}. {ids}Check what the key may read; for Prefect Cloud, whether "
-            "your plan has it; for a Prefect Server, whether a proxy in front of it requires custom headers."
+            "your plan has it; for a Prefect Server, whether a proxy in front of it requires custom headers, or others."
         )
     if status in (requests.codes.not_found, requests.codes.method_not_allowed) or 300 <= status < 400:
         return Problem(f"There is no Prefect API at {url} ({status}). {ids or RIGHT_ADDRESS}".rstrip())
@@ -95,7 +98,8 @@ def problem_of(response: requests.Response, longest_wait: float) -> Problem | No
         return _temporary(f"Prefect asked to slow down (429) at {url}.")
     if status in (requests.codes.request_timeout, requests.codes.too_early) or status >= 500:
         return _temporary(f"Prefect answered {status} at {url}.")
-    return Problem(f"Prefect answered {status} at {url}: {quoted(response.text)}", FailureType.system_error)
+    quote = "" if response.ok else f": {quoted(response.text)}"
+    return Problem(f"Prefect answered {status} at {url}{quote}", FailureType.system_error)
 
 
 def no_answer(error: requests.RequestException, url: str, has_answered: bool) -> Problem:
@@ -104,13 +108,17 @@ def no_answer(error: requests.RequestException, url: str, has_answered: bool) ->
     # Before such a reason, urllib3 names a connection of its own.
     has_prefix = isinstance(cause, urllib3.exceptions.NewConnectionError | urllib3.exceptions.TimeoutError)
     reason = (str(cause.args[-1]).rsplit(": ", 1)[-1] if has_prefix else str(cause)).rstrip(".")
+    if any(sign in reason.lower() for sign in _PLAIN_HTTP):
+        return Problem(f"{host} speaks plain http: its address begins with http://, not with https:// ({reason}).")
     if isinstance(error, requests.exceptions.SSLError) or "alert" in reason:
         return Problem(f"TLS to {host} failed: {reason}. {_TLS_HINT}")
     if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
         return Problem(f"{host} is not a usable address: {reason}. {RIGHT_ADDRESS}")
     is_unconnected = any(name in repr(error) for name in ("NewConnectionError", "NameResolutionError"))
     if not is_unconnected and not isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError):
-        return _temporary(f"The connection to {host} failed: {reason}.")
+        is_closed = isinstance(cause, http.client.HTTPException | ConnectionError)
+        hint = " Does its address begin with https://?" if is_closed and url[:5] == "http:" and not has_answered else ""
+        return _temporary(f"The connection to {host} failed: {reason}.{hint}")
     if has_answered:
         # A server that restarts comes back.
         return _temporary(f"Could not connect to {host} any more: {reason}.")
@@ -137,7 +145,7 @@ def _redirected(response: requests.Response) -> Problem:
     return Problem(
         f"{urlsplit(response.url).netloc} redirects to {quoted(shown)}, which is not followed. Where that is the "
         "server's own address, put it into api_url; where it is a login page, the proxy in front of the server "
-        "requires custom headers."
+        "requires custom headers, or other values of them."
     )
 
 
@@ -148,9 +156,11 @@ def _unreadable(response: requests.Response) -> Problem | None:
     try:
         read_page(response)
     except ValueError as error:
-        start = response.text.lstrip()[:80]
+        start = quoted(response.text.lstrip())[:80]
         if not start.startswith("<"):
-            return _temporary(f"{response.url} answered 200 with a body that holds no rows ({error}): {start!r}.")
+            # Rows that were cut short are not quoted: `leave_out` may concern them.
+            quote = "" if start.startswith(("[", "{")) else f": {start!r}"
+            return _temporary(f"{response.url} answered 200 with a body that holds no rows ({error}){quote}.")
         sentence = f"{response.url} answered with a page of HTML: it may be the address of a UI. {RIGHT_ADDRESS}"
         return Problem(sentence, is_temporary=True)
     return None

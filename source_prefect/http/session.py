@@ -1,24 +1,29 @@
-"""What all components of one command share, and the two of the manifest that send with it."""
+"""What all components of one command share, and the components of the manifest that send with it."""
 
 import logging
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
 
 import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.auth.declarative_authenticator import DeclarativeAuthenticator
 from airbyte_cdk.sources.declarative.requesters import HttpRequester
+from airbyte_cdk.sources.streams.http.error_handlers import ErrorHandler, ErrorResolution, ResponseAction
+from airbyte_cdk.sources.streams.http.error_handlers.response_models import SUCCESS_RESOLUTION
 from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 
-from source_prefect.cdk import session_of
+from source_prefect.cdk import log_no_bodies, session_of
 from source_prefect.http.answers import is_maintenance, retry_after
 from source_prefect.http.errors import failure
+from source_prefect.http.oauth import Token
 from source_prefect.http.transport import Patience, Transport, warn_of_risks
+from source_prefect.settings.tls import TlsSettings
 from source_prefect.settings.values import Settings
 
 Made = TypeVar("Made")
@@ -47,10 +52,17 @@ class Session(Mapping[str, Any], AbstractContextManager["Session"]):
         for value in connection.headers.values():
             # The CDK finds no secret in a list, and it masks the plain `auth_string`, not its Basic form.
             add_to_secrets(value.removeprefix("Basic "))
+        if connection.oauth:
+            warn_of_risks(connection.oauth.token_url, TlsSettings(), has_secret=True)
         self.settings = settings
         self.patience = patience
         self.transport = Transport(
-            connection.api_url, connection.tls, settings.num_workers, settings.max_requests_per_minute, patience
+            connection.api_url,
+            connection.tls,
+            settings.num_workers,
+            settings.max_requests_per_minute,
+            patience,
+            Token(connection.oauth) if connection.oauth else None,
         )
         self._made: dict[Hashable, Any] = {}
         self._making = threading.RLock()
@@ -91,15 +103,32 @@ class Session(Mapping[str, Any], AbstractContextManager["Session"]):
     def now(self) -> datetime:
         """The server's time; the connector's where no answer tells it."""
         if self.transport.clock.now is None:
-            self.once("time", self._ask_for_time)
+            # Any answer has a `Date`. Where there is none, the first request of a stream says why.
+            self.once("time", lambda: self.ask_briefly("health"))
         return self.transport.clock.now or datetime.now(UTC)
 
-    def _ask_for_time(self) -> None:
-        # Any answer has a `Date`. Where there is none, the first request of a stream says why.
+    def ask_briefly(self, path: str) -> requests.Response | None:
+        """The answer to a GET that the sync can do without; None where there is none soon."""
         with self._asking() as plain:
-            request = plain.prepare_request(requests.Request("GET", self._url("health")))
+            request = plain.prepare_request(requests.Request("GET", self._url(path)))
             environment = plain.merge_environment_settings(request.url, {}, False, None, None)
-        self.transport.try_twice(request, timeout=_SHORT_TIMEOUT, **environment)
+        return self.transport.try_twice(request, timeout=_SHORT_TIMEOUT, **environment)
+
+    def find_api(self) -> str:
+        """The address of the API. Below a path, it is in doubt: `/api` may follow, or the server set another base.
+
+        One request finds out, which also tells the time.
+        """
+        connection = self.settings.connection
+        other = connection.api_url.removesuffix("/api")
+        if urlsplit(other).path and self.once("no /api", lambda: self._is_missing(self.ask_briefly("health"))):
+            self.settings = replace(self.settings, connection=replace(connection, api_url=other))
+            self.transport.api_url = other
+        return self.settings.connection.api_url
+
+    @staticmethod
+    def _is_missing(answer: requests.Response | None) -> bool:
+        return answer is not None and answer.status_code in (requests.codes.not_found, requests.codes.not_allowed)
 
     @contextmanager
     def _asking(self) -> Iterator[requests.Session]:
@@ -155,8 +184,22 @@ class PrefectRequester(HttpRequester):
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
+        log_no_bodies(self)
         for scheme in ("https://", "http://"):
             session_of(self).mount(scheme, self.config.transport)
+
+
+class EveryAnswer(ErrorHandler):
+    """Takes each answer as it is: the transport repeats requests, and `http.errors` judges what remains.
+
+    The CDK's own handler would parse each page, once or twice more, before it takes it.
+    """
+
+    max_retries = 0
+    max_time = None
+
+    def interpret_response(self, response: requests.Response | Exception | None) -> ErrorResolution:
+        return SUCCESS_RESOLUTION if isinstance(response, requests.Response) else ErrorResolution(ResponseAction.FAIL)
 
 
 @dataclass

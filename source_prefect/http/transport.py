@@ -17,17 +17,17 @@ from airbyte_cdk.sources.http_config import MAX_CONNECTION_POOL_SIZE
 from airbyte_cdk.sources.streams.http.tcp_keepalive import TcpKeepaliveHTTPAdapter
 from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 
-from source_prefect.http.answers import retry_after, server_date
-from source_prefect.http.errors import Problem, no_answer, problem_of
+from source_prefect.http import limits
+from source_prefect.http.answers import parse, retry_after, server_date
+from source_prefect.http.errors import Problem, failure, no_answer, problem_of
 from source_prefect.http.gate import Gate
+from source_prefect.http.oauth import Token
 from source_prefect.settings.address import is_local
 from source_prefect.settings.tls import TlsSettings
 from source_prefect.times import shift
 
 LOGGER = logging.getLogger("airbyte")
 
-# In seconds, for a complete body. A read time-out alone never fires while single bytes trickle in.
-LONGEST_BODY = 300.0
 _CHUNK = 1 << 20
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -84,21 +84,29 @@ class Transport(TcpKeepaliveHTTPAdapter):
     - TLS as configured. No redirect is followed: that would send the credentials to another address.
     - No more than `workers` requests at the same time, however many threads there are.
     - What may succeed later is repeated, as `patience` says; a 429 makes all requests to the account wait.
+    - Behind an identity proxy, each request has a valid token; one that is refused is renewed once.
     - CSRF protection is detected. All requests share one token, because a second one invalidates the first.
-    - A body must be complete after LONGEST_BODY seconds.
+    - An answer has a limit of time and of size: see `limits`.
     """
 
     def __init__(
-        self, api_url: str, tls: TlsSettings, workers: int, per_minute: int | None, patience: Patience
+        self,
+        api_url: str,
+        tls: TlsSettings,
+        workers: int,
+        per_minute: int | None,
+        patience: Patience,
+        token: Token | None = None,
     ) -> None:
         self.clock = ServerClock()
+        self._token = token
+        self.api_url = api_url
         self._patience = patience
         self._tls = tls.context()
         self._gate = Gate(per_minute)
         self._gates: dict[str, Gate] = {}
         self._slots = threading.BoundedSemaphore(workers)
         self._client = str(uuid.uuid4())
-        self._csrf_url = f"{api_url}/csrf-token?client={self._client}"
         # The headers with the newest token.
         self._csrf: Mapping[str, str] = {}
         self._csrf_lock = threading.Lock()
@@ -136,16 +144,17 @@ class Transport(TcpKeepaliveHTTPAdapter):
         """Nothing: other sessions use the connections too."""
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """The answer, even a refusal or the last of several failures.
+        """The last answer, even a refusal or a failure.
 
         Raises AirbyteTracedException where there is none or a redirect, SessionClosedError after `end`.
         """
         is_impatient = getattr(self._of_thread, "is_impatient", False)
         pauses = (0.0, *self._patience.pauses) if is_impatient else self._patience.pauses
+        answer: requests.Response | None = None
         for sent, pause in enumerate((*pauses, None)):
             response: requests.Response | None = None
             try:
-                response = self._send_with_token(request, *args, **kwargs)
+                answer = response = self._send_with_token(request, *args, **kwargs)
                 problem = problem_of(response, self._patience.longest_wait)
                 self._has_answered = True
             except requests.RequestException as error:
@@ -155,16 +164,16 @@ class Transport(TcpKeepaliveHTTPAdapter):
             if (problem.is_unreached and sent >= self._patience.unreached) or (is_impatient and response is not None):
                 break
             self._wait(problem, response, pause)
-        if response is None or response.is_redirect:  # `requests` would follow it.
+        if answer is None or answer.is_redirect:  # `requests` would follow it.
             raise problem.failure()  # type: ignore[union-attr]  # in both cases, there is a problem
-        return response
+        return answer
 
-    def try_twice(self, request: requests.PreparedRequest, **kwargs: Any) -> None:
-        """Send a request only for what its answer tells to `clock`, without patience."""
+    def try_twice(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response | None:
+        """The answer to a request that need not succeed: it is sent without patience. `clock` learns from it."""
         for _ in range(2):
             with suppress(requests.RequestException):
-                self._send_once(request, **kwargs)
-                return
+                return self._send_once(request, **kwargs)
+        return None
 
     def _wait(self, problem: Problem, response: requests.Response | None, seconds: float) -> None:
         if response is not None and (asked := retry_after(response)):
@@ -182,19 +191,30 @@ class Transport(TcpKeepaliveHTTPAdapter):
         with self._csrf_lock:
             # Another thread may have fetched a token since this request was made.
             if request.headers.get("Prefect-Csrf-Token") == self._csrf.get("Prefect-Csrf-Token"):
-                asked = requests.Request("GET", self._csrf_url).prepare()
+                asked = requests.Request("GET", f"{self.api_url}/csrf-token?client={self._client}").prepare()
                 # The credentials are those of the request that was refused.
                 asked.headers.update({k: v for k, v in request.headers.items() if not k.lower().startswith("content-")})
                 answer = self._send_once(asked, *args, **kwargs)
                 if not answer.ok:
                     return answer
-                token = answer.json()["token"]
+                token = _csrf_token(answer)
                 add_to_secrets(token)
                 self._csrf = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": self._client}
         request.headers.update(self._csrf)
         return self._send_once(request, *args, **kwargs)
 
     def _send_once(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        if not self._token:
+            return self._pass(request, *args, **kwargs)
+        self._token.sign(request)
+        response = self._pass(request, *args, **kwargs)
+        # A proxy sends to its login page whom it does not know.
+        if response.status_code == requests.codes.unauthorized or response.is_redirect:
+            self._token.renew(request)
+            response = self._pass(request, *args, **kwargs)
+        return response
+
+    def _pass(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         account = _ACCOUNT.search(request.url or "")
         gate = self._gates.get(account[1], self._gate) if account else self._gate
         # A slot first: a 429 must find all others still in front of the gate.
@@ -208,6 +228,9 @@ class Transport(TcpKeepaliveHTTPAdapter):
                     LOGGER.info(f"Prefect asked to slow down (429): all requests wait for {seconds:g} s.")
             return response
 
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        return limits.limit(super().get_connection_with_tls_context(*args, **kwargs))
+
     # The two places where requests lets an adapter bring its own SSLContext.
 
     def build_connection_pool_key_attributes(
@@ -219,6 +242,18 @@ class Transport(TcpKeepaliveHTTPAdapter):
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         if self._tls is None:
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+
+
+def _csrf_token(answer: requests.Response) -> str:
+    """Raises AirbyteTracedException where the answer holds none that a header can hold."""
+    with suppress(ValueError, LookupError, TypeError):
+        token = parse(answer.content)["token"]
+        if re.fullmatch(r"[!-~]+", token):
+            return str(token)
+    raise failure(
+        f"{urlsplit(answer.url).netloc} demands a CSRF token and gives none that can be used. Is another program or a "
+        "login page in front of the Prefect Server?"
+    )
 
 
 def warn_of_risks(api_url: str, tls: TlsSettings, has_secret: bool) -> None:
@@ -236,16 +271,18 @@ def warn_of_risks(api_url: str, tls: TlsSettings, has_secret: bool) -> None:
 
 
 def _read_body(response: requests.Response) -> None:
-    """Have `requests` read the body, which translates urllib3's errors, but within LONGEST_BODY."""
+    """Have `requests` read the body, which translates urllib3's errors, but no more than LARGEST_ANSWER."""
     raw: Any = response.raw
-    deadline = time.monotonic() + LONGEST_BODY
 
     def chunks(*_: Any, **__: Any) -> Iterator[bytes]:
+        size = 0
         while chunk := raw.read1(_CHUNK, decode_content=True):
-            yield chunk
-            if time.monotonic() > deadline:
+            size += len(chunk)
+            if size > limits.LARGEST_ANSWER:
                 response.close()
-                raise requests.exceptions.ReadTimeout(f"the body was not complete after {LONGEST_BODY:.0f} s")
+                reason = f"the body is larger than {limits.LARGEST_ANSWER:,} bytes"
+                raise requests.exceptions.ContentDecodingError(reason)
+            yield chunk
 
     raw.stream = chunks
     try:

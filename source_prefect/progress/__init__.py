@@ -1,1 +1,1 @@
-"""How far a stream has been read: states, watermark, windows, digests. No CDK in here."""
+"""How far a stream has been read: states, watermark, ranges, digests. No CDK in here."""

@@ -12,25 +12,45 @@ LOGGER = logging.getLogger("airbyte")
 
 # How long a Prefect Server keeps events by default, and Prefect Cloud's smallest plan keeps runs.
 SHORTEST_RETENTION = timedelta(days=7)
+# No server is asked how long it keeps younger rows.
+_NEVER_DELETED = timedelta(hours=1)
 # Skip rows that are about to expire, because a request takes time.
 MARGIN = timedelta(minutes=1)
 # How often the retention is searched for again where the answers contradict each other.
 _SEARCHES = 3
 
 
-def warn_of_gap(stream: str, since: datetime, now: datetime, plan_days: int | None) -> None:
-    """Warn that rows may be lost if the last cursor is older than the retention: `plan_days`, or else the shortest."""
+def warn_of_gap(
+    stream: str,
+    since: datetime,
+    now: datetime,
+    plan_days: int | None,
+    of_server: Callable[[], timedelta | None] = lambda: None,
+) -> None:
+    """Warn that rows may be lost if the last cursor is older than the retention.
+
+    That is `plan_days` in Prefect Cloud, and `of_server` where a server knows it; or else the shortest.
+    """
     age = now - since
-    if age > (timedelta(days=plan_days) if plan_days else SHORTEST_RETENTION):
-        kept = (
-            f"This plan of Prefect Cloud keeps runs and events for {plan_days} days"
-            if plan_days
-            else "A Prefect Server keeps events for 7 days by default, Prefect Cloud runs for 7 to 30 days by plan"
-        )
+    if age < _NEVER_DELETED:
+        return
+    kept = timedelta(days=plan_days) if plan_days else of_server()
+    if age > (kept or SHORTEST_RETENTION):
+        if kept:
+            who = "This plan of Prefect Cloud keeps runs and events" if plan_days else "This server keeps events"
+            sentence = f"{who} for {_shown(kept)}"
+        else:
+            sentence = (
+                "A Prefect Server keeps events for 7 days by default, Prefect Cloud runs for 7 to 30 days by plan"
+            )
         LOGGER.warning(
-            f"{stream}: read so far up to {since:%Y-%m-%d %H:%M} UTC, {age.days} days ago. {kept}: what was "
+            f"{stream}: read so far up to {since:%Y-%m-%d %H:%M} UTC, {_shown(age)} ago. {sentence}: what was "
             "deleted since then, before this sync, is missing. Sync more often than Prefect deletes."
         )
+
+
+def _shown(time: timedelta) -> str:
+    return f"{time.days} days" if time.days > 1 else f"{time / timedelta(hours=1):.3g} hours"
 
 
 class KeptEvents:

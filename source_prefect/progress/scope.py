@@ -1,15 +1,15 @@
-"""The settings that decide which rows a sync sends: if they let more rows pass, a saved cursor covers too few."""
+"""The settings that decide what a sync sends: if they let more pass, a saved cursor covers too little."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from source_prefect.times import BEGINNING, END, parse_time
 
-START_DATE, LOG_LEVEL, EVENT_PREFIXES = "start_date", "log_level", "event_prefixes"
+START_DATE, LOG_LEVEL, EVENT_PREFIXES, LEAVE_OUT = "start_date", "log_level", "event_prefixes", "leave_out"
 
 
 def widened(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """The settings that let more rows pass than before, as far as rows depend on them. A missing one passes all."""
+    """The settings that let more pass than before, as far as rows depend on them. A missing one passes all."""
     return [name for name, covers in _COVERS.items() if name in before and not covers(before[name], now.get(name))]
 
 
@@ -26,9 +26,14 @@ def _has_prefixes_of(before: Any, now: Any) -> bool:
     return all(prefix.startswith(known) for prefix in now or [""])
 
 
-# Whether the setting of before lets all rows pass that the present one does.
+def _leaves_out_no_more(before: Any, now: Any) -> bool:
+    return isinstance(before, list) and all(each in (now or ()) for each in before)
+
+
+# Whether the setting of before lets all pass that the present one does.
 _COVERS: Mapping[str, Callable[[Any, Any], bool]] = {
     START_DATE: _is_as_early,
     LOG_LEVEL: _is_as_low,
     EVENT_PREFIXES: _has_prefixes_of,
+    LEAVE_OUT: _leaves_out_no_more,
 }

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from source_prefect.progress.ranges import Range
 from source_prefect.times import BEGINNING, END, format_time, parse_time, shift
 
 # Written into each state.
-VERSION = 2
+VERSION = 3
 # The parts of a stream's state, by workspace of Prefect Cloud.
 _PARTS = "workspaces"
 
@@ -20,6 +21,7 @@ _SAME_CLOCK = timedelta(minutes=1)
 
 # What values must be. The difference of two clocks is in seconds; `Date` and Python have times of the years 1 to 9999.
 _OBJECT, _TEXT, _OFFSET = "an object", "text", "a number of seconds between two clocks"
+_RANGES = "a list of pairs of times"
 _TIME = "a time such as 2026-01-01T00:00:00.000000Z"
 _TIMES = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:?\d{2})")
 _CHECKS: Mapping[str, Callable[[Any], bool]] = {
@@ -27,7 +29,12 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     _TEXT: lambda value: isinstance(value, str),
     _OFFSET: lambda value: type(value) is int and abs(value) <= round((END - BEGINNING).total_seconds()),
     _TIME: lambda value: bool(_TIMES.fullmatch(str(value)) and parse_time(value)),
+    _RANGES: lambda value: isinstance(value, list) and all(map(_is_pair, value)),
 }
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_CHECKS[_TIME], value))
 
 
 class StateError(Exception):
@@ -39,7 +46,7 @@ class StreamState:
     """How far a stream has been read.
 
     `cursor`: all changes up to this time of the server's clock have been delivered; None before the first checkpoint.
-    `read_to`: only where a first sync of runs was interrupted: the runs due up to this time have been delivered.
+    `remaining`: but for the rows of these ranges, of which none has been: there a long sync was interrupted.
     `settings`: those of the syncs that reached the cursor, where they decide which rows are sent.
     `clock_offset`: by how much the server's clock was ahead of the connector's.
     `digests`: of the rows that are compared by their content (`digests`); `newest`: their latest `updated`.
@@ -47,7 +54,7 @@ class StreamState:
     """
 
     cursor: datetime | None = None
-    read_to: datetime | None = None
+    remaining: tuple[Range, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     clock_offset: timedelta | None = None
     digests: str = ""
@@ -78,14 +85,14 @@ class StreamState:
         state = {
             "version": VERSION,
             cursor_field: self.cursor and format_time(self.cursor),
-            "first_sync": self.read_to and {"read_to": format_time(self.read_to)},
+            "remaining": [[format_time(start), format_time(end or END)] for start, end in self.remaining],
             "settings": dict(self.settings),
             "clock_offset": None if offset is None else round(offset.total_seconds()),
             "digests": self.digests,
             "newest": self.newest and format_time(self.newest),
             "objects": self.objects,
         }
-        return {name: value for name, value in state.items() if value not in (None, "", {})}
+        return {name: value for name, value in state.items() if value not in (None, "", {}, [])}
 
 
 def load_state(stream: str, cursor_field: str, saved: Mapping[str, Any]) -> StreamState:
@@ -99,14 +106,19 @@ def load_state(stream: str, cursor_field: str, saved: Mapping[str, Any]) -> Stre
             "damaged. Reset the stream to read it from the beginning."
         )
 
-    def known(name: str, right: str, of: Mapping[str, Any] = saved) -> Any:
-        value = of.get(name.rpartition(".")[2])
+    def known(name: str, right: str) -> Any:
+        value = saved.get(name)
         return None if value is None else _checked(stream, name, value, right)
 
     offset = known("clock_offset", _OFFSET)
     return StreamState(
         cursor=parse_time(known(cursor_field, _TIME)),
-        read_to=parse_time(known("first_sync.read_to", _TIME, known("first_sync", _OBJECT) or {})),
+        remaining=tuple(
+            Range(start, end)
+            for each in known("remaining", _RANGES) or ()
+            for start, end in [map(parse_time, each)]
+            if start
+        ),
         settings=known("settings", _OBJECT) or {},
         clock_offset=None if offset is None else timedelta(seconds=offset),
         digests=known("digests", _TEXT) or "",

@@ -47,8 +47,9 @@ class ChangeLogRetriever(EventRetriever):
         now = scan.session.now + timedelta(seconds=1)
         for object_type, table in self.compared.items():
             page = scan.client.fetch(table)
-            if page.full:
-                LOGGER.info(f"{scan.label}: {table} fills a page, so only events report what is deleted there.")
+            if page.full or page.unreadable:
+                why = "fills a page" if page.full else "has rows that cannot be read"
+                LOGGER.info(f"{scan.label}: {table} {why}, so only events report what is deleted there.")
                 seen.forget(object_type)
                 continue
             names = {row["id"]: row.get("name") for row in page.rows}

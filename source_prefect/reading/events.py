@@ -8,16 +8,17 @@ from airbyte_cdk.sources.declarative.requesters.requester import Requester
 from isodate import parse_duration
 
 from source_prefect.paging import Page, RequestRefusedError, Row, Rows
+from source_prefect.progress.ranges import Range, cut_by_time
 from source_prefect.progress.retention import MARGIN, KeptEvents
 from source_prefect.progress.scope import EVENT_PREFIXES
-from source_prefect.progress.windows import Window, windows_by_time
 from source_prefect.reading.feeds import FeedRetriever
 from source_prefect.reading.scan import Scan
 from source_prefect.records.event_rows import ROWS_OF_AN_EVENT
+from source_prefect.server import kept_events
 from source_prefect.times import format_time
 
-_PAGES_A_WINDOW = 10
-_MOST_WINDOWS = 200
+_PAGES_A_RANGE = 10
+_MOST_RANGES = 16
 
 
 @dataclass(kw_only=True)
@@ -48,14 +49,17 @@ class EventRetriever(FeedRetriever):
     def beginning(self, scan: Scan) -> datetime:
         return scan.settings.start_date or scan.session.now - parse_duration(self.history)
 
+    def kept(self, scan: Scan) -> timedelta | None:
+        return None if scan.workspace.workspace_id else kept_events(scan.session)
+
     def longest_request(self, scan: Scan) -> timedelta | None:
         return parse_duration(self.longest_window) if scan.workspace.workspace_id else None
 
-    def page(self, scan: Scan, window: Window) -> Page:
-        return self._kept(scan, window) if self.longest_request(scan) else self._fetch(scan, window, self.page_size)
+    def page(self, scan: Scan, span: Range) -> Page:
+        return self._kept(scan, span) if self.longest_request(scan) else self._fetch(scan, span, self.page_size)
 
     def pages_of_tie(self, scan: Scan, at: datetime, number: int) -> Iterator[Page]:
-        page = self._fetch(scan, Window(at, at), self.page_size - number)
+        page = self._fetch(scan, Range(at, at), self.page_size - number)
         yield page
         size = count = len(page.rows)
         # Prefect Cloud names a next page even after the last one, and answers 500 to a request for it.
@@ -64,23 +68,23 @@ class EventRetriever(FeedRetriever):
             yield page
             count += len(page.rows)
 
-    def windows(self, scan: Scan, start: datetime, first_page: Page) -> Iterator[Window]:
-        count = min((first_page.total or 0) // (_PAGES_A_WINDOW * self.page_size), _MOST_WINDOWS)
-        return windows_by_time(start, scan.session.now, count, parse_duration(self.longest_window))
+    def ranges(self, scan: Scan, start: datetime, first_page: Page) -> list[Range]:
+        count = min((first_page.total or 0) // (_PAGES_A_RANGE * self.page_size), _MOST_RANGES)
+        return cut_by_time(start, scan.session.now, count)
 
     def rows_of(self, rows: Rows) -> Iterable[Row]:
         make = ROWS_OF_AN_EVENT[self.makes]
         return (row for event in rows for row in make(event))
 
-    def _kept(self, scan: Scan, window: Window) -> Page:
-        """The first page of the part of a window that Prefect Cloud keeps. It refuses requests for older events."""
+    def _kept(self, scan: Scan, span: Range) -> Page:
+        """The first page of the part of a range that Prefect Cloud keeps. It refuses requests for older events."""
         days = scan.workspace.retention_days or parse_duration(self.history).days
         kept: KeptEvents = scan.session.once(("kept events", scan.workspace.api_url), lambda: KeptEvents(days))
         while True:
-            start = max(window.start, kept.since(scan.session.now))
-            if window.end and window.end < start:
+            start = max(span.start, kept.since(scan.session.now))
+            if span.end and span.end < start:
                 return Page([], full=False)
-            wanted = Window(start, window.end)
+            wanted = Range(start, span.end)
             with suppress(RequestRefusedError):
                 return self._fetch(scan, wanted, self.page_size)
             try:
@@ -95,14 +99,14 @@ class EventRetriever(FeedRetriever):
         """Whether Prefect Cloud accepts a request for events of so many days ago."""
         since = KeptEvents(days).since(scan.session.now)
         try:
-            self._fetch(scan, Window(since, since), 1)
+            self._fetch(scan, Range(since, since), 1)
         except RequestRefusedError:
             return False
         return True
 
-    def _fetch(self, scan: Scan, window: Window, limit: int) -> Page:
-        """The first page of the stream's events in a window."""
-        occurred = {"since": format_time(window.start)} | ({"until": format_time(window.end)} if window.end else {})
+    def _fetch(self, scan: Scan, span: Range, limit: int) -> Page:
+        """The first page of the stream's events in a range."""
+        occurred = {"since": format_time(span.start)} | ({"until": format_time(span.end)} if span.end else {})
         names = {"prefix": [*(self.prefixes or scan.settings.event_prefixes)], "exclude_name": [*self.exclude]}
         event = {key: value for key, value in names.items() if value}
         wanted = {self.event_time: occurred, "order": "ASC"} | ({"event": event} if event else {})

@@ -7,6 +7,7 @@ from source_prefect.paging import Row
 from source_prefect.reading.scan import PrefectRetriever, Scan, Step
 from source_prefect.reading.tables import ordered_by
 from source_prefect.records.tag_edges import edge_id, edges, split_name
+from source_prefect.server import ui_url
 from source_prefect.times import latest
 
 # The fields of each flow that are kept until the deployments have been read.
@@ -48,12 +49,12 @@ class LineageRetriever(PrefectRetriever):
 
 def _edges(scan: Scan, flow: Row, deployment: Row) -> Iterator[Step]:
     """The rows of a deployment, or of a flow without one, where `deployment` is empty."""
-    rows = _rows(scan.workspace.ui_url, flow, deployment)
+    rows = _rows(ui_url(scan.session, scan.workspace), flow, deployment)
     while some := list(islice(rows, _EDGES_AT_A_TIME)):
         yield some
 
 
-def _rows(ui_url: str, flow: Row, deployment: Row) -> Iterator[Row]:
+def _rows(ui: str, flow: Row, deployment: Row) -> Iterator[Row]:
     flow_id, deployment_id = flow["id"], deployment.get("id")
     page = f"deployments/deployment/{deployment_id}" if deployment_id else f"flows/flow/{flow_id}"
     for edge in edges([*_tags(deployment), *_tags(flow)]):
@@ -67,7 +68,7 @@ def _rows(ui_url: str, flow: Row, deployment: Row) -> Iterator[Row]:
             "deployment_name": deployment.get("name"),
             "tag_format": edge.tag_format,
             "updated": latest([flow.get("updated"), deployment.get("updated")]),
-            "ui_url": f"{ui_url}/{page}",
+            "ui_url": f"{ui}/{page}",
         }
 
 

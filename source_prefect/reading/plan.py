@@ -3,7 +3,7 @@
 The API can neither order nor filter runs by `updated`. So there are two ways to read, and four plans made of them:
 
     first sync                every run, by the time it is due (`read_all`)
-    first sync resumed        the runs read so far, by `read_changes`; then the others, by `read_all`
+    first sync resumed        what changed among the runs that were read; then the others, by the time they are due
     later sync                what changed (`read_changes`): the runs without an end, then those that ended since
     ... without the filter    the same rows, where the API cannot filter by `end_time`: those that ended by offset
 
@@ -29,10 +29,9 @@ from source_prefect.paging import (
     smaller,
     time_key,
 )
+from source_prefect.progress.ranges import Range, Remaining, cut_by_rows, read_ranges
 from source_prefect.progress.state import StreamState
-from source_prefect.progress.threads import ReadTo, read_windows
-from source_prefect.progress.windows import Window, windows_by_rows
-from source_prefect.times import BEGINNING, ONE_MICROSECOND, format_time, parse_time, shift
+from source_prefect.times import BEGINNING, format_time, parse_time, shift
 
 LOGGER = logging.getLogger("airbyte")
 
@@ -74,10 +73,10 @@ class Runs:
         """When the run is due; None where it has no due time."""
         return parse_time(row.get(self.due_time))
 
-    def is_due(self, row: Row, since: datetime | None, until: datetime | None = None) -> bool:
-        """Whether the run is due between two times, both included, or at no time."""
-        due = self.due(row) if since or until else None
-        return due is None or not ((since and due < since) or (until and due > until))
+    def is_due(self, row: Row, since: datetime | None, remaining: Iterable[Range] = ()) -> bool:
+        """Whether the run is due at or after a time and in none of the ranges, or at no time."""
+        due = self.due(row) if since or remaining else None
+        return due is None or not ((since and due < since) or any(due in each for each in remaining))
 
     def has_changed(self, row: Row, since: datetime) -> bool:
         """Whether to send the run. A run without a time is sent."""
@@ -157,29 +156,36 @@ class _Rest(NamedTuple):
 
 def sync_runs(
     runs: Runs, state: StreamState, lookback: timedelta, start_date: datetime | None
-) -> Iterator[Rows | ReadTo]:
-    """The runs to send since the last state, and the due time up to which a first sync has read."""
+) -> Iterator[Rows | Remaining]:
+    """The runs to send since the last state, and what remains of a first sync."""
     changed_since = state.changed_since
     if changed_since is None:
         yield from read_all(runs, start_date)
         return
-    yield from read_changes(runs, changed_since, shift(changed_since, -lookback), start_date, state.read_to)
-    if state.read_to:
-        yield from read_all(runs, shift(state.read_to, ONE_MICROSECOND))
+    yield from read_changes(runs, changed_since, shift(changed_since, -lookback), start_date, state.remaining)
+    if state.remaining:
+        yield Remaining(state.remaining)
+        yield from _read_ranges(runs, state.remaining)
 
 
-def read_all(runs: Runs, due_since: datetime | None) -> Iterator[Rows | ReadTo]:
+def read_all(runs: Runs, due_since: datetime | None) -> Iterator[Rows | Remaining]:
     """Every run due at or after this time, and every run without a due time, each once."""
     rest = yield from _newest(runs, {}, due_since)
-    if rest is None:
-        return
-    windows = windows_by_rows(runs.due_at, due_since or BEGINNING, rest.before, runs.page_size(), runs.workers)
+    if rest:
+        start = due_since or BEGINNING
+        ranges = cut_by_rows(runs.due_at, start, rest.before, runs.page_size(), runs.workers)
+        yield from _read_ranges(runs, ranges, rest)
 
-    def read(window: Window) -> Iterable[Rows]:
-        seen = rest.seen if window.end == rest.before else ()
-        return runs.by_time(runs.due_time, {}, window.start, window.end, seen)
 
-    yield from read_windows(windows, read, runs.workers, runs.page_size())
+def _read_ranges(runs: Runs, ranges: Sequence[Range], newest: "_Rest | None" = None) -> Iterator[Rows | Remaining]:
+    def read(each: Range) -> Iterable[Rows]:
+        seen = newest.seen if newest and each.end == newest.before else ()
+        return runs.by_time(runs.due_time, {}, each.start, each.end, seen)
+
+    def rest(each: Range, row: Row) -> Range:
+        return each._replace(end=runs.due(row))
+
+    yield from read_ranges(ranges, read, rest, runs.workers)
 
 
 def read_changes(
@@ -187,11 +193,11 @@ def read_changes(
     changed_since: datetime,
     ended_since: datetime,
     due_since: datetime | None,
-    due_until: datetime | None = None,
+    remaining: Iterable[Range] = (),
 ) -> Iterator[Rows]:
     """The runs that changed since `changed_since`, each once, and have not ended, or ended since `ended_since`.
 
-    Only those due between `due_since` and `due_until`, both included, and those without a due time.
+    Only those due at or after `due_since` and in none of the `remaining` ranges, and those without a due time.
     """
     filters_by_end = runs.filters_by_end()
     unfinished: Filters = {runs.end_time: {"is_null_": True}} if filters_by_end else _in_state(runs.unfinished_states)
@@ -203,7 +209,7 @@ def read_changes(
             for row in rows
             if row.get("id") not in sent
             and runs.has_changed(row, changed_since)
-            and runs.is_due(row, due_since, due_until)
+            and runs.is_due(row, due_since, remaining)
         ]
 
     for rows in _newest_and_rest(runs, unfinished, due_since):

@@ -2,7 +2,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from source_prefect.paging import Row, Rows
-from source_prefect.progress.threads import ReadTo
+from source_prefect.progress.ranges import Remaining
 from source_prefect.reading.plan import Runs, sync_runs
 from source_prefect.reading.scan import PrefectRetriever, Scan, Step
 from source_prefect.records.task_edges import task_edges
@@ -32,11 +32,11 @@ class RunRetriever(PrefectRetriever):
             terminal_states=self.terminal_states,
         )
         for step in sync_runs(runs, scan.state, scan.settings.lookback_window, scan.settings.start_date):
-            if not isinstance(step, ReadTo):
+            if not isinstance(step, Remaining):
                 yield step
             # Without a cursor, the next sync could not find what changed among the runs that were read.
             elif cursor := scan.watermark.value:
-                yield scan.checkpoint(cursor, read_to=step.time)
+                yield scan.checkpoint(cursor, remaining=step.ranges)
         yield scan.checkpoint(scan.watermark.value)
 
 

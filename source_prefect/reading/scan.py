@@ -2,10 +2,11 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from airbyte_cdk.models import FailureType
@@ -22,10 +23,12 @@ from source_prefect.http.errors import failure
 from source_prefect.http.session import Session
 from source_prefect.paging import PaginationError, RequestRefusedError, Row, Rows
 from source_prefect.progress.log import Progress
+from source_prefect.progress.ranges import within
 from source_prefect.progress.retention import warn_of_gap
-from source_prefect.progress.scope import START_DATE, widened
+from source_prefect.progress.scope import LEAVE_OUT, START_DATE, widened
 from source_prefect.progress.state import StateError, StreamState, load_state
 from source_prefect.progress.watermark import Watermark
+from source_prefect.server import ui_url
 from source_prefect.settings.parse import ConfigError
 from source_prefect.settings.values import Workspace
 from source_prefect.times import BEGINNING, format_time
@@ -54,6 +57,10 @@ class PrefectRetriever(ABC):
     ingestion_time: str = "updated"
     # The stream that is made of the same pages. Where it is selected too, one scan serves both.
     pages_of: str = ""
+    # Whether a check tries the stream, although it has no cursor.
+    is_checked: bool = False
+    # What may be left out of the rows, by its names in `leave_out`: the keys that hold it.
+    content: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @abstractmethod
     def sync(self, scan: "Scan") -> Iterator[Step]:
@@ -65,9 +72,14 @@ class PrefectRetriever(ABC):
 
     @property
     def scope(self) -> Mapping[str, Any]:
-        """The settings that decide which rows a sync sends: see `progress.scope`."""
-        start = self.config.settings.start_date
-        return {START_DATE: format_time(start)} if start else {}
+        """The settings that decide what a sync sends: see `progress.scope`."""
+        start, left_out = self.config.settings.start_date, self.left_out
+        return ({START_DATE: format_time(start)} if start else {}) | ({LEAVE_OUT: left_out} if left_out else {})
+
+    @property
+    def left_out(self) -> list[str]:
+        """The choices of `leave_out` that concern the stream."""
+        return sorted(self.config.settings.leave_out & self.content.keys())
 
 
 class Output:
@@ -78,9 +90,13 @@ class Output:
         self.label = f"{retriever.name} ({workspace.label})" if workspace.label else retriever.name
         self._columns = frozenset(schema["properties"])
         self._workspace = workspace
-        self._slice = StreamSlice(partition={"ui_url": workspace.ui_url, **workspace.ids}, cursor_slice={})
         self._states = states
         self._reported: set[str] = set()
+
+    @cached_property
+    def _slice(self) -> StreamSlice:
+        ui = ui_url(self.retriever.config, self._workspace) if "ui_url" in self._columns else ""
+        return StreamSlice(partition={"ui_url": ui, **self._workspace.ids}, cursor_slice={})
 
     def records(self, rows: Rows) -> Iterator[Record]:
         """The records of a page. Its rows are changed in place."""
@@ -131,6 +147,7 @@ class Scan:
             workspace,
             watermark=self.watermark,
             why_missing=lambda: unknown_workspace(session, workspace),
+            left_out=frozenset(key for choice in retriever.left_out for key in retriever.content[choice]),
         )
         self.state = StreamState()
         self._retriever = retriever
@@ -141,13 +158,29 @@ class Scan:
         with self._errors_explained():
             states = [output.saved_state() for output in self._outputs]
             self.state = self._trusted(min(states, key=lambda state: state.cursor or BEGINNING))
+            self._say_what_is_left_out()
             for step in self._retriever.sync(self):
                 for output in self._outputs:
                     if isinstance(step, StreamState):
                         output.save(step)
                     else:
                         yield from output.records(step)
+            if mended := self.client.mended:
+                LOGGER.warning(
+                    f"{self.label}: {len(mended)} rows held U+0000, which many destinations refuse; U+FFFD stands in "
+                    "its place."
+                )
             self._raise_if_rows_were_unreadable()
+
+    def _say_what_is_left_out(self) -> None:
+        left_out = self._retriever.left_out
+        if self.state.cursor and (new := [it for it in left_out if it not in self.state.settings.get(LEAVE_OUT, ())]):
+            LOGGER.warning(
+                f"{self.label}: {', '.join(new)} is left out from now on. Rows that earlier syncs have sent keep it in "
+                "the destination until they change."
+            )
+        elif left_out:
+            LOGGER.info(f"{self.label}: leave_out keeps back {', '.join(left_out)}.")
 
     def _raise_if_rows_were_unreadable(self) -> None:
         """Name the rows that were left out. All others were sent, and the cursor has moved."""
@@ -175,16 +208,21 @@ class Scan:
         )
         return self.state
 
-    def warn_of_gap(self) -> None:
-        """Warn that rows may be lost where Prefect may have deleted them since the last sync."""
+    def warn_of_gap(self, kept: Callable[[], timedelta | None] = lambda: None) -> None:
+        """Warn that rows may be lost where Prefect may have deleted them since the last sync.
+
+        `kept` is how long a server keeps them, where it says so.
+        """
         if cursor := self.state.cursor:
-            warn_of_gap(self.label, cursor, self.session.now, self.workspace.retention_days)
+            warn_of_gap(self.label, cursor, self.session.now, self.workspace.retention_days, kept)
 
     def _trusted(self, state: StreamState) -> StreamState:
         """The state, as far as the present settings and the server's clock allow."""
         if wider := widened(state.settings, self._retriever.scope):
-            LOGGER.info(f"{self.label}: {', '.join(wider)} lets more rows pass than before: read from the beginning.")
+            LOGGER.info(f"{self.label}: {', '.join(wider)} lets more pass than before: read from the beginning.")
             return StreamState()
+        # A later `start_date` leaves out some of what remains.
+        state = replace(state, remaining=within(state.remaining, self.settings.start_date, None))
         if state.cursor is None:
             return state
         now = self.session.now

@@ -78,7 +78,7 @@ def _begin_alike(source: Output, derived: Output) -> bool:
     if first == second or (
         first.cursor
         and second.cursor
-        and not (first.read_to or second.read_to)
+        and not (first.remaining or second.remaining)
         and first.settings == second.settings
         and abs(first.cursor - second.cursor) < _CLOSE
     ):

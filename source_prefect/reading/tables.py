@@ -1,6 +1,11 @@
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_prefect.paging import (
     Page,
@@ -95,19 +100,61 @@ def _by_id(scan: Scan, ids: list[str]) -> Iterator[Rows]:
 class UnorderedTableRetriever(PrefectRetriever):
     """Work pools, work queues, concurrency limits: small tables that the API always orders by name.
 
-    Every sync reads them completely and sends what changed.
+    Every sync reads them completely and sends what changed. `body` is what a request says besides.
     """
 
     change_time: str
+    body: Mapping[str, Any] = field(default_factory=dict)
 
     def sync(self, scan: Scan) -> Iterator[Step]:
-        def read(number: int) -> Iterator[Page]:
-            limit = smaller(scan.client.page_size, number)
-            return consecutive_pages(lambda offset: scan.client.fetch(limit=limit, offset=offset))
-
-        for rows in pages_unordered(read):
+        for rows in unordered(scan, **self.body):
             yield [row for row in rows if _at_or_after(row, self.change_time, scan.state.changed_since)]
         yield scan.checkpoint(scan.watermark.value)
+
+
+@dataclass(kw_only=True)
+class BlockDocumentRetriever(UnorderedTableRetriever):
+    """An inventory of block documents. What they hold goes no further than here, secret or not."""
+
+    def rows_of(self, rows: Rows) -> Iterable[Row]:
+        for row in rows:
+            kind, schema = (row.get(name) or {} for name in ("block_type", "block_schema"))
+            used = (row.get("block_document_references") or {}).values()
+            yield {
+                **{name: row.get(name) for name in ("id", "created", "updated", "name", "is_anonymous")},
+                "block_type_id": row.get("block_type_id"),
+                "block_type_name": kind.get("name"),
+                "block_type_slug": kind.get("slug"),
+                "block_schema_id": row.get("block_schema_id"),
+                "block_schema_version": schema.get("version"),
+                "capabilities": schema.get("capabilities"),
+                "used_block_documents": sorted({each["block_document"]["id"] for each in used}),
+            }
+
+
+@dataclass(kw_only=True)
+class WorkerRetriever(PrefectRetriever):
+    """The workers of each work pool of `table`: the API has no list of all.
+
+    Every sync reads them all, because a worker that has stopped shows by its `status` alone.
+    """
+
+    def sync(self, scan: Scan) -> Iterator[Step]:
+        for pool in _all(scan):
+            with _unless_deleted(scan, pool):
+                for rows in unordered(scan, f"{self.table}/{quote(pool['name'], safe='')}/workers"):
+                    yield [{**row, "work_pool_name": pool["name"]} for row in rows]
+
+
+@dataclass(kw_only=True)
+class QueueStatusRetriever(PrefectRetriever):
+    """The status of each work queue of `table`, one request each: the list does not tell of late runs."""
+
+    def sync(self, scan: Scan) -> Iterator[Step]:
+        for queue in _all(scan):
+            with _unless_deleted(scan, queue):
+                known = {name: queue.get(name) for name in ("id", "name", "work_pool_id", "work_pool_name")}
+                yield [{**scan.client.get(f"{self.table}/{queue['id']}/status"), **known}]
 
 
 @dataclass(kw_only=True)
@@ -141,6 +188,32 @@ def ordered_by(scan: Scan, column: str, table: str = "") -> Iterator[Rows]:
     for rows in pages_by_offset(page_at, time_key(column)):
         scan.progress.add(rows, column)
         yield rows
+
+
+def unordered(scan: Scan, table: str = "", **body: Any) -> Iterator[Rows]:
+    """All rows of the stream's table, or of another, whose order changes while it is read."""
+
+    def read(number: int) -> Iterator[Page]:
+        limit = smaller(scan.client.page_size, number)
+        return consecutive_pages(lambda offset: scan.client.fetch(table, limit=limit, offset=offset, **body))
+
+    return pages_unordered(read)
+
+
+def _all(scan: Scan) -> list[Row]:
+    """All rows of the stream's table, before anything is asked about one of them."""
+    return [row for rows in unordered(scan) for row in rows]
+
+
+@contextmanager
+def _unless_deleted(scan: Scan, row: Row) -> Iterator[None]:
+    """Pass a failure on, unless the reason is that the row was deleted meanwhile."""
+    try:
+        yield
+    except AirbyteTracedException:
+        wanted: dict[str, Any] = {scan.client.table: {"id": {"any_": [row["id"]]}}}
+        if scan.client.fetch(**wanted).rows:
+            raise
 
 
 def _at_or_after(row: Row, column: str, since: datetime | None) -> bool:

@@ -22,24 +22,16 @@ def events(event: Row) -> Iterator[Row]:
 
 
 def state_transitions(event: Row) -> Iterator[Row]:
-    """The change of a flow run's state, where the event reports one: heartbeats and others do not."""
-    payload, resource = labels(event.get("payload")), labels(event.get("resource"))
-    if not isinstance(payload.get("validated_state"), dict):
-        return
-    run_count = resource.get("prefect.run-count")
-    yield {
-        "id": event.get("id"),
-        "occurred": event.get("occurred"),
-        "received": event.get("received"),
-        "flow_run_id": bare_id(resource),
-        "flow_run_name": resource.get(NAME),
-        "run_count": int(run_count) if isinstance(run_count, str) and run_count.isdecimal() else None,
-        **_state("from", payload.get("initial_state")),
-        **_state("to", payload.get("validated_state")),
-        "follows": event.get("follows"),
-        **_around(event, ("flow", "deployment", "work_queue", "work_pool")),
-        "tags": _tags(event),
-    }
+    """The change of a flow run's state."""
+    for row in _transition(event, "flow_run"):
+        yield row | _around(event, ("flow", "deployment", "work_queue", "work_pool"))
+
+
+def task_state_transitions(event: Row) -> Iterator[Row]:
+    """The change of a task run's state. Prefect's client reports it, with the task run in the payload."""
+    task_key = labels(labels(event.get("payload")).get("task_run")).get("task_key")
+    for row in _transition(event, "task_run"):
+        yield row | {"task_key": task_key} | _around(event, ("flow_run", "flow", "deployment"))
 
 
 def materializations(event: Row) -> Iterator[Row]:
@@ -73,8 +65,29 @@ def asset_edges(event: Row) -> Iterator[Row]:
 
 # By their names in the manifest.
 ROWS_OF_AN_EVENT: dict[str, Callable[[Row], Iterator[Row]]] = {
-    rows.__name__: rows for rows in (events, state_transitions, materializations, asset_edges, changes)
+    rows.__name__: rows
+    for rows in (events, state_transitions, task_state_transitions, materializations, asset_edges, changes)
 }
+
+
+def _transition(event: Row, run: str) -> Iterator[Row]:
+    """The change of a run's state, where the event reports one: heartbeats and others do not."""
+    payload, resource = labels(event.get("payload")), labels(event.get("resource"))
+    if not isinstance(payload.get("validated_state"), dict):
+        return
+    run_count = resource.get("prefect.run-count")
+    yield {
+        "id": event.get("id"),
+        "occurred": event.get("occurred"),
+        "received": event.get("received"),
+        f"{run}_id": bare_id(resource),
+        f"{run}_name": resource.get(NAME),
+        "run_count": int(run_count) if isinstance(run_count, str) and run_count.isdecimal() else None,
+        **_state("from", payload.get("initial_state")),
+        **_state("to", payload.get("validated_state")),
+        "follows": event.get("follows"),
+        "tags": _tags(event),
+    }
 
 
 def _materialization(event: Row) -> Row:

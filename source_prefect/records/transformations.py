@@ -72,5 +72,8 @@ def _schedule_text(schedule: Any) -> str | None:
 class NameValueType(RecordTransformation):
     """`value_type`, the JSON type of a variable's value: as text, the number 1 and the string "1" look alike."""
 
+    config: Mapping[str, Any]
+
     def transform(self, record: dict[str, Any], *_: Any, **__: Any) -> None:
-        record["value_type"] = _JSON_TYPES.get(type(record.get("value")), "null")
+        is_left_out = "variable_values" in self.config["leave_out"]
+        record["value_type"] = None if is_left_out else _JSON_TYPES.get(type(record.get("value")), "null")

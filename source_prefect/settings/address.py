@@ -20,6 +20,7 @@ _ENDPOINTS = _UI_PAGES | {
 }
 
 UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_IN_BRACKETS = "an IPv6 address stands in brackets, such as http://[::1]:4200/api"
 # A workspace in an address of Cloud's UI or API.
 _WORKSPACE = re.compile(rf"/accounts?/({UUID})/workspaces?/({UUID})")
 
@@ -93,7 +94,8 @@ def _api_path(path: str) -> str:
 
 def _parts(text: str) -> tuple[str, str, str]:
     """Scheme, host with port, and path."""
-    address = re.sub(r"^(https?):/*", r"\1://", text.strip().strip("\"'<>"), flags=re.IGNORECASE)
+    address = re.sub(r"^(export\s+)?[A-Z_]+=", "", text.strip()).strip("\"'<> ")
+    address = re.sub(r"^(https?)(:/*|//+)", r"\1://", address, flags=re.IGNORECASE)
     if not address:
         raise ValueError("It is empty. It should look like http://localhost:4200/api.")
     if "@" in address.partition("://")[2].partition("/")[0] or "@" in address.partition("/")[0]:
@@ -103,7 +105,7 @@ def _parts(text: str) -> tuple[str, str, str]:
     try:
         parts = urlsplit(address if "://" in address else _with_scheme(address.lstrip("/")))
         if parts.netloc.count(":") > 1 and not parts.netloc.startswith("["):
-            raise ValueError("an IPv6 address stands in brackets, such as http://[::1]:4200/api")
+            raise ValueError(_IN_BRACKETS)
         port = f":{parts.port}" if parts.port else ""
     except ValueError as error:
         raise ValueError(f"{address!r} is not a web address ({error}).") from None
@@ -119,6 +121,8 @@ def _with_scheme(address: str) -> str:
     """Plain http for a host in a private network, https for a public name."""
     authority, slash, path = address.partition("/")
     if ":" in authority and _ip(authority):
+        if re.search(r":\d{4,5}$", authority):
+            raise ValueError(_IN_BRACKETS)
         authority = f"[{authority}]"
     host = urlsplit(f"//{authority}").hostname or ""
     plain = is_local(host) or _ip(host) or authority.endswith(":4200")

@@ -2,20 +2,20 @@
 
 import base64
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import isodate
 import requests
 
-from source_prefect.settings.address import CLOUD_API, UUID, cloud_api_url, server_api_url, workspaces_in
+from source_prefect.settings.address import CLOUD_API, UUID, cloud_api_url, server_api_url, server_ui_url, workspaces_in
 from source_prefect.settings.tls import TlsSettings
-from source_prefect.settings.values import Cloud, Named, Server, Settings
+from source_prefect.settings.values import Cloud, Named, OAuth, Server, Settings
 from source_prefect.times import parse_time
 
-# In place of the names of workspaces: all that the key can read.
+# Which workspaces: all that the key can read.
 ALL = "all"
 
 # Python's levels of logging, which Prefect stores as numbers.
@@ -39,8 +39,9 @@ class ConfigError(Exception):
 def parse(config: Mapping[str, Any], specification: Mapping[str, Any]) -> Settings:
     """The settings of a config. Types, defaults and bounds are those of the specification. Raises ConfigError."""
     declared = dict(specification["properties"])
-    option = _option(config.get("connection"), declared.pop("connection")["oneOf"])
-    given = _fields("connection.", config["connection"], option["properties"])
+    options = declared.pop("connection")["oneOf"]
+    _refuse_if(config.get("connection") is None, "connection is missing: choose Prefect Cloud or Prefect Server.")
+    given = _chosen("connection", config["connection"], options)
     _refuse_misplaced_key(given)
     values = _fields("", config, declared)
     unknown = [str(key) for key in config if key not in declared and key != "connection"]
@@ -50,26 +51,27 @@ def parse(config: Mapping[str, Any], specification: Mapping[str, Any]) -> Settin
         lookback_window=_lookback_window(values["lookback_window"], declared["lookback_window"]["pattern"]),
         log_level=LOG_LEVELS[values["log_level"]],
         event_prefixes=tuple(values["event_prefixes"]),
+        leave_out=frozenset(values["leave_out"]),
         **{name: values[name] for name in ("max_requests_per_minute", "num_workers", "page_size")},
         unknown=(*unknown, *(f"connection.{key}" for key in config["connection"] if key not in given)),
+        doubts=tuple(_doubts(values, given.get("auth_string", ""))),
     )
+
+
+def _doubts(values: Mapping[str, Any], auth_string: str) -> Iterator[str]:
+    start = _start_date(values["start_date"])
+    if start and start > datetime.now(UTC):
+        yield f"start_date is {values['start_date']}, in the future: no run, artifact, log line and event is read."
+    for prefix in values["event_prefixes"]:
+        if re.search(r"[*?%\s]", prefix):
+            yield f"event_prefixes has {_shown(prefix)}: a prefix has no wildcard, so it is the start of no event."
+    if not auth_string.isascii():
+        yield "auth_string has letters beyond ASCII: a Prefect Server answers 500 to them."
 
 
 def _refuse_if(wrong: object, sentence: str) -> None:
     if wrong:
         raise ConfigError(sentence)
-
-
-def _option(connection: Any, options: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The schema of the chosen connection."""
-    _refuse_if(connection is None, "connection is missing: choose Prefect Cloud or Prefect Server.")
-    if not isinstance(connection, Mapping):
-        raise ConfigError(f"connection must be an object with a type and its fields, not {_kind(connection)}.")
-    by_type = {option["properties"]["type"]["const"]: option for option in options}
-    given = _fields("connection.", connection, {"type": {"type": "string"}})["type"]
-    found = f"is {_shown(given)}" if given else "is missing"
-    _refuse_if(given not in by_type, f"connection.type {found}; it must be {' or '.join(by_type)}.")
-    return by_type[given]
 
 
 def _start_date(text: str) -> datetime | None:
@@ -102,21 +104,27 @@ def _refuse_misplaced_key(given: Mapping[str, Any]) -> None:
 
 
 def _listed(given: Mapping[str, Any]) -> dict[str, str]:
-    """The texts of a list of workspaces, by their paths."""
+    """The texts that name workspaces, by their paths. The older fields count where `workspace` is left out."""
+    if which := given.get("workspace"):
+        one = {"workspace.address": which["address"]} if "address" in which else {}
+        return one | {f"workspace.addresses[{n}]": text for n, text in enumerate(which.get("addresses", ()))}
     return {f"workspaces[{n}]": text for n, text in enumerate(given.get("workspaces", ()))}
 
 
 def _cloud(given: Mapping[str, Any]) -> Cloud:
-    account, workspace, listed = given["account_id"], given["workspace_id"], _listed(given)
+    which, listed = given["workspace"], _listed(given)
+    # The form hides the older fields, so nobody can empty them there.
+    account, workspace = ("", "") if which else (given["account_id"], given["workspace_id"])
+    reads_all = which["choice"] == ALL if which else given["workspaces"] == [ALL]
     in_address = _workspace_in("api_url", given["api_url"])
     _refuse_if(
-        listed and (account or workspace or in_address),
-        "connection.workspaces names the workspaces already: leave account_id and workspace_id empty, and name no "
-        "workspace in api_url.",
+        (listed or reads_all) and (account or workspace or in_address),
+        f"connection.{'workspace' if which else 'workspaces'} names the workspaces already: leave account_id and "
+        "workspace_id empty, and name no workspace in api_url.",
     )
-    reads_all = given["workspaces"] == [ALL]
+    _refuse_if(which and which.get("addresses") == [], "connection.workspace.addresses is empty: name a workspace.")
     named = [] if reads_all else [_one_of_several(*each) for each in listed.items()]
-    if not listed:
+    if not listed and not reads_all:
         named = [_single(account, workspace, in_address)]
     pasted = {"workspace_id": workspace, **listed}
     return Cloud(_api_key(given["api_key"]), _cloud_url(given["api_url"], pasted), tuple(named), reads_all)
@@ -151,8 +159,8 @@ def _one_of_several(field: str, text: str) -> Named:
         return named
     _refuse_if(
         not re.fullmatch(UUID, text),
-        f"connection.{field} is {_shown(text)}; it must be the address of a workspace as the browser shows it, the "
-        f"UUID after /workspace/ in it, or {ALL}, which stands alone.",
+        f"connection.{field} is {_shown(text)}; it must be the address of a workspace as the browser shows it, or the "
+        "UUID after /workspace/ in it.",
     )
     return Named(workspace_id=text.lower())
 
@@ -160,7 +168,7 @@ def _one_of_several(field: str, text: str) -> Named:
 def _workspace_in(field: str, text: str) -> Named | None:
     """The workspace that an address names."""
     found = workspaces_in(text)
-    sentence = f"connection.{field} names {len(found)} workspaces: make each an entry of connection.workspaces."
+    sentence = f"connection.{field} names {len(found)} workspaces: choose several, and make each an entry."
     _refuse_if(len(found) > 1, sentence)
     return Named(*found[0]) if found else None
 
@@ -179,7 +187,7 @@ def _cloud_url(api_url: str, pasted: Mapping[str, str]) -> str:
     if api_url != CLOUD_API:
         return _address(cloud_api_url, "api_url", api_url)
     clouds = sorted({_address(cloud_api_url, *each) for each in pasted.items() if workspaces_in(each[1])})
-    _refuse_if(len(clouds) > 1, f"connection.workspaces names more than one Prefect Cloud: {', '.join(clouds)}.")
+    _refuse_if(len(clouds) > 1, f"connection.workspace names more than one Prefect Cloud: {', '.join(clouds)}.")
     return clouds[0] if clouds else CLOUD_API
 
 
@@ -187,6 +195,11 @@ def _server(given: Mapping[str, Any]) -> Server:
     api_url, auth_string = given["api_url"], given["auth_string"]
     _refuse_if(not api_url, "connection.api_url is missing: it should look like http://localhost:4200/api.")
     headers = {each["name"]: _header_value(**each) for each in given["custom_headers"]}
+    example = "paste the server's user and password alone, such as admin:password"
+    is_quoted = auth_string[:1] in set("\"'`“”„<") and auth_string[-1:] in set("\"'`“”>")
+    _refuse_if(is_quoted, f"connection.auth_string has quotes around it: {example}.")
+    is_header = re.match(r"(?i)(authorization:|basic\s|PREFECT_\w+=)", auth_string)
+    _refuse_if(is_header, f"connection.auth_string begins with {_shown(is_header and is_header[0])}: {example}.")
     if auth_string:
         headers["Authorization"] = f"Basic {base64.b64encode(auth_string.encode()).decode()}"
     tls = TlsSettings(given["ca_certificate"], given["client_certificate"], given["client_key"], given["verify_tls"])
@@ -194,7 +207,26 @@ def _server(given: Mapping[str, Any]) -> Server:
         tls.context()
     except ValueError as error:
         raise ConfigError(f"connection.{error}") from None
-    return Server(_address(server_api_url, "api_url", api_url), headers, tls)
+    ui_url = given["ui_url"] and server_ui_url(_address(server_api_url, "ui_url", given["ui_url"]))
+    oauth = _oauth(given["oauth"], headers)
+    return Server(_address(server_api_url, "api_url", api_url), headers, tls, oauth, ui_url)
+
+
+def _oauth(given: Mapping[str, str] | None, headers: Mapping[str, str]) -> OAuth | None:
+    if given is None:
+        return None
+    for name in ("token_url", "client_id", "client_secret"):
+        _refuse_if(not given[name], f"connection.oauth.{name} is missing: an identity provider needs it.")
+    _refuse_if(
+        not re.fullmatch(r"https?://[^\s/@]+(/\S*)?", given["token_url"]),
+        f"connection.oauth.token_url is {_shown(given['token_url'])}; it should look like "
+        "https://login.example.com/oauth2/token.",
+    )
+    _refuse_if(
+        any(name.lower() == "authorization" for name in headers),
+        "connection.oauth and auth_string, or a custom header Authorization, exclude each other: a request has one.",
+    )
+    return OAuth(**given)
 
 
 def _header_value(name: str, value: str) -> str:
@@ -234,12 +266,26 @@ def _fields(prefix: str, given: Mapping[str, Any], schemas: Mapping[str, Any]) -
     return fields
 
 
+def _chosen(path: str, value: Any, options: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The fields of the option that the object's constant field names."""
+    key = next(name for name, schema in options[0]["properties"].items() if "const" in schema)
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{path} must be an object with a {key} and its fields, not {_kind(value)}.")
+    by_name = {option["properties"][key]["const"]: option for option in options}
+    given = _fields(f"{path}.", value, {key: {"type": "string"}})[key]
+    found = f"is {_shown(given)}" if given else "is missing"
+    _refuse_if(given not in by_name, f"{path}.{key} {found}; it must be {' or '.join(by_name)}.")
+    return _fields(f"{path}.", value, by_name[given]["properties"])
+
+
 def _checked(path: str, value: Any, schema: Mapping[str, Any]) -> Any:
     """A value of the schema's type and within its bounds, with stripped texts and with its defaults.
 
     Patterns are not checked here: what is valid there needs a sentence of its own.
     """
     match schema["type"]:
+        case "object" if "oneOf" in schema:
+            return _chosen(path, value, schema["oneOf"])
         case "object" if isinstance(value, Mapping):
             return _fields(f"{path}.", value, schema["properties"])
         case "array" if isinstance(value, list):
@@ -262,7 +308,7 @@ def _text(path: str, text: str, schema: Mapping[str, Any]) -> str:
     _refuse_if(not is_line and not schema.get("multiline"), f"{path} contains a line break: it must be one line.")
     _refuse_if(_INVISIBLE.search(text), f"{path} contains an invisible control character: retype it.")
     if choice := schema.get("enum"):
-        text = text.upper()
+        text = next((each for each in choice if each.lower() == text.lower()), text)
         _refuse_if(text not in choice, f"{path} is {_shown(text)}; it must be one of {', '.join(choice)}.")
     return text
 

@@ -1,7 +1,9 @@
 """The texts that must never be printed: the secrets of a config, in every form that an answer may echo."""
 
 import base64
+import html
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -42,10 +44,22 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """The secret, its lines, and the password of `user:password`; each also in Basic form, in URLs and in JSON."""
+    """The secret, its lines, and the password of `user:password`; each also in Basic form, and escaped in every way."""
     parts = [*secret.splitlines(), secret.partition(":")[2]]
     for text in {secret, *(part for part in parts if len(part.strip()) >= SHORTEST_PART)} - {""}:
         raw = text.encode("utf-8", "surrogatepass")
-        basic = base64.b64encode(raw).decode()
-        yield from (text, basic, quote(basic, safe=""), quote(raw), quote(raw, safe=""), quote_plus(raw))
-        yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1])
+        for basic in (base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()):
+            for form in (basic, basic.rstrip("=")):
+                yield from _escaped(form, form.encode())
+        yield from _escaped(text, raw)
+
+
+def _escaped(text: str, raw: bytes) -> Iterator[str]:
+    """The text as it is, in URLs, in JSON and Python, and in HTML."""
+    in_urls = quote(raw), quote(raw, safe=""), quote_plus(raw)
+    yield from (text, *in_urls, *(re.sub("%..", lambda code: code[0].lower(), each) for each in in_urls))
+    yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1])
+    yield html.escape(text)
+    for code in ("&#{};", "&#x{:x};", "&#x{:X};", "\\u{:04x}", "\\u{:04X}"):
+        yield re.sub(r"[^0-9A-Za-z]", lambda char, code=code: code.format(ord(char[0])), text)  # type: ignore[misc]
+        yield re.sub(r"[+/=\"'<>&]", lambda char, code=code: code.format(ord(char[0])), text)  # type: ignore[misc]

@@ -15,6 +15,16 @@ class Named(NamedTuple):
     workspace_id: str = ""
 
 
+class OAuth(NamedTuple):
+    """A client of an identity provider, and what its tokens are for; empty where the provider does not ask."""
+
+    token_url: str
+    client_id: str
+    client_secret: str
+    scope: str = ""
+    audience: str = ""
+
+
 @dataclass(frozen=True)
 class Cloud:
     """A connection to Prefect Cloud. `api_url` is the address of its API, without a workspace.
@@ -27,6 +37,7 @@ class Cloud:
     named: tuple[Named, ...]
     reads_all: bool
     tls: TlsSettings = field(default_factory=TlsSettings)
+    oauth: OAuth | None = None
     type: str = "cloud"
 
     @property
@@ -36,11 +47,16 @@ class Cloud:
 
 @dataclass(frozen=True)
 class Server:
-    """A connection to a Prefect Server. `headers` holds Basic credentials and the custom headers."""
+    """A connection to a Prefect Server. `headers` holds Basic credentials and the custom headers.
+
+    `ui_url` is empty where the user named none.
+    """
 
     api_url: str
     headers: Mapping[str, str]
     tls: TlsSettings
+    oauth: OAuth | None = None
+    ui_url: str = ""
     type: str = "server"
 
 
@@ -49,7 +65,8 @@ class Settings:
     """A valid config.
 
     `lookback_window` is how long after its end a run is read again, `log_level` Python's number of the least severe
-    level. `unknown` holds the paths of keys that are no settings.
+    level. `unknown` holds the paths of keys that are no settings, `doubts` sentences about values that are valid, but
+    hardly meant.
     """
 
     connection: Cloud | Server
@@ -57,10 +74,12 @@ class Settings:
     lookback_window: timedelta
     log_level: int
     event_prefixes: tuple[str, ...]
+    leave_out: frozenset[str]
     max_requests_per_minute: int | None
     num_workers: int
     page_size: int
     unknown: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

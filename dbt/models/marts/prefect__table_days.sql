@@ -181,6 +181,6 @@ select
     flow_name as last_written_by,
     run_url as last_write_url,
     age_seconds,
-    usual_days,
+    cast(usual_days as {{ dbt.type_bigint() }}) as usual_days,
     cast(slots_passed as {{ dbt.type_bigint() }}) as slots_passed
 from judged

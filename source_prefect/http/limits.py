@@ -1,0 +1,48 @@
+"""How long an answer may take, and how large it may be, from its first byte to its last.
+
+A time-out of the socket never fires while single bytes trickle in, and Python reads any number of `100 Continue`.
+"""
+
+import http.client
+import io
+import time
+from typing import Any
+
+# In seconds.
+LONGEST_ANSWER = 300.0
+# In bytes, unpacked. A page of 200 artifacts of 5 MB each is less.
+LARGEST_ANSWER = 2_000_000_000
+
+
+class _Timed(io.RawIOBase):
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+        self._deadline = time.monotonic() + LONGEST_ANSWER
+
+    def readable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return int(self._raw.fileno())
+
+    def readinto(self, buffer: Any) -> Any:
+        if time.monotonic() > self._deadline:
+            raise TimeoutError(f"the answer was not complete after {LONGEST_ANSWER:.0f} s")
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Answer(http.client.HTTPResponse):
+    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_Timed(self.fp.detach()))
+
+
+def limit(pool: Any) -> Any:
+    """The pool of connections, whose answers end in time."""
+    if not issubclass(pool.ConnectionCls.response_class, _Answer):
+        pool.ConnectionCls = type("Connection", (pool.ConnectionCls,), {"response_class": _Answer})
+    return pool
