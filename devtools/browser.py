@@ -47,25 +47,18 @@ def open_page(
     page.on("pageerror", hear)
     page.on("request", hear)
     page.goto(file.as_uri())
-    page.wait_for_function("[...document.querySelectorAll('.chart')].every(chart => chart.dataset.drawn)")
     assert complaints == []
     return page
 
 
 def cells(page: Page, table: str) -> list[list[str]]:
     """The values of the cells of a table, as the page sorts by them."""
-    found: list[list[str]] = page.eval_on_selector_all(
-        f"#{table} tbody tr", "rows => rows.map(row => [...row.cells].map(cell => cell.dataset.value))"
+    found: list[list[str]] = page.evaluate(
+        "table => { expand(document.getElementById(table)); "
+        "return [...document.getElementById(table).tBodies[0].rows].map(row => [...row.cells].map(held)) }",
+        table,
     )
     return found
-
-
-def switch(page: Page, scheme: Literal["light", "dark"]) -> None:
-    """Put the device into that scheme, and wait until the charts are in its colours."""
-    page.emulate_media(color_scheme=scheme)
-    page.wait_for_function(
-        "scheme => [...document.querySelectorAll('.chart')].every(chart => chart.dataset.drawn === scheme)", arg=scheme
-    )
 
 
 def faults(page: Page) -> list[str]:

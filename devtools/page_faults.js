@@ -38,7 +38,7 @@
   while (texts.nextNode()) {
     const text = texts.currentNode.textContent.trim();
     const element = texts.currentNode.parentElement;
-    if (!text || !visible(element) || element.closest("script, style, option, .chart, nav, thead")) continue;
+    if (!text || !visible(element) || element.closest("script, style, option, .chart, .skip, nav, thead")) continue;
     if (/\b(null|NaN|undefined|None|Infinity)\b/.test(text)) faults.add(`it says ${text}`);
     const range = document.createRange();
     range.selectNodeContents(texts.currentNode);
@@ -52,24 +52,22 @@
   }
 
   for (const chart of document.querySelectorAll(".chart")) {
-    const place = chart.getBoundingClientRect();
+    const place = chart.querySelector("svg").getBoundingClientRect();
     for (const text of chart.querySelectorAll("text")) {
-      const said = text.textContent;
-      if (/null|NaN|undefined/.test(said)) faults.add(`${chart.id} says ${said}`);
-      if (said && !inside(text.getBoundingClientRect(), place)) faults.add(`${said} is cut off in ${chart.id}`);
-      if (said && !text.closest(".heatmap-label, .annotation")) demandContrast(said, getComputedStyle(text).fill, paperBehind(chart));
+      const [said, box] = [text.textContent, text.getBoundingClientRect()];
+      if (/null|NaN|undefined|None/.test(said)) faults.add(`${chart.id} says ${said}`);
+      if (!inside(box, place)) faults.add(`${said} is cut off in ${chart.id}`);
+      // The last of the shapes drawn before it, on which it stands.
+      const shapes = [...chart.querySelectorAll(".box, [class^=level-]")].filter((shape) => meet(shape.getBoundingClientRect(), box));
+      demandContrast(said, getComputedStyle(text).fill, shapes.length ? getComputedStyle(shapes.at(-1)).fill : paperBehind(chart));
+      if (shapes.length && !shapes.some((shape) => inside(box, shape.getBoundingClientRect()))) faults.add(`${said} is wider than its box in ${chart.id}`);
     }
-    for (const kind of [".xtick text", ".ytick text", ".annotation"]) {
+    for (const kind of [".tick", ".box"]) {
       const boxes = [...chart.querySelectorAll(kind)].map((element) => [element.textContent, element.getBoundingClientRect()]);
       boxes.forEach(([one, box], number) =>
         boxes.slice(number + 1).forEach(([other, next]) => meet(box, next) && faults.add(`${one} and ${other} overlap in ${chart.id}`)),
       );
     }
-    // What stands on colours of the chart's own.
-    for (const { colorscale, textfont } of chart.data.filter((trace) => trace.type === "heatmap")) {
-      for (const [, colour] of colorscale) demandContrast(`a cell of ${chart.id}`, textfont.color, colour);
-    }
-    for (const { text, bgcolor } of chart.layout.annotations ?? []) demandContrast(text, chart.layout.font.color, bgcolor);
   }
   probe.remove();
   return [...faults];

@@ -52,11 +52,13 @@ def write_many(file: Path, count: int) -> None:
     with duckdb.connect(str(file)) as connection:
         connection.begin()
         connection.execute(
-            "INSERT INTO flows SELECT 'flow-' || n, 'flow-' || n, '[\"owner:Ana\"]' FROM range(100) t(n)"
+            "INSERT INTO flows SELECT 'flow-' || n, 'flow-' || n, '[\"owner:Ana\"]', "
+            "'http://prefect.example.com/flows/flow/' || n FROM range(100) t(n)"
         )
         connection.execute(
             "INSERT INTO deployments SELECT 'deployment-' || n, 'nightly', 'Every night', 'flows.py:load', "
             """'[{"git_clone": {"repository": "https://github.com/acme/flows.git", "branch": "main"}}]', """
+            "'0 2 * * *', 'http://prefect.example.com/deployments/deployment/' || n, "
             "'[\"nightly\"]' FROM range(100) t(n)"
         )
         connection.execute(
@@ -64,7 +66,8 @@ def write_many(file: Path, count: int) -> None:
             "'deployment-' || n FROM range(100) t(n)"
         )
         run = (
-            "uuid()::VARCHAR, 'run-' || n, {state}, 'a message', {end}, {start}, {start}, {end}, '[\"nightly\"]', "
+            "uuid()::VARCHAR, 'run-' || n, {state}, 'Ended', 'a message', {end}, {start}, {start}, {end}, 1, "
+            "'http://prefect.example.com/runs/flow-run/' || n, '[\"nightly\"]', "
             "TIMESTAMP '2026-11-20' + INTERVAL (n // 50) MILLISECOND"
         )
         start, end = (f"TIMESTAMP '2026-09-01' + INTERVAL (n * 60 + {seconds}) SECOND" for seconds in (0, 45))

@@ -25,7 +25,8 @@ MAKE, STANDS_FOR, CHECK = (f"00000000-0000-4000-9000-00000000000{n}" for n in ra
 def flow_run(run_id: str, state: str, *, began: bool = True, **columns: Any) -> dict[str, Any]:
     ended = state in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
     return {
-        "id": run_id, "name": "happy-otter", "state_type": state, "state_message": None,
+        "id": run_id, "name": "happy-otter", "state_type": state, "state_name": state.title(), "state_message": None,
+        "run_count": 2, "ui_url": f"http://prefect.example.com/runs/flow-run/{run_id}",
         "state_timestamp": DUE + timedelta(seconds=70), "expected_start_time": DUE,
         "start_time": DUE + timedelta(seconds=3) if began else None,
         "end_time": DUE + timedelta(seconds=70) if ended else None, "tags": "[]",
@@ -60,6 +61,7 @@ TABLES: dict[str, list[dict[str, Any]]] = {
         {
             "id": "deployment", "name": "nightly", "description": "Every night, **all** regions",
             "entrypoint": "etl/orders.py:load_orders", "pull_steps": json.dumps(STEPS),
+            "schedule": "0 2 * * *", "ui_url": "http://prefect.example.com/deployments/deployment/deployment",
             "tags": '["nightly","team:sales","om-source:shop.public.orders"]',
         }
     ],

@@ -5,18 +5,21 @@
     prefect-health postgresql://user:password@localhost:5432/warehouse report.html --marts analytics_prefect_marts
 
 The first two build the models of dbt/ beside the tables, which needs dbt; the third reads those that a dbt project of
-yours has built.
+yours has built. With --exit-code the command ends with the sum of what is the matter: 4, pipelines are broken; 8, slots
+were missed; 16, tables are stale; 32, the last sync is old. 1 is an error of its own.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 import psycopg2
 
 from prefect_health import catalog
+from prefect_health.alerts import alerts
 from prefect_health.build import BuildError, build_duckdb, build_postgres, marts_schema
 from prefect_health.marts import is_postgres, name_of, open_marts
 from prefect_health.page import render
@@ -29,13 +32,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not options.marts:
             _build(options.database, schema)
         with open_marts(options.database, options.marts or marts_schema(schema)) as marts:
-            page = render(marts, name_of(options.database), options.catalog)
+            now = datetime.now(UTC)
+            hours = options.old_after
+            page = render(marts, name_of(options.database), options.catalog, now=now, old_after_hours=hours)
+            found = alerts(marts, now, hours) if options.exit_code else {}
         options.page.write_text(page, encoding="utf-8")
     except (BuildError, OSError, LookupError, duckdb.Error, psycopg2.Error) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{options.page} is written: open it in a browser.")
-    return 0
+    for what in found.values():
+        print(what, file=sys.stderr)
+    return sum(found)
 
 
 def _build(database: str, schema: str) -> None:
@@ -53,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("page", type=Path, help="the HTML file to write")
     parser.add_argument("--schema", help="where the tables of the sync are: main in DuckDB, public in PostgreSQL")
     parser.add_argument("--marts", metavar="SCHEMA", help="where the models are: then nothing is built")
+    parser.add_argument("--old-after", type=float, default=24, metavar="HOURS", help="a sync is old after these (24)")
+    parser.add_argument("--exit-code", action="store_true", help="tell by the exit code what is the matter")
     parser.add_argument("--catalog", type=catalog.template, help="the address of a job in a data catalog, with {name}")
     return parser
 

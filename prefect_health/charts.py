@@ -1,313 +1,220 @@
-"""The charts of the page, as Plotly figures in the light palette; the page itself exchanges it for the dark one.
+"""The charts of the page, as SVG: they are there without a script, and take their colours from the page's style.
 
 No chart tells anything by colour alone, and each has a table beside it that says the same.
 """
 
-import html
+import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 
-import plotly.graph_objects as go
+from markupsafe import Markup
 
-from prefect_health.formats import percent
+from prefect_health.formats import safe_url
 from prefect_health.layout import place
 from prefect_health.parts import Row
 
 WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 
-# In a light page and in a dark one. No colour stands for two things: the page looks them up by their light form.
-COLOURS = {
-    "page": ("#ffffff", "#171a21"),
-    "ink": ("#1c2430", "#e7eaf0"),
-    "box": ("#f5f7fa", "#20252f"),
-    "succeeded": ("#2e8b6f", "#4bb894"),
-    "failed": ("#c8412e", "#f0806f"),
-    "crashed": ("#7d1f6b", "#d68bc8"),
-    "cancelled": ("#8b94a3", "#7d8797"),
-    "declared": ("#1f5fa8", "#77b2f2"),
-    "observed": ("#a85b00", "#f0ac5c"),
-    "both": ("#1a7a5c", "#5cc9a3"),
-    # The text on the colours of a grid is ink, which must be read on all of them.
-    "few": ("#e3edf8", "#1f2c3d"),
-    "many": ("#6fa8e8", "#2563a8"),
-    "none succeeded": ("#ef8a7a", "#a5332a"),
-    "half succeeded": ("#f2c661", "#7d5f14"),
-    "all succeeded": ("#5ab996", "#1f6b54"),
-    "failing box": ("#fbe3df", "#4a211c"),
-    "hit box": ("#fdf0d3", "#44351a"),
-    "old box": ("#e6e8ec", "#2f3542"),
-}
-SERIES = (
-    ("#0072b2", "#56a8e0"),
-    ("#d55e00", "#ff9550"),
-    ("#009e73", "#3fcf9f"),
-    ("#9b4f86", "#dd95c7"),
-    ("#8a7400", "#e0cf4d"),
-    ("#4d5bce", "#9aa4ff"),
-    ("#6b4a2b", "#c9a27d"),
-    ("#3f7d86", "#7fc4cf"),
-)
-DARK = dict([*COLOURS.values(), *SERIES])
+# How a run ends; each has a colour and a pattern in the page's style.
+ENDS = ("succeeded", "failed", "crashed", "cancelled")
 
 # Durations at which a logarithmic axis has its lines.
 TICKS = {"0.1 s": 0.1, "1 s": 1, "10 s": 10, "1 min": 60, "10 min": 600, "1 h": 3600, "10 h": 36_000, "4 d": 345_600}
 
 # The least that an axis of days shows.
 FEWEST_DAYS = 14
-DAY_MILLISECONDS = 86_400_000
 
-# How a run ends, and the pattern that tells it from the others.
-ENDS = {"succeeded": "", "failed": "/", "crashed": "x", "cancelled": "."}
+# Around a point: a plus, a cross, a square, a triangle, a diamond, a bar, a caret and a dash tell flows apart.
+MARKS = ("m-3 0h6m-3-3v6", "m-3-3l6 6m-6 0l6-6", "m-3-3h6v6h-6z", "m-3 3h6l-3-6z", "m-4 0l4-4 4 4-4 4z", "m0-4v8",
+         "m-3 3l3-6 3 6", "m-4 0h8")  # fmt: skip
 
+# What is the matter with a table, and the style of its box; the box says it in words, too.
+BOXES = {"failing": "failing", "downstream of a failure": "hit", "stale": "old", "dead": "old"}
 
-# What is the matter with a table, and the colour of its box; the box says it in words, too.
-BOXES = {"failing": "failing box", "downstream of a failure": "hit box", "stale": "old box", "dead": "old box"}
-
-
-def light(name: str) -> str:
-    return COLOURS[name][0]
+# A character of the chart's text is hardly wider.
+CHARACTER = 7.4
 
 
-def escape(name: str | None) -> str:
-    """A name as text: Plotly takes tags for formatting."""
-    return html.escape(name or "(unknown)", quote=False)
-
-
-def bars_of_days(days: Sequence[Row]) -> go.Figure:
+def bars_of_days(rows: Sequence[Row]) -> Markup:
     """How many runs ended on each day, by how they ended."""
-    totals: dict[date, dict[str, int]] = defaultdict(lambda: dict.fromkeys(ENDS, 0))
-    links: dict[date, str] = {}
-    for row in days:
-        for end in ENDS:
-            totals[row["day"]][end] += row[end]
-        # The page of a day is that of a failure, where there was one.
-        if row["failed"] + row["crashed"] or row["day"] not in links:
-            links[row["day"]] = row["run_url"]
-    dates = sorted(totals)
-    figure = go.Figure()
-    for end, pattern in ENDS.items():
-        figure.add_bar(
-            name=end,
-            x=dates,
-            y=[totals[day][end] for day in dates],
-            # Of a single bar Plotly does not know how wide a day is.
-            width=0.75 * DAY_MILLISECONDS,
-            customdata=[links[day] for day in dates],
-            marker={
-                "color": light(end),
-                "pattern": {"shape": pattern, "fillmode": "overlay", "fgcolor": light("page"), "size": 6},
-            },
-            hovertemplate=f"%{{x|%a %d %b}}: %{{y}} {end}<extra></extra>",
-        )
-    figure.update_layout(
-        barmode="stack",
-        legend={"traceorder": "normal"},
-        xaxis=_days(dates[0], dates[-1]),
-        yaxis={"title": "runs", **_counts(max(sum(ends.values()) for ends in totals.values()))},
-    )
-    return figure
+    days = {row["day"]: row for row in rows}
+    last = max(days)
+    first = min(min(days), last - timedelta(days=FEWEST_DAYS - 1))
+    count = (last - first).days + 1
+    most = max(sum(row[end] for end in ENDS) for row in rows)
+    step, height = 860 / count, 220
+    parts: list[str | Markup] = [*_legend(ENDS)]
+    for value in _steps(most):
+        y = 260 - height * value / most
+        parts += [_line(50, y, 950, y), _text(44, y + 4, f"{value:,}", "tick", "end")]
+    for number in range(count):
+        day, x = first + timedelta(days=number), 60 + number * step
+        # Counted from the newest, so that this one has a label.
+        if (count - 1 - number) % (1 + (count - 1) // 6) == 0:
+            parts.append(_text(x + step / 2, 280, f"{day:%d %b}", "tick", "middle"))
+        row = days.get(day)
+        if row:
+            parts.append(_linked(row["run_url"], Markup().join(_bar(row, x, step, height / most))))
+    return _svg(960, 290, parts)
 
 
-def _days(first: date, last: date) -> dict[str, Any]:
-    """An axis of days. A single day would be as wide as the page, and its axis would count milliseconds."""
-    first = min(first, last - timedelta(days=FEWEST_DAYS - 1))
-    return {
-        "range": [f"{first - timedelta(days=1)}T12:00:00", f"{last}T12:00:00"],
-        "tickformat": "%d %b",
-        "tickangle": 0,
-        "dtick": DAY_MILLISECONDS * (1 + (last - first).days // 6),
-        "tick0": last.isoformat(),
-    }
+def _bar(row: Row, x: float, step: float, scale: float) -> Iterator[Markup]:
+    told = ", ".join(f"{row[end]:,} {end}" for end in ENDS if row[end])
+    yield Markup("<title>{}</title>").format(f"{row['day']:%a %d %b}: {told}")
+    y = 260.0
+    for end in ENDS:
+        if row[end]:
+            # However few they are, they are seen.
+            tall = max(row[end] * scale, 2)
+            y -= tall
+            yield Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
+                end, x + step * 0.12, y, step * 0.76, tall
+            )
 
 
-def _counts(most: int) -> dict[str, Any]:
-    """An axis of numbers of runs: of a few, Plotly would write each twice, for it also counts in halves."""
-    return {"tickformat": ",d", **({"dtick": 1, "tick0": 0} if most <= 5 else {})}
-
-
-def _grid(values: Sequence[Sequence[Any]], texts: Sequence[Sequence[str]], **more: Any) -> go.Heatmap:
-    """Cells with a text each; Plotly writes `null` where there is none, so that a cell without one has an empty one."""
-    return go.Heatmap(
-        z=values, text=texts, texttemplate="%{text}", textfont={"color": light("ink")}, zmin=0, showscale=False,
-        xgap=2, ygap=2, hoverongaps=False, **more,
-    )  # fmt: skip
-
-
-def calendar(days: Sequence[Row]) -> go.Figure:
-    """How often each flow, by its label, succeeded on each day."""
-    flows = sorted({row["label"] for row in days}, reverse=True)
-    first, last = min(row["day"] for row in days), max(row["day"] for row in days)
-    first = min(first, last - timedelta(days=FEWEST_DAYS - 1))
-    dates = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    cells = {(row["label"], row["day"]): row for row in days}
-
-    def values(key: str) -> list[list[Any]]:
-        return [[cells.get((flow, day), {}).get(key) for day in dates] for flow in flows]
-
-    rates = values("success_rate")
-    figure = go.Figure(
-        _grid(
-            rates,
-            [["" if rate is None or rate == 1 else percent(rate, 0).replace(" ", "") for rate in row] for row in rates],
-            x=dates,
-            y=[escape(flow) for flow in flows],
-            zmax=1,
-            customdata=values("run_url"),
-            colorscale=[
-                [0, light("none succeeded")],
-                [0.5, light("half succeeded")],
-                [1, light("all succeeded")],
-            ],
-            hovertext=[["" if rate is None else percent(rate, 1) for rate in row] for row in rates],
-            hovertemplate="%{y}, %{x|%a %d %b}: %{hovertext} % succeeded<extra></extra>",
-        )
-    )
-    figure.update_layout(
-        height=110 + 34 * len(flows),
-        # Each day as wide as its figure, which would be left out. A narrow page scrolls, and begins at the right.
-        meta={"min_width": 170 + 27 * len(dates), "filter": "rows", "newest_last": True},
-        yaxis={"showgrid": False, "side": "right", "ticks": "", "ticklabelstandoff": 6},
-        xaxis={**_days(first, last), "showgrid": False},
-    )
-    return figure
-
-
-def durations(runs: Sequence[Row]) -> go.Figure:
-    """Each run: when it ended and how long it took."""
-    by_flow = defaultdict(list)
+def durations(runs: Sequence[Row]) -> Markup:
+    """Each run: when it ended and how long it took. The flows that take most time have a mark each."""
+    by_flow: dict[str, list[Row]] = defaultdict(list)
     for row in runs:
         by_flow[row["label"]].append(row)
-    figure = go.Figure()
-    for number, (flow, points) in enumerate(sorted(by_flow.items())):
-        figure.add_scatter(
-            name=escape(flow),
-            mode="markers",
-            x=[f"{row['ended_at']:%Y-%m-%dT%H:%M:%S}" for row in points],
-            y=[row["seconds"] for row in points],
-            customdata=[row["run_url"] for row in points],
-            marker={
-                "color": SERIES[number % len(SERIES)][0],
-                "symbol": number % len(SERIES),
-                "size": 7,
-                "opacity": 0.75,
-            },
-            hovertemplate="%{fullData.name}: %{y:,.1f} s, %{x|%d %b %H:%M}<extra></extra>",
+    ranked = sorted(by_flow, key=lambda flow: (-sum(row["seconds"] for row in by_flow[flow]), flow))
+    first, last = min(row["ended_at"] for row in runs), max(row["ended_at"] for row in runs)
+    span = max((last - first).total_seconds(), 3600)
+    low = math.log10(min(row["seconds"] for row in runs)) - 0.1
+    high = math.log10(max(row["seconds"] for row in runs)) + 0.1
+
+    def points(rows: Sequence[Row], mark: str) -> str:
+        return "".join(
+            f"M{60 + 880 * (row['ended_at'] - first).total_seconds() / span:.0f} "
+            f"{270 - 230 * (math.log10(row['seconds']) - low) / (high - low):.0f}{mark}"
+            for row in rows
         )
-    ends = [row["ended_at"] for row in runs]
-    margin = (max(ends) - min(ends)) / 50 + timedelta(minutes=30)
-    figure.update_layout(
-        meta={"filter": "traces"},
-        xaxis={
-            "range": [f"{min(ends) - margin:%Y-%m-%dT%H:%M:%S}", f"{max(ends) + margin:%Y-%m-%dT%H:%M:%S}"],
-            "tickformat": "%d %b" if max(ends) - min(ends) > timedelta(days=7) else "%H:%M\n%d %b",
-        },
-        yaxis={"type": "log", "tickvals": list(TICKS.values()), "ticktext": list(TICKS)},
-    )
-    return figure
+
+    parts: list[str | Markup] = []
+    for label, seconds in TICKS.items():
+        if low <= math.log10(seconds) <= high:
+            y = 270 - 230 * (math.log10(seconds) - low) / (high - low)
+            parts += [_line(50, y, 950, y), _text(44, y + 4, label, "tick", "end")]
+    shape = "%d %b" if last - first > timedelta(days=7) else "%d %b %H:%M"
+    for part in range(5):
+        at = first + timedelta(seconds=span * part / 4)
+        parts.append(_text(60 + 220 * part, 290, f"{at:{shape}}", "tick", ("start", *["middle"] * 3, "end")[part]))
+    others = [row for flow in ranked[len(MARKS) :] for row in by_flow[flow]]
+    if others:
+        parts.append(Markup('<path class="mark others" d="{}"/>').format(points(others, "m-1 0h2")))
+    for number, flow in enumerate(ranked[: len(MARKS)]):
+        mark = Markup('<path class="mark series-{}" data-label="{}" d="{}"><title>{}</title></path>')
+        parts.append(mark.format(number, flow, points(by_flow[flow], MARKS[number]), flow))
+    return _svg(960, 300, parts)
 
 
-def hours(rows: Sequence[Row]) -> go.Figure:
+def marks(runs: Sequence[Row]) -> list[tuple[int, str, str]]:
+    """The legend of the durations: number, mark and flow."""
+    totals: dict[str, float] = defaultdict(float)
+    for row in runs:
+        totals[row["label"]] += row["seconds"]
+    ranked = sorted(totals, key=lambda flow: (-totals[flow], flow))
+    return [(number, MARKS[number], flow) for number, flow in enumerate(ranked[: len(MARKS)])]
+
+
+def hours(rows: Sequence[Row]) -> Markup:
     """How many runs began in each hour of the week, on an average day."""
-    cells = {(row["weekday"], row["hour"]): row for row in rows}
+    most = max(row["runs"] for row in rows)
     # Monday on top.
-    order = [0, 6, 5, 4, 3, 2, 1]
-
-    def values(key: str) -> list[list[Any]]:
-        return [[cells.get((day, hour), {}).get(key) for hour in range(24)] for day in order]
-
-    runs = values("runs")
-    figure = go.Figure(
-        _grid(
-            runs,
-            [["" if count is None else f"{count:.3g}" for count in row] for row in runs],
-            x=[f"{hour:02}" for hour in range(24)],
-            y=[WEEKDAYS[day] for day in order],
-            customdata=values("longest_url"),
-            colorscale=[[0, light("few")], [1, light("many")]],
-            hovertemplate="%{y} %{x}:00 UTC: %{z:.3} runs on average<extra></extra>",
+    order = [1, 2, 3, 4, 5, 6, 0]
+    parts: list[str | Markup] = [_text(52, 34 * (y + 1), WEEKDAYS[day], "tick", "end") for y, day in enumerate(order)]
+    parts += [_text(78 + 37 * hour, 262, f"{hour:02}", "tick", "middle") for hour in range(24)]
+    for row in rows:
+        x, y = 60 + 37 * row["hour"], 12 + 34 * order.index(row["weekday"])
+        level = min(4, int(5 * row["runs"] / most))
+        cell = Markup('<rect class="level-{}" x="{}" y="{}" width="35" height="32"/>{}').format(
+            level, x, y, _text(x + 18, y + 21, f"{row['runs']:.3g}", "cell", "middle")
         )
-    )
-    figure.update_layout(
-        height=320,
-        meta={"min_width": 760},
-        yaxis={"showgrid": False, "ticks": ""},
-        xaxis={"showgrid": False, "title": "hour (UTC)", "type": "category", "tickangle": 0},
-    )
-    return figure
+        parts.append(_linked(row["longest_url"], cell))
+    return _svg(960, 270, parts)
 
 
-def lineage(edges: Sequence[Row], states: Mapping[str, str | None]) -> go.Figure:
+def lineage(edges: Sequence[Row], states: Mapping[str, str | None]) -> Markup:
     """Tables in columns, each right of all that it is made from, with their states, and the edges between them."""
     drawn = [edge for edge in edges if edge["source_id"] and edge["destination_id"]]
     names = {edge[f"{side}_id"]: edge[side] for edge in edges for side in ("source", "destination") if edge[side]}
     graph = place({(edge["source_id"], edge["destination_id"]) for edge in drawn}, sorted(names))
-    figure = go.Figure()
-    styles = (
-        ("declared and observed", "both", "solid", 3.5),
-        ("declared by tags only", "declared", "dash", 2),
-        ("observed in runs only", "observed", "dot", 2),
-    )
-    for name, known, dash, width in styles:
-        chosen = [edge for edge in drawn if edge["known"] == known]
-        xs: list[float | None] = []
-        ys: list[float | None] = []
-        arrows = []
-        for edge in chosen:
-            path = graph.paths[edge["source_id"], edge["destination_id"]]
-            xs += [x for x, _ in path] + [None]
-            ys += [y for _, y in path] + [None]
-            (x0, y0), (x1, y1) = path[-2:]
-            arrows.append(((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0, edge))
-        figure.add_scatter(
-            name=f"{name} ({len(chosen)})",
-            mode="lines",
-            x=xs,
-            y=ys,
-            line={"color": light(known), "dash": dash, "width": width},
-            hoverinfo="skip",
+    labels = {table: _label(name, states.get(table)) for table, name in names.items()}
+    width = 30 + CHARACTER * max(len(line) for lines in labels.values() for line in lines)
+    top = max(y for _, y in graph.places.values())
+
+    def at(point: tuple[float, float]) -> tuple[float, float]:
+        return width / 2 + 10 + point[0] * (width + 60), 45 + (top - point[1]) * 84
+
+    parts: list[str | Markup] = [
+        Markup('<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" '
+               'markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L8 4L0 8z"/></marker></defs>')
+    ]  # fmt: skip
+    for edge in drawn:
+        path = [at(point) for point in graph.paths[edge["source_id"], edge["destination_id"]]]
+        (x, y), *between, (end_x, end_y) = path
+        corners = [(x + width / 2, y), *between, (end_x - width / 2, end_y)]
+        line = Markup('<path class="edge {}" marker-end="url(#arrow)" d="M{}"/><title>{}</title>').format(
+            edge["known"],
+            "L".join(f"{x:.0f} {y:.0f}" for x, y in corners),
+            f"{edge['source']} → {edge['destination']}: {edge['known_because']}",
         )
-        # In the middle of an edge: which way it leads, and what a click finds.
-        figure.add_scatter(
-            mode="markers",
-            x=[value for x, _, dx, _, _ in arrows for value in (x - dx / 1000, x, None)],
-            y=[value for _, y, _, dy, _ in arrows for value in (y - dy / 1000, y, None)],
-            customdata=[value for *_, edge in arrows for value in (None, edge["url"], None)],
-            text=[
-                value
-                for *_, edge in arrows
-                for value in ("", f"{escape(edge['source'])} → {escape(edge['destination'])}: {name}", "")
-            ],
-            hovertemplate="%{text}<extra></extra>",
-            marker={
-                "color": light(known),
-                "symbol": "arrow",
-                "size": [0, 16, 0] * len(arrows),
-                "angleref": "previous",
-                "opacity": 1,
-            },
-            showlegend=False,
-        )
-    for table, (x, y) in graph.places.items():
-        parents, _, own = names[table].rpartition("/" if "/" in names[table] else ".")
+        parts.append(_linked(edge["url"], line))
+    for table, point in graph.places.items():
+        x, y = at(point)
         state = states.get(table)
-        lines = [f"<b>{escape(own)}</b>", escape(parents) if parents else "", f"⚠ {state}" if state else ""]
-        figure.add_annotation(
-            x=x,
-            y=y,
-            text="<br>".join(line for line in lines if line),
-            showarrow=False,
-            bgcolor=light(BOXES[state] if state else "box"),
-            bordercolor=light("ink"),
-            borderpad=5,
-        )
-    columns = 1 + max(x for x, _ in graph.places.values())
-    rows = [y for _, y in graph.places.values()]
-    figure.update_layout(
-        height=int(150 + 90 * (max(rows) - min(rows) + 1)),
-        meta={"min_width": int(230 * columns)},
-        xaxis={"visible": False, "range": [-0.5, columns - 0.5]},
-        yaxis={"visible": False, "range": [min(rows) - 0.6, max(rows) + 0.6]},
+        lines = labels[table]
+        texts = [
+            _text(x, y + 5 + 19 * (number - (len(lines) - 1) / 2), text, "label" if number else "own", "middle")
+            for number, text in enumerate(lines)
+        ]
+        box = Markup('<g><rect class="box {}" x="{:.0f}" y="{:.0f}" width="{:.0f}" height="68" rx="4"/>{}</g>')
+        style = BOXES.get(state or "", "")
+        parts.append(box.format(style, x - width / 2, y - 34, width, Markup().join(texts)))
+    columns, depths = max(x for x, _ in graph.places.values()), [y for _, y in graph.places.values()]
+    size = (20 + width + columns * (width + 60), 90 + 84 * (max(depths) - min(depths)))
+    return _svg(*size, parts, scaled=False)
+
+
+def _label(name: str, state: str | None) -> list[str]:
+    parents, _, own = name.rpartition("/" if "/" in name else ".")
+    return [line for line in (own, parents, f"⚠ {state}" if state else "") if line]
+
+
+def _svg(width: float, height: float, parts: Sequence[str | Markup], *, scaled: bool = True) -> Markup:
+    size = "" if scaled else Markup(' style="width:{:.0f}px"').format(width)
+    return Markup('<svg viewBox="0 0 {:.0f} {:.0f}" aria-hidden="true"{}>{}</svg>').format(
+        width, height, size, Markup().join(parts)
     )
-    return figure
+
+
+def _legend(names: Sequence[str]) -> Iterator[Markup]:
+    for number, name in enumerate(names):
+        x = 60 + 110 * number
+        yield Markup('<rect class="{}" x="{}" y="8" width="14" height="14"/>{}').format(
+            name, x, _text(x + 20, 20, name, "key", "start")
+        )
+
+
+def _text(x: float, y: float, text: str, kind: str, anchor: str) -> Markup:
+    return Markup('<text class="{}" x="{:.0f}" y="{:.0f}" text-anchor="{}">{}</text>').format(kind, x, y, anchor, text)
+
+
+def _line(x: float, y: float, to_x: float, to_y: float) -> Markup:
+    return Markup('<path class="line" d="M{:.0f} {:.0f}L{:.0f} {:.0f}"/>').format(x, y, to_x, to_y)
+
+
+def _linked(url: str | None, inner: Markup) -> Markup:
+    # A click leads there; the keyboard has the table.
+    return (
+        Markup('<a href="{}" tabindex="-1">{}</a>').format(safe_url(url), inner)
+        if url
+        else Markup("<g>{}</g>").format(inner)
+    )
+
+
+def _steps(most: int) -> list[int]:
+    """Whole numbers for an axis, five at most."""
+    size = next(n for power in range(12) for n in (10**power, 2 * 10**power, 5 * 10**power) if most / n <= 5)
+    return list(range(0, most + 1, size))

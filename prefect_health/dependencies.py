@@ -1,8 +1,13 @@
 """The sections about tables: how fresh they are, and what is made from what."""
 
+from collections.abc import Mapping, Sequence
+
 from prefect_health import charts
 from prefect_health.marts import Marts
-from prefect_health.parts import Column, Part, Section
+from prefect_health.parts import Column, Part, Row, Section
+
+# A picture of more edges cannot be read.
+MOST_EDGES = 40
 
 
 def sections(marts: Marts) -> list[Section]:
@@ -21,8 +26,9 @@ def sections(marts: Marts) -> list[Section]:
             "lineage",
             "Lineage",
             "Lineage",
-            "Which table is made from which: declared by tags, observed as runs materialized assets. A table says so "
-            "where its last run failed, where something upstream did, or where it is not fresh.",
+            "Which table is made from which: declared by tags (dashed), observed as runs materialized assets (dotted), "
+            "or both (thick). A table says so where its last run failed, where something upstream did, or where it is "
+            "not fresh.",
             lineage(marts),
         ),
     ]
@@ -90,12 +96,27 @@ def lineage(marts: Marts) -> list[Part]:
         END AS state
         FROM prefect__tables
     """)}  # fmt: skip
-    counts = {known: sum(row["known"] == known for row in rows) for known in ("both", "declared", "observed")}
+    chosen = failing_part(rows, states)
+    counts = {known: sum(row["known"] == known for row in chosen) for known in ("both", "declared", "observed")}
     hit = sum(state in ("failing", "downstream of a failure") for state in states.values())
     alt = (
-        f"A graph of tables with {len(rows)} edges: {counts['both']} declared and observed, {counts['declared']} only "
-        f"declared, {counts['observed']} only observed. {hit} tables fail or are downstream of a failure. The table "
-        "below lists the edges."
+        f"A graph of tables with {len(chosen)} of {len(rows)} edges: {counts['both']} declared and observed, "
+        f"{counts['declared']} only declared, {counts['observed']} only observed. {hit} tables fail or are downstream "
+        "of a failure. The table below lists the edges."
     )
-    return [Part("lineage-chart", title="Tables, each right of what it is made from", alt=alt,
-                 figure=charts.lineage(rows, states)), table]  # fmt: skip
+    title = "Tables, each right of what it is made from"
+    if len(chosen) < len(rows):
+        title = f"What fails, is hit or is not fresh, and its neighbours: {len(chosen):,} of {len(rows):,} edges"
+    return [Part("lineage-chart", title=title, alt=alt, figure=charts.lineage(chosen, states)), table]
+
+
+def failing_part(edges: Sequence[Row], states: Mapping[str, str | None]) -> Sequence[Row]:
+    """The edges of tables that have a state, the failing ones first; all of them where they are few."""
+    if len(edges) <= MOST_EDGES:
+        return edges
+    order = ["failing", "downstream of a failure", "dead", "stale", None]
+
+    def worst(edge: Row) -> int:
+        return min(order.index(states.get(edge[f"{side}_id"])) for side in ("source", "destination"))
+
+    return sorted(edges, key=worst)[:MOST_EDGES]

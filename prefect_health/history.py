@@ -71,22 +71,24 @@ def sections(marts: Marts) -> list[Section]:
 
 def days(marts: Marts) -> list[Part]:
     rows = marts.rows("""
-        SELECT workspace, day, flow_name AS flow, runs, succeeded, failed, crashed, cancelled, success_rate, run_url
-        FROM prefect__reliability LEFT JOIN labels USING (workspace_id)
+        SELECT day, sum(runs) AS runs, sum(succeeded) AS succeeded, sum(failed) AS failed, sum(crashed) AS crashed,
+            sum(cancelled) AS cancelled, sum(succeeded) / nullif(sum(success_rate_n), 0) AS success_rate,
+            max_by(flow_name, failed + crashed) FILTER (failed + crashed > 0) AS worst,
+            -- The page of a day is that of a failure, where there was one.
+            max_by(run_url, failed + crashed) AS run_url
+        FROM prefect__reliability
         WHERE level = 'flow' AND day >= (SELECT first_day FROM period)
-        ORDER BY day DESC, workspace, flow
+        GROUP BY day ORDER BY day DESC
     """)
-    for row in rows:
-        row["label"] = marts.named(row)
     table = Part(
         "days-table",
-        "Runs by day and flow",
+        "Runs by day",
         [
-            Column("day", "Day", "day"),
-            Column("flow", "Flow", link="run_url"),
+            Column("day", "Day", "day", "run_url"),
             Column("runs", "Runs", "count"),
             *(Column(end, end.capitalize(), "count") for end in charts.ENDS),
             Column("success_rate", "Succeeded", "rate"),
+            Column("worst", "Most failures"),
         ],
         rows,
         "No run has ended in these days.",
@@ -96,15 +98,14 @@ def days(marts: Marts) -> list[Part]:
         return [table]
     worst = max(rows, key=lambda row: row["failed"] + row["crashed"])
     broken = worst["failed"] + worst["crashed"]
-    story = f"{sum(row['runs'] for row in rows)} runs ended; " + (
-        f"most failures on {worst['day']:%d %B}, with {broken} of {worst['label']}." if broken else "none failed."
+    story = f"{sum(row['runs'] for row in rows):,.0f} runs ended; " + (
+        f"most failures on {worst['day']:%d %B}: {broken:,.0f}, the most of {worst['worst']}."
+        if broken
+        else "none failed."
     )
     return [
         Part("days-chart", title="Runs by day", alt=f"Stacked bars of the runs of each day by how they ended. {story}",
              figure=charts.bars_of_days(rows)),
-        Part("calendar-chart", title="Success by flow and day, in percent where it is not 100",
-             alt=f"A grid of flows and days, coloured and labelled by the share of runs that succeeded. {story}",
-             figure=charts.calendar(rows)),
         table,
     ]  # fmt: skip
 
@@ -218,10 +219,11 @@ def scatter(marts: Marts) -> list[Part]:
     return [
         Part(
             "durations-chart",
-            title=f"The last {len(rows)} runs: a click on a point opens the run",
+            title=f"The last {len(rows):,} runs",
             alt=f"A point for each run by when it ended and how long it took. The longest, of {longest['label']}, "
             f"took {shown(longest['seconds'], 'seconds')}.",
             figure=charts.durations(rows),
+            legend=charts.marks(rows),
         )
     ]
 

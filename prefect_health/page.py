@@ -1,16 +1,16 @@
 """The page: its sections, its tiles, and what it can be narrowed down to."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from plotly.offline import get_plotlyjs
 
-from prefect_health import catalog, charts, dependencies, history, present
+from prefect_health import catalog, dependencies, history, present, tiles
 from prefect_health.formats import TREND_MINIMUM, json_text, raw, safe_url, shown
+from prefect_health.headline import listed, troubles
 from prefect_health.marts import Marts
-from prefect_health.parts import Tile
 
 HERE = Path(__file__).parent
 
@@ -18,18 +18,36 @@ HERE = Path(__file__).parent
 FILTERS = {"workspace": "Workspace", "flow": "Flow", "owner": "Owner", "tag": "Tag", "pool": "Work pool"}
 
 
-def render(marts: Marts, database: str, job_address: str | None = None) -> str:
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE), autoescape=True)
-    environment.filters |= {"shown": shown, "raw": raw, "json_text": json_text, "safe_url": safe_url}
+# What other parts of the page tell is no tag to choose.
+OTHER_TAGS = ("om-source", "om-destination", "source", "destination", "owner")
+
+# So many rows of a table are on the page from the beginning.
+FIRST_ROWS = 10
+
+
+def render(
+    marts: Marts, database: str, job_address: str | None = None, *, now: datetime, old_after_hours: float = 24
+) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"shown": shown, "raw": raw, "json_text": json_text, "safe_url": safe_url, "listed": listed}
     found = subjects(marts)
     sections = [*present.sections(marts), *history.sections(marts), *dependencies.sections(marts)]
     if marts.has_workspaces:
         sections = [replace(section, parts=[part.with_workspaces() for part in section.parts]) for section in sections]
     return environment.get_template("page.html.jinja").render(
         as_of=marts.as_of,
+        age=(now - marts.as_of).total_seconds() if marts.as_of else None,
+        old_after=old_after_hours * 3600,
         since=marts.since,
-        tiles=TILES,
+        troubles=troubles(marts),
+        good_news=marts.unless_idle("✓ Nothing is broken: whatever failed has succeeded since, or is gone."),
+        tiles=tiles.filled(found),
+        tile_rules=[asdict(tile) for tile in tiles.TILES],
+        summed=tiles.SUMMED,
         trend_minimum=TREND_MINIMUM,
+        first_rows=FIRST_ROWS,
         sections=catalog.linked(sections, job_address),
         filters={
             key: (title, choices(found, key))
@@ -38,25 +56,9 @@ def render(marts: Marts, database: str, job_address: str | None = None) -> str:
         },
         subjects=found,
         database=database,
-        dark=charts.DARK,
         css=(HERE / "page.css").read_text(),
         js=(HERE / "page.js").read_text(),
-        plotly=get_plotlyjs(),
     )
-
-
-# The tiles, and the sections that they lead to. The page sums up their figures for what is chosen in its boxes.
-TILES = [
-    Tile("runs", "Runs ended", "#days"),
-    Tile("success-rate", "Success rate", "#success"),
-    Tile("failed", "Runs failed", "#errors"),
-    Tile("unresolved", "Unresolved", "#unresolved"),
-    Tile("running", "Running now", "#now"),
-    Tile("stuck", "Stuck now", "#now"),
-    Tile("late", "Late now", "#now"),
-    Tile("missed", "Missed slots", "#slots"),
-    Tile("stale", "Stale tables", "#freshness"),
-]
 
 
 def subjects(marts: Marts) -> list[dict[str, Any]]:
@@ -123,4 +125,5 @@ def choices(found: list[dict[str, Any]], key: str) -> list[str]:
     values = {
         value for subject in found for value in (subject[key] if isinstance(subject[key], list) else [subject[key]])
     }
-    return sorted(value for value in values if value)
+    told = OTHER_TAGS if key == "tag" else ()
+    return sorted(value for value in values if value and value.partition(":")[0].strip().lower() not in told)

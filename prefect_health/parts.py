@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from markupsafe import Markup
+
 Row = dict[str, Any]
 
 
@@ -42,7 +44,9 @@ class Part:
     folded: bool = False
     title: str = ""
     alt: str = ""
-    figure: Any = None
+    figure: Markup | None = None
+    # What the marks of a chart stand for: number, mark, name.
+    legend: Sequence[tuple[int, str, str]] = ()
 
     @property
     def is_by_deployment(self) -> bool:
@@ -63,12 +67,3 @@ class Section:
     title: str
     lead: str
     parts: Sequence[Part] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A figure at the top, which the page itself writes; `url` leads to its section."""
-
-    id: str
-    title: str
-    url: str

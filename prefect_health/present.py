@@ -1,7 +1,11 @@
 """The sections for whoever is on call: what is broken, late or stuck, and what has been."""
 
+from prefect_health.headline import listed
 from prefect_health.marts import Marts
 from prefect_health.parts import DEPLOYMENT, FLOW, Column, Part, Section
+
+# Nobody reads more of them; all are in the models.
+MOST_INCIDENTS = 400
 
 
 def sections(marts: Marts) -> list[Section]:
@@ -110,22 +114,31 @@ def now(marts: Marts) -> Part:
 
 
 def errors(marts: Marts) -> Part:
+    """One cause is one row, however many flows it hits."""
+    part = _errors(marts)
+    for row in part.rows:
+        row["names"] = listed(row["of_flows"])
+    return part
+
+
+def _errors(marts: Marts) -> Part:
     return Part(
         "errors-table",
-        "By error and flow, the most frequent first",
+        "By error, the most frequent first",
         [
             Column("error", "Error", "message"),
-            Column("flow", "Flow", link="url"),
+            Column("names", "Flows", link="url"),
             Column("runs", "Runs", "count"),
             Column("first", "First", "time"),
             Column("last", "Last", "time"),
         ],
         marts.rows("""
-            SELECT workspace, coalesce(nullif(error_class, ''), '(no message)') AS error, flow_name AS flow,
+            SELECT workspace, coalesce(nullif(error_class, ''), '(no message)') AS error,
+                list(DISTINCT coalesce(flow_name, '(unknown)') ORDER BY coalesce(flow_name, '(unknown)')) AS of_flows,
                 count(*) AS runs, min(ended_at) AS first, max(ended_at) AS last, max_by(run_url, ended_at) AS url
             FROM prefect__runs LEFT JOIN labels USING (workspace_id)
             WHERE outcome IN ('failed', 'crashed') AND NOT is_inline AND PERIOD
-            GROUP BY workspace, error, flow_subject_id, flow ORDER BY runs DESC, last DESC, error, workspace, flow
+            GROUP BY workspace, error ORDER BY runs DESC, last DESC, error, workspace
         """),
         marts.unless_idle("✓ No run has failed in these days."),
     )
@@ -134,7 +147,7 @@ def errors(marts: Marts) -> Part:
 def incidents(marts: Marts) -> Part:
     return Part(
         "incidents-table",
-        "Those of these days, and all that are open; the newest first",
+        f"Those that are open, then those of these days, the newest first; {MOST_INCIDENTS} at most",
         [
             Column("status", "Status", "status"),
             FLOW,
@@ -146,7 +159,7 @@ def incidents(marts: Marts) -> Part:
             Column("tables_hit", "Tables hit", "count"),
             Column("change", "Changed before", "message"),
         ],
-        marts.rows("""
+        marts.rows(f"""
             SELECT workspace,
                 CASE WHEN is_open THEN 'open' WHEN closed_because = 'succeeded' THEN 'recovered' ELSE closed_because END
                     AS status,
@@ -156,7 +169,7 @@ def incidents(marts: Marts) -> Part:
                     || coalesce(' by ' || last_changed_by, '') AS change
             FROM prefect__incidents LEFT JOIN labels USING (workspace_id)
             WHERE is_open OR ended_at >= (SELECT since FROM period)
-            ORDER BY is_open DESC, began_at DESC, incident_id
+            ORDER BY is_open DESC, began_at DESC, incident_id LIMIT {MOST_INCIDENTS}
         """),
         marts.unless_idle("✓ No run has failed in these days."),
     )

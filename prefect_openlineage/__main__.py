@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _send(options: argparse.Namespace, settings: Settings, tables: Tables) -> Sent:
     catalog = receiver(options.to)
     jobs = Jobs.read(tables, settings.job_namespace, per_deployment=settings.job_per_deployment)
-    events = Events(jobs, settings.datasets, settings.prefect_version)
+    events = Events(jobs, settings.datasets, settings.prefect_version, settings.owner, catalog.whole)
     target = options.file or options.url or ("console" if options.console else "openlineage.yml")
     progress = Progress(options.state or _beside(options.database), f"{options.to} {target}")
     runs = Runs(tables, events, {} if options.everything else progress.positions(), options.tasks)

@@ -28,6 +28,7 @@ from openlineage.client.facet_v2 import (
 from openlineage.client.generated.base import JobFacet, RunFacet, set_producer
 
 from prefect_openlineage.datasets import Dataset, Datasets
+from prefect_openlineage.facets import PrefectJobFacet, PrefectRunFacet
 from prefect_openlineage.source_code import source_code
 from prefect_openlineage.tables import Row, Tables
 
@@ -114,6 +115,10 @@ class Events:
     jobs: Jobs
     datasets: Datasets
     prefect_version: str = "unknown"
+    # What an owner is called: `team:{owner}`.
+    owner: str = "{owner}"
+    # Whether the receiver takes each event for itself; of others the START says what does not change.
+    whole: bool = False
     # Those of a flow and deployment are the same for all of its runs.
     _job_facets: dict[tuple[str, str | None], dict[str, JobFacet]] = field(default_factory=dict)
 
@@ -163,12 +168,25 @@ class Events:
         else:
             error = None
         for state, at in times:
+            # The state of a run that has ended is none of when it began.
+            name = run["state_name"] if state is ended or not ended else None
+            new: dict[str, RunFacet] = {
+                "prefect_run": PrefectRunFacet(run["name"], name, run["run_count"], run["ui_url"])
+            }
+            if error and state is ended:
+                new["errorMessage"] = error
+            if state is RunState.START or self.whole:
+                of_run, of_job = facets | new, job
+            else:
+                # The receiver puts the events of a run together; where it belongs is said on each.
+                of_run = {key: facets[key] for key in ("parent",) if key in facets} | new
+                of_job = Job(job.namespace, job.name)
             yield RunEvent(
                 eventTime=_text(at),
                 producer=PRODUCER,
                 eventType=state,
-                run=Run(run["id"], facets | ({"errorMessage": error} if error and state is ended else {})),
-                job=job,
+                run=Run(run["id"], of_run),
+                job=of_job,
                 inputs=[InputDataset(*dataset) for dataset in inputs],
                 outputs=[OutputDataset(*dataset) for dataset in outputs],
             )
@@ -192,8 +210,13 @@ class Events:
         if shown := list(_tags(tags)):
             facets["tags"] = tags_job.TagsJobFacet([tags_job.TagsJobFacetFields(*tag) for tag in shown])
         if owners := [value for key, value in map(_key_and_value, tags) if key.lower() == "owner" and value]:
-            facets["ownership"] = ownership_job.OwnershipJobFacet([ownership_job.Owner(name) for name in owners])
+            facets["ownership"] = ownership_job.OwnershipJobFacet(
+                [ownership_job.Owner(self.owner.format(owner=name)) for name in owners]
+            )
         deployment = self.jobs.deployments.get(run["deployment_id"] or "", {})
+        url = deployment.get("ui_url") or self.jobs.flows.get(run["flow_id"], {}).get("ui_url")
+        if url or deployment.get("schedule"):
+            facets["prefect_job"] = PrefectJobFacet(deployment.get("schedule"), url)
         # A flow without a docstring is described as "None" when it is deployed with `flow.deploy`.
         if (description := deployment.get("description")) and description != "None":
             facets["documentation"] = documentation_job.DocumentationJobFacet(

@@ -10,7 +10,10 @@ from openlineage.client.serde import Serde
 
 
 class Receiver:
-    """Takes every event, as Marquez, DataHub and Atlan do."""
+    """Takes every event, as Marquez does, and puts those of a run together."""
+
+    # Whether it takes each event for itself: then each has all facets.
+    whole = False
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
@@ -26,6 +29,12 @@ class Receiver:
     def complaint(self, event: RunEvent, answer: Any) -> str | None:  # noqa: ARG002
         """What it has not done, though it answers that all is well."""
         return None
+
+
+class Whole(Receiver):
+    """Takes each event for itself. An end without owners would take them away from a job of DataHub's."""
+
+    whole = True
 
 
 class OpenMetadata(Receiver):
@@ -55,7 +64,7 @@ class OpenMetadata(Receiver):
         return f"{created} of {expected} edges were drawn: it does not know all the tables of {event.job.name}"
 
 
-class Dataplex(Receiver):
+class Dataplex(Whole):
     """Google's Data Lineage API has limits for a message and for what it holds."""
 
     MOST_BYTES = 5_000_000
@@ -76,8 +85,8 @@ class Dataplex(Receiver):
 # Each with the path below the address of the server.
 _RECEIVERS: dict[str, tuple[type[Receiver], str]] = {
     "marquez": (Receiver, "api/v1/lineage"),
-    "datahub": (Receiver, "openapi/openlineage/api/v1/lineage"),
-    "atlan": (Receiver, "events/openlineage/generic-openlineage/api/v1/lineage"),
+    "datahub": (Whole, "openapi/openlineage/api/v1/lineage"),
+    "atlan": (Whole, "events/openlineage/generic-openlineage/api/v1/lineage"),
     "openmetadata": (OpenMetadata, "api/v1/openlineage/lineage"),
     "dataplex": (Dataplex, ""),
 }

@@ -16,6 +16,7 @@ class Settings:
 
     job_namespace: str = "prefect"
     job_per_deployment: bool = True
+    owner: str = "{owner}"
     prefect_version: str = "unknown"
     datasets: Datasets = field(default_factory=Datasets)
 
@@ -27,13 +28,16 @@ def read_settings(file: Path | None) -> Settings:
     content = yaml.safe_load(file.read_text()) or {}
     _check(content, {"jobs", "prefect_version", "unmapped", "datasets"}, str(file))
     jobs = content.get("jobs") or {}
-    _check(jobs, {"namespace", "name"}, "jobs")
+    _check(jobs, {"namespace", "name", "owner"}, "jobs")
     name = jobs.get("name", "deployment")
     if name not in ("deployment", "flow"):
         raise ValueError(f"The name of jobs is {name}: it may be deployment or flow.")
     namespace = jobs.get("namespace", "prefect")
     if unknown := {key for _, key, _, _ in Formatter().parse(namespace) if key is not None} - {"workspace"}:
         raise ValueError(f"The namespace of jobs holds {{{unknown.pop()}}}: it may hold {{workspace}}.")
+    owner = str(jobs.get("owner", "{owner}"))
+    if [key for _, key, _, _ in Formatter().parse(owner) if key is not None] != ["owner"]:
+        raise ValueError(f"The owner of jobs is {owner}: it must hold {{owner}}, and nothing else in braces.")
     rules = []
     for number, rule in enumerate(content.get("datasets") or [], 1):
         _check(rule, {"prefix", "namespace", "name", "case"}, f"rule {number} of datasets")
@@ -41,6 +45,7 @@ def read_settings(file: Path | None) -> Settings:
     return Settings(
         namespace,
         name == "deployment",
+        owner,
         str(content.get("prefect_version", "unknown")),
         # A table is one, whichever workspace names it.
         Datasets(rules, content.get("unmapped", "prefect" if "{" in namespace else namespace)),

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -252,5 +252,5 @@ def test_the_page_from_postgresql_is_that_from_duckdb(
     pages = []
     for database, schema in ((str(neglected_file), "main"), (postgres_url, "prefect")):
         with open_marts(database, marts_schema(schema)) as marts:
-            pages.append(render(marts, "a database").splitlines())
+            pages.append(render(marts, "a database", now=AS_OF.replace(tzinfo=UTC)).splitlines())
     assert pages[0] == pages[1]
