@@ -59,6 +59,15 @@ def make_deployment(server: PrefectServer, flow_id: str, name: str, cron: str | 
     return deployment_id
 
 
+def make_block(server: PrefectServer, name: str, slug: str, data: dict[str, Any]) -> dict[str, Any]:
+    """A block document of one of Prefect's own types."""
+    kind = server.get(f"block_types/slug/{slug}")
+    schema = server.post("block_schemas/filter", {"block_schemas": {"block_type_id": {"any_": [kind["id"]]}}})[0]
+    body = {"name": name, "data": data, "block_type_id": kind["id"], "block_schema_id": schema["id"]}
+    made: dict[str, Any] = server.post("block_documents/", body)
+    return made
+
+
 def make_one_of_everything(server: PrefectServer) -> None:
     """At least one row in every stream."""
     flow_id = make_flow(server)

@@ -23,6 +23,7 @@ from devtools.server import QUIET, PrefectServer, free_port, prefect_server
 from devtools.versions import chosen_python
 from integration_tests.connecting import check
 from integration_tests.seeding import age, make_flow, make_one_of_everything, make_run, make_task_run
+from source_prefect.progress.state import VERSION
 
 # With a cursor, and one of each way that a table is read: what a second sync brings is known.
 WITH_CURSOR = ["flows", "flow_runs", "logs"]
@@ -260,7 +261,7 @@ def test_a_server_reads_the_state_of_a_workspace_from_the_beginning(
     assert ids(read(config, WITH_CURSOR, state).ok()) == ids(apart[0])
 
 
-@pytest.mark.parametrize("damage", [5, {"version": 3}, "part"])
+@pytest.mark.parametrize("damage", [5, {"version": VERSION + 1}, "part"])
 def test_a_damaged_state_fails_its_stream_alone_and_is_kept(front: Cloud, damage: Any) -> None:
     first, second, _ = front.workspaces
     config = connection(front, first.ui_url, second.ui_url)

@@ -12,7 +12,7 @@ from devtools.connector import read_here as read
 from devtools.connector import run_here
 from devtools.proxy import Answer, Forward, Proxy, Request
 from devtools.server import PrefectServer
-from integration_tests.seeding import make_flow, make_run
+from integration_tests.seeding import make_block, make_flow, make_run
 
 STREAMS = ["workers", "work_queue_status", "block_documents", "task_run_state_transitions"]
 # Where the API has each: the path that a request names.
@@ -24,23 +24,14 @@ PATHS = {
 SECRETS = ("open sesame", "known to the team")
 
 
-def block(server: PrefectServer, name: str, slug: str, data: dict[str, Any]) -> dict[str, Any]:
-    """A block document of one of Prefect's own types."""
-    kind = server.get(f"block_types/slug/{slug}")
-    schema = server.post("block_schemas/filter", {"block_schemas": {"block_type_id": {"any_": [kind["id"]]}}})[0]
-    body = {"name": name, "data": data, "block_type_id": kind["id"], "block_schema_id": schema["id"]}
-    made: dict[str, Any] = server.post("block_documents/", body)
-    return made
-
-
 @pytest.fixture(scope="module")
 def documents(server: PrefectServer) -> list[dict[str, Any]]:
     server.post("block_types/install_system_block_types")
     for document in server.rows("block_documents"):
         server.delete(f"block_documents/{document['id']}")
     return [
-        block(server, "password", "secret", {"value": SECRETS[0]}),
-        block(server, "results", "local-file-system", {"basepath": SECRETS[1]}),
+        make_block(server, "password", "secret", {"value": SECRETS[0]}),
+        make_block(server, "results", "local-file-system", {"basepath": SECRETS[1]}),
     ]
 
 
