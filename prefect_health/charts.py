@@ -95,7 +95,7 @@ def durations(runs: Sequence[Row]) -> Markup:
     for label, seconds in TICKS.items():
         if low <= math.log10(seconds) <= high:
             y = 270 - 230 * (math.log10(seconds) - low) / (high - low)
-            parts += [_line(50, y, 950, y), _text(44, y + 4, label, "tick", "end")]
+            parts += [_line(54, y, 950, y), _text(49, y + 4, label, "tick", "end")]
     shape = "%d %b" if last - first > timedelta(days=7) else "%d %b %H:%M"
     for part in range(5):
         at = first + timedelta(seconds=span * part / 4)

@@ -111,20 +111,6 @@ function filter() {
   history.replaceState(null, "", `${location.pathname}${wanted && `?${wanted}`}${location.hash}`);
 }
 
-if (filters) {
-  filters.hidden = false;
-  for (const [key, value] of new URLSearchParams(location.search)) {
-    const box = filters.elements.namedItem(key);
-    if (box instanceof HTMLSelectElement) box.value = [...box.options].some((option) => option.text === value) ? value : "";
-  }
-  if (chosen().length) filter();
-  filters.addEventListener("change", filter);
-  filters.querySelector("button").addEventListener("click", () => {
-    filters.reset();
-    filter();
-  });
-}
-
 // The age of the data, by the clock of whoever looks at it.
 function span(seconds) {
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
@@ -212,4 +198,19 @@ all("thead").forEach((head) => {
 for (const place of all(".scroll")) {
   if (place.scrollWidth > place.clientWidth) place.tabIndex = 0;
   if (place.querySelector("#days-chart, #durations-chart")) place.scrollLeft = place.scrollWidth;
+}
+
+// Last: what is chosen in the address may show more rows.
+if (filters) {
+  filters.hidden = false;
+  for (const [key, value] of new URLSearchParams(location.search)) {
+    const box = filters.elements.namedItem(key);
+    if (box instanceof HTMLSelectElement) box.value = [...box.options].some((option) => option.text === value) ? value : "";
+  }
+  if (chosen().length) filter();
+  filters.addEventListener("change", filter);
+  filters.querySelector("button").addEventListener("click", () => {
+    filters.reset();
+    filter();
+  });
 }
