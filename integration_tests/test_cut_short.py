@@ -94,9 +94,9 @@ def due_bounds(request: Request, stream: str) -> dict[str, Any]:
     return filters["expected_start_time"] if filters.keys() == {"expected_start_time"} else {}
 
 
-def runs_of_half_a_day() -> list[Run]:
+def runs_of_a_day() -> list[Run]:
     began = now() - timedelta(minutes=1)
-    ended = [began - n * timedelta(minutes=12) for n in range(44)]
+    ended = [began - n * timedelta(minutes=12) for n in range(100)]
     runs = [Run(end - timedelta(seconds=30), end) for end in ended]
     runs[3::10] = [run._replace(end=None, updated=run.expected, state="RUNNING") for run in runs[3::10]]
     # Cancelled long before it was due.
@@ -110,9 +110,9 @@ def test_changes_while_a_first_sync_is_resumed_arrive(
 ) -> None:
     flow = make_flow(empty)
     if stream == "flow_runs":
-        ids = insert_flow_runs(empty.database, flow, runs_of_half_a_day())
+        ids = insert_flow_runs(empty.database, flow, runs_of_a_day())
     else:
-        ids = insert_task_runs(empty.database, make_run(empty, flow), runs_of_half_a_day())
+        ids = insert_task_runs(empty.database, make_run(empty, flow), runs_of_a_day())
     changes, destination = Changes(empty, stream, ids), Destination()
     left: list[timedelta] = []
     for last in (False, False, True):
@@ -121,7 +121,7 @@ def test_changes_while_a_first_sync_is_resumed_arrive(
         def change_and_cut(request: Request, forward: Forward, asked: Any = asked, last: bool = last) -> Answer:
             # A state comes after as many pages of the ranges as there are workers.
             is_of_range = {"after_", "before_"} <= due_bounds(request, stream).keys()
-            if not last and is_of_range and next(asked) == workers + 2:
+            if not last and is_of_range and next(asked) == 2 * workers + 2:
                 return Answer(401)
             answer = forward(request)
             if len(answer.rows) == PAGE_SIZE:

@@ -239,9 +239,9 @@ USED: dict[str, Any] = {
     "__injected_components_py": "raise RuntimeError('run by the connector')",
 }
 UNKNOWN_IN_CONNECTION: dict[str, Any] = {
-    **USED,
+    # A connection to Prefect Cloud has a setting of this name.
+    **{key: value for key, value in USED.items() if key != "workspace"},
     "root_url": "http://127.0.0.1:9/api",
-    "ui_url": "http://elsewhere.example.com",
     "patience": 0,
     "columns": [],
     "tls": {"verify": True},
@@ -252,6 +252,8 @@ UNKNOWN_IN_CONNECTION: dict[str, Any] = {
 # With what is a setting, but of a connection.
 UNKNOWN: dict[str, Any] = {
     **UNKNOWN_IN_CONNECTION,
+    **USED,
+    "ui_url": "http://elsewhere.example.com",
     "type": "server",
     "api_url": "http://127.0.0.1:9/api",
     "api_key": "elsewhere",

@@ -44,6 +44,10 @@ def warehouses(sync: Sync, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def fill(server: PrefectServer) -> None:
     server.patch("work_pools/shop", {"concurrency_limit": 4})
     server.post("work_pools/shop/workers/heartbeat", {"name": "worker 1"})
+    # A pool where nobody works.
+    server.post("work_pools/", {"name": "idle", "type": "process"})
+    flow = server.post("flows/", {"name": "load-orders"})["id"]
+    server.post("deployments/", {"name": "idle", "flow_id": flow, "work_pool_name": "idle"})
     secret = server.get("block_types/slug/secret")["id"]
     schema = server.post("block_schemas/filter", {"block_schemas": {"block_type_id": {"any_": [secret]}}})[0]["id"]
     server.post(
