@@ -15,7 +15,7 @@ from source_prefect.reading.feeds import FeedRetriever
 from source_prefect.reading.scan import Scan
 from source_prefect.records.event_rows import ROWS_OF_AN_EVENT
 from source_prefect.server import kept_events
-from source_prefect.times import format_time
+from source_prefect.times import END, format_time
 
 _PAGES_A_RANGE = 10
 _MOST_RANGES = 16
@@ -106,7 +106,9 @@ class EventRetriever(FeedRetriever):
 
     def _fetch(self, scan: Scan, span: Range, limit: int) -> Page:
         """The first page of the stream's events in a range."""
-        occurred = {"since": format_time(span.start)} | ({"until": format_time(span.end)} if span.end else {})
+        # A server's own end is the present, which hides events that a clock ahead has dated; Cloud limits the range.
+        end = span.end or (None if scan.workspace.workspace_id else END)
+        occurred = {"since": format_time(span.start)} | ({"until": format_time(end)} if end else {})
         names = {"prefix": [*(self.prefixes or scan.settings.event_prefixes)], "exclude_name": [*self.exclude]}
         event = {key: value for key, value in names.items() if value}
         wanted = {self.event_time: occurred, "order": "ASC"} | ({"event": event} if event else {})
