@@ -87,7 +87,7 @@ def open_marts(database: str, schema: str) -> Iterator[Marts]:
 
 # How PostgreSQL calls the types of the models' columns, where DuckDB does not know the name.
 _TYPES = {"character varying": "VARCHAR", "text": "VARCHAR", "timestamp with time zone": "TIMESTAMPTZ",
-          "numeric": "DOUBLE", "double precision": "DOUBLE"}  # fmt: skip
+          "numeric": "DOUBLE", "double precision": "DOUBLE", "jsonb": "JSON"}  # fmt: skip
 
 
 def _copy(address: str, schema: str, target: duckdb.DuckDBPyConnection) -> None:
