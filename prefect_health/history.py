@@ -73,9 +73,9 @@ def days(marts: Marts) -> list[Part]:
     rows = marts.rows("""
         SELECT day, sum(runs) AS runs, sum(succeeded) AS succeeded, sum(failed) AS failed, sum(crashed) AS crashed,
             sum(cancelled) AS cancelled, sum(succeeded) / nullif(sum(success_rate_n), 0) AS success_rate,
-            max_by(flow_name, failed + crashed) FILTER (failed + crashed > 0) AS worst,
+            max_by(flow_name, row(failed + crashed, flow_name)) FILTER (failed + crashed > 0) AS worst,
             -- The page of a day is that of a failure, where there was one.
-            max_by(run_url, failed + crashed) AS run_url
+            max_by(run_url, row(failed + crashed, run_url)) AS run_url
         FROM prefect__reliability
         WHERE level = 'flow' AND day >= (SELECT first_day FROM period)
         GROUP BY day ORDER BY day DESC
@@ -248,7 +248,7 @@ def tasks(marts: Marts) -> Part:
                 sum(retries) AS retries,
                 sum(succeeded_after_retry) AS saved, sum(total_seconds) AS seconds, max(p95_seconds) AS p95,
                 any_value(upstream_tasks) AS upstream,
-                max_by(task_run_url, failed * 1e9 + total_seconds) AS url
+                max_by(task_run_url, row(failed, total_seconds, task_run_url)) AS url
             FROM prefect__task_hotspots LEFT JOIN labels USING (workspace_id)
             WHERE day >= (SELECT first_day FROM period)
             GROUP BY workspace, task, flow_id, flow
@@ -292,7 +292,7 @@ def hours(marts: Marts) -> list[Part]:
             SELECT dayofweek(began) AS weekday, hour(began) AS hour, count(*) AS weeks FROM known GROUP BY ALL
         )
         SELECT dayofweek(began) AS weekday, hour(began) AS hour, count(*) AS begun, max(weeks) AS weeks,
-            count(*) / max(weeks) AS runs, max_by(run_url, coalesce(duration_seconds, 0)) AS longest_url
+            count(*) / max(weeks) AS runs, max_by(run_url, row(coalesce(duration_seconds, 0), run_url)) AS longest_url
         FROM begun JOIN weeks ON dayofweek(began) = weekday AND hour(began) = hour
         GROUP BY ALL ORDER BY runs DESC, weekday, hour
     """)

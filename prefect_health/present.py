@@ -135,7 +135,8 @@ def _errors(marts: Marts) -> Part:
         marts.rows("""
             SELECT workspace, coalesce(nullif(error_class, ''), '(no message)') AS error,
                 list(DISTINCT coalesce(flow_name, '(unknown)') ORDER BY coalesce(flow_name, '(unknown)')) AS of_flows,
-                count(*) AS runs, min(ended_at) AS first, max(ended_at) AS last, max_by(run_url, ended_at) AS url
+                count(*) AS runs, min(ended_at) AS first, max(ended_at) AS last,
+                max_by(run_url, row(ended_at, run_url)) AS url
             FROM prefect__runs LEFT JOIN labels USING (workspace_id)
             WHERE outcome IN ('failed', 'crashed') AND NOT is_inline AND PERIOD
             GROUP BY workspace, error ORDER BY runs DESC, last DESC, error, workspace
