@@ -90,7 +90,8 @@ def subjects(marts: Marts) -> list[dict[str, Any]]:
                 count(*) FILTER (last_kept IS NULL OR slot_at > last_kept) AS missed
             FROM prefect__schedule_slots JOIN kept USING (schedule_id) GROUP BY ALL
         ), written AS (
-            SELECT coalesce(subject_id, '') AS subject_id, map_from_entries(list((table_id, status))) AS tables
+            SELECT coalesce(subject_id, '') AS subject_id,
+                map_from_entries(list((table_id, status) ORDER BY table_id)) AS tables
             FROM (SELECT DISTINCT subject_id, table_id FROM prefect__table_users WHERE role = 'writes')
             JOIN prefect__tables USING (table_id) GROUP BY ALL
         ), pipelines AS (
@@ -102,8 +103,8 @@ def subjects(marts: Marts) -> list[dict[str, Any]]:
             WHERE '' IN (SELECT subject_id FROM runs UNION ALL SELECT subject_id FROM written)
         )
         SELECT workspace, flow_name AS flow, deployment_name AS deployment, owner,
-            list_distinct(coalesce(of_flow.tags, []) || coalesce(of_deployment.tags, [])) AS tag,
-            list_distinct(coalesce(runs.pools, []) || [work_pool_name]) AS pool,
+            list_sort(list_distinct(coalesce(of_flow.tags, []) || coalesce(of_deployment.tags, []))) AS tag,
+            list_sort(list_distinct(coalesce(runs.pools, []) || [work_pool_name])) AS pool,
             runs.* EXCLUDE (subject_id, pools), unresolved, slots, missed, missed_ever, tables
         FROM pipelines
         LEFT JOIN labels USING (workspace_id)
@@ -113,7 +114,7 @@ def subjects(marts: Marts) -> list[dict[str, Any]]:
         LEFT JOIN incidents USING (subject_id)
         LEFT JOIN slots USING (subject_id)
         LEFT JOIN written USING (subject_id)
-        ORDER BY workspace, flow, deployment
+        ORDER BY workspace, flow, deployment, subject_id
     """)
     for subject in found:
         subject["label"] = marts.named(subject)
