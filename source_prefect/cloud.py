@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import requests
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_prefect.http.answers import is_maintenance, parse
+from source_prefect.http.answers import parse
 from source_prefect.http.session import Session
 from source_prefect.settings.address import UUID, cloud_ui_url, workspace_api_url
 from source_prefect.settings.parse import ConfigError
@@ -105,8 +105,6 @@ def _list(session: Session) -> Listing:
         response = session.ask("me/workspaces")
     except AirbyteTracedException as error:
         return Listing(reason=str(error.message).rstrip("."), is_temporary=True)
-    if is_maintenance(response):
-        return Listing(reason="it is under maintenance", is_temporary=True)
     if response.status_code == requests.codes.unauthorized:
         return Listing(reason="it rejected the API key (401)")
     if response.status_code >= requests.codes.server_error or response.status_code == requests.codes.too_many:

@@ -62,7 +62,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 
 @pytest.fixture
 def transport() -> Transport:
-    return Transport(API, TlsSettings(), workers=4, per_minute=None, patience=AT_ONCE)
+    return Transport(lambda: API, TlsSettings(), workers=4, per_minute=None, patience=AT_ONCE)
 
 
 def ask(transport: Transport) -> int:
@@ -97,7 +97,7 @@ def test_a_wait_of_0_s_takes_as_long_as_without_that_wish(
     patience = AT_ONCE._replace(pauses=(0.01, 0.02))
     server.will(answer, Retry_After="0")
     with caplog.at_level(logging.INFO, logger="airbyte"):
-        assert ask(Transport(API, TlsSettings(), 4, None, patience)) == answer
+        assert ask(Transport(lambda: API, TlsSettings(), 4, None, patience)) == answer
     waits = [message.rpartition(" in ")[2] for message in caplog.messages if "is sent again" in message]
     assert waits == ["0.01 s.", "0.02 s."]
 

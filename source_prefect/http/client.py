@@ -18,7 +18,6 @@ from source_prefect.http.answers import (
     NUL,
     STAND_IN,
     EventToken,
-    is_maintenance,
     leave_out,
     parse,
     query_of,
@@ -115,14 +114,11 @@ class Client:
 
     def _send(self, requester: Requester, table: str, **request: Any) -> requests.Response:
         target = StreamSlice(partition={"api_url": self.workspace.api_url, "table": table}, cursor_slice={})
-        while True:
-            self.watermark.begin()
-            # The requester returns None for answers that its error handler ignores: none.
-            response = cast(requests.Response, requester.send_request(stream_slice=target, **request))
-            if not is_maintenance(response):
-                self._maintenance.is_over()
-                return response
-            self._maintenance.wait(response)
+        self.watermark.begin()
+        # The requester returns None for answers that its error handler ignores: none.
+        return self._maintenance.outlast(
+            lambda: cast(requests.Response, requester.send_request(stream_slice=target, **request))
+        )
 
     def _raise_problem(self, response: requests.Response) -> None:
         """Raise an error, unless the request was refused."""

@@ -57,7 +57,7 @@ class Session(Mapping[str, Any], AbstractContextManager["Session"]):
         self.settings = settings
         self.patience = patience
         self.transport = Transport(
-            connection.api_url,
+            lambda: self.settings.connection.api_url,
             connection.tls,
             settings.num_workers,
             settings.max_requests_per_minute,
@@ -84,13 +84,11 @@ class Session(Mapping[str, Any], AbstractContextManager["Session"]):
 
         Raises AirbyteTracedException where there is none.
         """
-        maintenance, method = Maintenance(self, path), "GET" if json is None else "POST"
+        method, url = "GET" if json is None else "POST", self._url(path)
         with self._asking() as plain:
-            while True:
-                response = plain.request(method, self._url(path), json=json, timeout=_TIMEOUT, allow_redirects=False)
-                if not is_maintenance(response):
-                    return response
-                maintenance.wait(response)
+            return Maintenance(self, path).outlast(
+                lambda: plain.request(method, url, json=json, timeout=_TIMEOUT, allow_redirects=False)
+            )
 
     def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """What `make` returned at the first call with this key."""
@@ -123,7 +121,6 @@ class Session(Mapping[str, Any], AbstractContextManager["Session"]):
         other = connection.api_url.removesuffix("/api")
         if urlsplit(other).path and self.once("no /api", lambda: self._is_missing(self.ask_briefly("health"))):
             self.settings = replace(self.settings, connection=replace(connection, api_url=other))
-            self.transport.api_url = other
         return self.settings.connection.api_url
 
     @staticmethod
@@ -153,8 +150,15 @@ class Maintenance:
         self._who = who
         self._patient_until: float | None = None
 
-    def wait(self, response: requests.Response) -> None:
-        """Wait before the same request is sent again. Raises AirbyteTracedException where that took too long."""
+    def outlast(self, send: Callable[[], requests.Response]) -> requests.Response:
+        """The first answer that reports no maintenance. Raises AirbyteTracedException where that takes too long."""
+        while is_maintenance(response := send()):
+            self._wait(response)
+        # The next maintenance has a limit of its own.
+        self._patient_until = None
+        return response
+
+    def _wait(self, response: requests.Response) -> None:
         patience = self._session.patience
         if self._patient_until is None:
             self._patient_until = time.monotonic() + patience.longest_maintenance
@@ -166,10 +170,6 @@ class Maintenance:
             sentence = "Prefect Cloud is under maintenance. The next sync continues from the last state."
             raise failure(sentence, FailureType.transient_error)
         self._session.transport.pause(min(retry_after(response) or _MAINTENANCE_POLL, patience.longest_wait))
-
-    def is_over(self) -> None:
-        """Another answer has come: the next maintenance has a limit of its own."""
-        self._patient_until = None
 
 
 @dataclass

@@ -5,7 +5,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -91,7 +91,7 @@ class Transport(TcpKeepaliveHTTPAdapter):
 
     def __init__(
         self,
-        api_url: str,
+        api_url: Callable[[], str],
         tls: TlsSettings,
         workers: int,
         per_minute: int | None,
@@ -100,7 +100,7 @@ class Transport(TcpKeepaliveHTTPAdapter):
     ) -> None:
         self.clock = ServerClock()
         self._token = token
-        self.api_url = api_url
+        self._api_url = api_url
         self._patience = patience
         self._tls = tls.context()
         self._gate = Gate(per_minute)
@@ -191,7 +191,7 @@ class Transport(TcpKeepaliveHTTPAdapter):
         with self._csrf_lock:
             # Another thread may have fetched a token since this request was made.
             if request.headers.get("Prefect-Csrf-Token") == self._csrf.get("Prefect-Csrf-Token"):
-                asked = requests.Request("GET", f"{self.api_url}/csrf-token?client={self._client}").prepare()
+                asked = requests.Request("GET", f"{self._api_url()}/csrf-token?client={self._client}").prepare()
                 # The credentials are those of the request that was refused.
                 asked.headers.update({k: v for k, v in request.headers.items() if not k.lower().startswith("content-")})
                 answer = self._send_once(asked, *args, **kwargs)
