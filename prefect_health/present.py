@@ -115,13 +115,17 @@ def now(marts: Marts) -> Part:
 
 def errors(marts: Marts) -> Part:
     """One cause is one row, however many flows it hits."""
-    part = _errors(marts)
-    for row in part.rows:
+    rows = marts.rows("""
+        SELECT workspace, coalesce(nullif(error_class, ''), '(no message)') AS error,
+            list(DISTINCT coalesce(flow_name, '(unknown)') ORDER BY coalesce(flow_name, '(unknown)')) AS of_flows,
+            count(*) AS runs, min(ended_at) AS first, max(ended_at) AS last,
+            max_by(run_url, row(ended_at, run_url)) AS url
+        FROM prefect__runs LEFT JOIN labels USING (workspace_id)
+        WHERE outcome IN ('failed', 'crashed') AND NOT is_inline AND PERIOD
+        GROUP BY workspace, error ORDER BY runs DESC, last DESC, error, workspace
+    """)
+    for row in rows:
         row["names"] = listed(row["of_flows"])
-    return part
-
-
-def _errors(marts: Marts) -> Part:
     return Part(
         "errors-table",
         "By error, the most frequent first",
@@ -132,15 +136,7 @@ def _errors(marts: Marts) -> Part:
             Column("first", "First", "time"),
             Column("last", "Last", "time"),
         ],
-        marts.rows("""
-            SELECT workspace, coalesce(nullif(error_class, ''), '(no message)') AS error,
-                list(DISTINCT coalesce(flow_name, '(unknown)') ORDER BY coalesce(flow_name, '(unknown)')) AS of_flows,
-                count(*) AS runs, min(ended_at) AS first, max(ended_at) AS last,
-                max_by(run_url, row(ended_at, run_url)) AS url
-            FROM prefect__runs LEFT JOIN labels USING (workspace_id)
-            WHERE outcome IN ('failed', 'crashed') AND NOT is_inline AND PERIOD
-            GROUP BY workspace, error ORDER BY runs DESC, last DESC, error, workspace
-        """),
+        rows,
         marts.unless_idle("✓ No run has failed in these days."),
     )
 

@@ -45,22 +45,22 @@ def parse(config: Mapping[str, Any], specification: Mapping[str, Any]) -> Settin
     _refuse_misplaced_key(given)
     values = _fields("", config, declared)
     unknown = [str(key) for key in config if key not in declared and key != "connection"]
+    start_date = _start_date(values["start_date"])
     return Settings(
         connection=_cloud(given) if given["type"] == "cloud" else _server(given),
-        start_date=_start_date(values["start_date"]),
+        start_date=start_date,
         lookback_window=_lookback_window(values["lookback_window"], declared["lookback_window"]["pattern"]),
         log_level=LOG_LEVELS[values["log_level"]],
         event_prefixes=tuple(values["event_prefixes"]),
         leave_out=frozenset(values["leave_out"]),
         **{name: values[name] for name in ("max_requests_per_minute", "num_workers", "page_size")},
         unknown=(*unknown, *(f"connection.{key}" for key in config["connection"] if key not in given)),
-        doubts=tuple(_doubts(values, given.get("auth_string", ""))),
+        doubts=tuple(_doubts(values, start_date, given.get("auth_string", ""))),
     )
 
 
-def _doubts(values: Mapping[str, Any], auth_string: str) -> Iterator[str]:
-    start = _start_date(values["start_date"])
-    if start and start > datetime.now(UTC):
+def _doubts(values: Mapping[str, Any], start_date: datetime | None, auth_string: str) -> Iterator[str]:
+    if start_date and start_date > datetime.now(UTC):
         yield f"start_date is {values['start_date']}, in the future: no run, artifact, log line and event is read."
     for prefix in values["event_prefixes"]:
         if re.search(r"[*?%\s]", prefix):
