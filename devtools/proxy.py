@@ -52,6 +52,10 @@ class Answer:
         """The same answer with another body."""
         return replace(self, body=json.dumps(rows).encode())
 
+    def without(self, header: str) -> "Answer":
+        """The same answer without a header, however it is spelt."""
+        return replace(self, headers={k: v for k, v in self.headers.items() if k.lower() != header.lower()})
+
 
 Forward = Callable[[Request], Answer]
 Behaviour = Callable[[Request, Forward], Answer]
@@ -65,6 +69,11 @@ SETTINGS = "admin/settings"
 
 def pass_on(request: Request, forward: Forward) -> Answer:
     return forward(request)
+
+
+def without_date(request: Request, forward: Forward) -> Answer:
+    """As behind a proxy that drops the server's clock."""
+    return forward(request).without("Date")
 
 
 def send(upstream: SplitResult, request: Request) -> Answer:

@@ -3,9 +3,8 @@
 from devtools.cloud import Workspace
 from devtools.server import PrefectServer
 from integration_tests.record_rules import comparable, expected_row
+from integration_tests.seeding import RUNS
 from integration_tests.torture.destination import Destination
-
-RUNS = ["flow_runs", "task_runs"]
 
 
 def assert_equal(

@@ -11,6 +11,11 @@ def config(front: Proxy, **connection: Any) -> dict[str, Any]:
     return {"connection": {"type": "server", "api_url": front.url, **connection}}
 
 
+def one_worker(url: str) -> dict[str, Any]:
+    """A config that reads a server in small pages, one after the other."""
+    return {"connection": {"type": "server", "api_url": url}, "page_size": 20, "num_workers": 1}
+
+
 def check(settings: dict[str, Any]) -> str:
     """The error of a connection, as the user reads it; empty where there is none."""
     for message in run_here("check", settings):

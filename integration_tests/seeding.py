@@ -1,10 +1,12 @@
 """Rows made by the API or, where it cannot make them, in the server's database."""
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from devtools.bulk import Run, insert_flow_runs, insert_logs, insert_task_runs
 from devtools.connector import State
 from devtools.server import PrefectServer
 
@@ -12,6 +14,9 @@ STATE_TYPES = [
     *("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"),
     *("COMPLETED", "FAILED", "CANCELLED", "CRASHED"),
 ]
+
+# The streams of runs.
+RUNS = ["flow_runs", "task_runs"]
 
 
 def now() -> datetime:
@@ -66,6 +71,23 @@ def make_block(server: PrefectServer, name: str, slug: str, data: dict[str, Any]
     body = {"name": name, "data": data, "block_type_id": kind["id"], "block_schema_id": schema["id"]}
     made: dict[str, Any] = server.post("block_documents/", body)
     return made
+
+
+def insert_runs(server: PrefectServer, stream: str, runs: Sequence[Run]) -> list[str]:
+    """Runs of a flow, or task runs of one of its runs; their ids."""
+    flow = make_flow(server)
+    if stream == "flow_runs":
+        return insert_flow_runs(server.database, flow, runs)
+    return insert_task_runs(server.database, make_run(server, flow), runs)
+
+
+def make_pipeline(server: PrefectServer, name: str) -> None:
+    """A flow with a deployment, a run, a task run, a log line and a work pool."""
+    flow = make_flow(server, name)
+    make_deployment(server, flow, name)
+    make_task_run(server, make_run(server, flow, "COMPLETED"), name, "COMPLETED")
+    insert_logs(server.database, [now()])
+    server.post("work_pools/", {"name": name, "type": "process"})
 
 
 def make_one_of_everything(server: PrefectServer) -> None:

@@ -12,13 +12,10 @@ from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on
 from devtools.server import PrefectServer
 from integration_tests.comparing import assert_equal
 from integration_tests.older_prefects import refuses_end_time
-from integration_tests.seeding import make_flow, make_run, make_task_run, set_state
+from integration_tests.seeding import RUNS, make_flow, make_run, make_task_run, set_state
 from integration_tests.torture.destination import Destination
 
 PAGE_SIZE = 5
-
-
-RUNS = ["flow_runs", "task_runs"]
 
 
 @pytest.fixture

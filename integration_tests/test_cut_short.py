@@ -14,6 +14,7 @@ from devtools.connector import read_here as read
 from devtools.proxy import Answer, Forward, Proxy, Request, pass_on
 from devtools.server import PrefectServer
 from integration_tests.comparing import assert_equal
+from integration_tests.connecting import one_worker
 from integration_tests.seeding import (
     make_flow,
     make_run,
@@ -23,17 +24,13 @@ from integration_tests.seeding import (
 from integration_tests.torture.destination import Destination
 
 
-def config_of(url: str) -> dict[str, Any]:
-    return {"connection": {"type": "server", "api_url": url}, "page_size": 20, "num_workers": 1}
-
-
 @pytest.mark.parametrize("stream", ["logs", "events"])
 def test_a_first_sync_that_is_cut_short_twice_goes_on_from_the_second_cut(
     empty: PrefectServer, empty_gate: Proxy, stream: str
 ) -> None:
     times = [now() - n * timedelta(hours=2) for n in range(1600)]
     inserted = insert_logs(empty.database, times) if stream == "logs" else insert_events(empty.database, times)
-    setting = config_of(empty_gate.url) | {"page_size": 50}
+    setting = one_worker(empty_gate.url) | {"page_size": 50}
     state: State | None = None
     left = []
     for _ in range(2):
@@ -46,14 +43,11 @@ def test_a_first_sync_that_is_cut_short_twice_goes_on_from_the_second_cut(
         left.append(sum((end - start for start, end in ranges), timedelta(0)))
         inserted = [row for row in inserted if row not in cut.ids(stream)[: cut.committed[stream]]]
     assert left[0] > left[1]
-    last = read(config_of(empty.url), [stream], state).ok()
+    last = read(one_worker(empty.url), [stream], state).ok()
     assert set(inserted) <= set(last.ids(stream))
 
 
 PAGE_SIZE = 5
-
-
-RUNS = ["flow_runs", "task_runs"]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from devtools.connector import State
 from devtools.connector import read_here as read
-from devtools.proxy import Answer, Forward, Proxy, Request
+from devtools.proxy import Proxy, without_date
 from devtools.server import PrefectServer
 from integration_tests.seeding import (
     execute,
@@ -55,11 +55,6 @@ def later_by(state: State) -> State:
 
 
 def test_a_deleted_schedule_is_noticed_behind_a_proxy_without_a_clock(empty: PrefectServer, empty_gate: Proxy) -> None:
-    def without_date(request: Request, forward: Forward) -> Answer:
-        answer = forward(request)
-        answer.headers = {name: value for name, value in answer.headers.items() if name.lower() != "date"}
-        return answer
-
     empty_gate.behaviour = without_date
     config = {"connection": {"type": "server", "api_url": empty_gate.url}}
     deployment = make_deployment(empty, make_flow(empty), "nightly")

@@ -12,9 +12,7 @@ from devtools.connector import read_here
 from devtools.edition import read_edition_here, recorded_waits
 from devtools.proxy import Answer, Forward, Proxy, Request
 from devtools.server import PrefectServer
-from integration_tests.seeding import execute, make_flow, make_run, make_task_run, now, set_state
-
-RUNS = ["flow_runs", "task_runs"]
+from integration_tests.seeding import RUNS, execute, make_flow, make_run, make_task_run, now, set_state
 
 # How a server is reached
 

@@ -5,21 +5,18 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import Run, history, insert_flow_runs, insert_logs, insert_task_runs
+from devtools.bulk import Run, history, insert_logs
 from devtools.connector import read_here as read
 from devtools.proxy import Answer, Forward, Proxy, Request
 from devtools.server import PrefectServer
 from integration_tests.seeding import (
+    RUNS,
     execute,
-    make_flow,
-    make_run,
+    insert_runs,
     now,
 )
 
 DAY = timedelta(days=1)
-
-
-RUNS = ["flow_runs", "task_runs"]
 
 
 @pytest.fixture
@@ -29,13 +26,6 @@ def config(empty: PrefectServer) -> dict[str, Any]:
 
 def ids(rows: list[dict[str, Any]]) -> list[str]:
     return sorted(row["id"] for row in rows)
-
-
-def insert_runs(server: PrefectServer, stream: str, runs: list[Run]) -> list[str]:
-    flow = make_flow(server)
-    if stream == "flow_runs":
-        return insert_flow_runs(server.database, flow, runs)
-    return insert_task_runs(server.database, make_run(server, flow), runs)
 
 
 @pytest.mark.parametrize("recent", [0, 40])

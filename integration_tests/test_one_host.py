@@ -22,9 +22,6 @@ from integration_tests.torture.destination import Destination
 PAGE_SIZE = 5
 
 
-RUNS = ["flow_runs", "task_runs"]
-
-
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[PrefectServer]:
     """A second server, which wants to see a CSRF token."""

@@ -6,17 +6,18 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import history, insert_flow_runs, insert_logs
+from devtools.bulk import history, insert_flow_runs
 from devtools.connector import State, Sync
 from devtools.connector import read_here as read
-from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request
+from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, without_date
 from devtools.server import PrefectServer
+from integration_tests.connecting import one_worker
 from integration_tests.seeding import (
+    RUNS,
     execute,
-    make_deployment,
     make_flow,
+    make_pipeline,
     make_run,
-    make_task_run,
     now,
     set_state,
     state_at,
@@ -24,9 +25,6 @@ from integration_tests.seeding import (
 from source_prefect.progress.state import VERSION
 
 DAY = timedelta(days=1)
-
-
-RUNS = ["flow_runs", "task_runs"]
 
 
 @pytest.fixture
@@ -42,10 +40,10 @@ AHEAD = [timedelta(hours=1), 2 * DAY]
 def test_a_cursor_ahead_of_the_servers_clock_hides_nothing(
     empty: PrefectServer, config: dict[str, Any], stream: str, ahead: timedelta
 ) -> None:
-    make_everything(empty, "before")
+    make_pipeline(empty, "before")
     empty.wait_for_events()
     first = read(config, [stream]).ok()
-    make_everything(empty, "after")
+    make_pipeline(empty, "after")
     empty.wait_for_events()
     later = read(config, [stream], moved(first, ahead)).ok()
     whole = read(config, [stream]).ok()
@@ -54,14 +52,6 @@ def test_a_cursor_ahead_of_the_servers_clock_hides_nothing(
     assert any("the server's clock says" in line for line in later.logs)
     again = read(config, [stream], later.state).ok()
     assert not any("the server's clock says" in line for line in again.logs)
-
-
-def make_everything(server: PrefectServer, name: str) -> None:
-    flow = make_flow(server, name)
-    make_deployment(server, flow, name)
-    make_task_run(server, make_run(server, flow, "COMPLETED"), name, "COMPLETED")
-    insert_logs(server.database, [now()])
-    server.post("work_pools/", {"name": name, "type": "process"})
 
 
 def moved(sync: Sync, ahead: timedelta) -> State:
@@ -111,10 +101,6 @@ def in_database(time: datetime) -> str:
     return f"{time:%F %T.%f}"
 
 
-def config_of(url: str) -> dict[str, Any]:
-    return {"connection": {"type": "server", "api_url": url}, "page_size": 20, "num_workers": 1}
-
-
 def two_replicas() -> Behaviour:
     """Two replicas of the API answer by turns; the clock of the second is behind."""
     answered = 0
@@ -134,19 +120,13 @@ def two_replicas() -> Behaviour:
 def test_a_run_that_a_replica_with_a_slow_clock_wrote_arrives(empty: PrefectServer, empty_gate: Proxy) -> None:
     runs = insert_flow_runs(empty.database, make_flow(empty), history(50, until=now(), every=timedelta(hours=1)))
     empty_gate.behaviour = two_replicas()
-    first = read(config_of(empty_gate.url), ["flow_runs"]).ok()
+    first = read(one_worker(empty_gate.url), ["flow_runs"]).ok()
     written = in_database(now() - BEHIND + timedelta(seconds=5))
     execute(empty, "UPDATE flow_run SET end_time = ?, updated = ? WHERE id = ?", written, written, runs[30])
     empty_gate.behaviour = two_replicas()
-    later = read(config_of(empty_gate.url), ["flow_runs"], first.state).ok()
+    later = read(one_worker(empty_gate.url), ["flow_runs"], first.state).ok()
     assert runs[30] in later.ids("flow_runs")
     assert not any("was set back" in line for line in later.logs)
-
-
-def without_date(request: Request, forward: Forward) -> Answer:
-    answer = forward(request)
-    answer.headers = {name: value for name, value in answer.headers.items() if name.lower() != "date"}
-    return answer
 
 
 @pytest.mark.parametrize("stream", ["flows", "flow_runs"])
@@ -157,8 +137,8 @@ def test_without_a_date_a_row_of_the_future_does_not_carry_the_cursor_along(
     insert_flow_runs(empty.database, make_flow(empty), history(1, until=now(), every=timedelta(hours=1)))
     for table in ("flow", "flow_run"):
         execute(empty, f"UPDATE {table} SET updated = ?", in_database(now() + timedelta(days=9)))
-    first = read(config_of(empty_gate.url), [stream]).ok()
+    first = read(one_worker(empty_gate.url), [stream]).ok()
     new = make_flow(empty, "new")
     [run] = insert_flow_runs(empty.database, new, history(1, until=now(), every=timedelta(hours=1)))
-    later = read(config_of(empty_gate.url), [stream], first.state).ok()
+    later = read(one_worker(empty_gate.url), [stream], first.state).ok()
     assert {"flows": new, "flow_runs": run}[stream] in later.ids(stream)

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import time_machine
 
-from devtools.bulk import Run, history, insert_events, insert_flow_runs, insert_logs, insert_task_runs
+from devtools.bulk import Run, history, insert_events, insert_logs
 from devtools.connector import State, Sync, read_here
 from devtools.faults import impatient
 from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on
 from devtools.server import PrefectServer
 from integration_tests.older_prefects import refuses_end_time
-from integration_tests.seeding import make_flow, make_one_of_everything, make_run
+from integration_tests.seeding import insert_runs, make_flow, make_one_of_everything, make_run
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 PAGE_SIZE = 5
@@ -55,9 +55,8 @@ def dated(year: int) -> Behaviour:
     date = format_datetime(datetime(year, 1, 1, tzinfo=UTC), usegmt=True)
 
     def behave(request: Request, forward: Forward) -> Answer:
-        answer = forward(request)
-        kept = {name: value for name, value in answer.headers.items() if name.lower() != "date"}
-        answer.headers = {**kept, "Date": date}
+        answer = forward(request).without("Date")
+        answer.headers["Date"] = date
         return answer
 
     return behave
@@ -110,14 +109,10 @@ DUE: dict[str, list[datetime]] = {
 }
 
 
-def insert_runs(server: PrefectServer, stream: str, due: list[datetime]) -> list[str]:
+def insert_due(server: PrefectServer, stream: str, due: list[datetime]) -> list[str]:
     """Unfinished runs that are due at these times, and one that has ended."""
     runs = [Run(at, None, NOW - n * SECOND, "SCHEDULED") for n, at in enumerate(due)]
-    runs += history(1, until=NOW, every=SECOND)
-    flow = make_flow(server)
-    if stream == "flow_runs":
-        return insert_flow_runs(server.database, flow, runs)
-    return insert_task_runs(server.database, make_run(server, flow), runs)
+    return insert_runs(server, stream, [*runs, *history(1, until=NOW, every=SECOND)])
 
 
 @pytest.mark.parametrize("stream", ["flow_runs", "task_runs"])
@@ -125,7 +120,7 @@ def insert_runs(server: PrefectServer, stream: str, due: list[datetime]) -> list
 def test_runs_that_are_due_at_an_end_of_the_calendar_are_read(
     empty: PrefectServer, config: dict[str, Any], stream: str, due: list[datetime]
 ) -> None:
-    ids = insert_runs(empty, stream, due)
+    ids = insert_due(empty, stream, due)
     first = read_here(config, [stream]).ok()
     assert set(ids) <= set(first.ids(stream))
     assert len(first.ids(stream)) == len(set(first.ids(stream)))
@@ -140,7 +135,7 @@ def test_they_are_read_without_the_filter_on_end_time(
     empty: PrefectServer, empty_gate: Proxy, config: dict[str, Any], due: str
 ) -> None:
     empty_gate.behaviour = refuses_end_time
-    ids = insert_runs(empty, "task_runs", DUE[due])
+    ids = insert_due(empty, "task_runs", DUE[due])
     first = read_here(config, ["task_runs"]).ok()
     later = read_here(config, ["task_runs"], first.state).ok()
     assert set(ids) <= set(first.ids("task_runs")) & set(later.ids("task_runs"))
@@ -150,7 +145,7 @@ def test_they_are_read_without_the_filter_on_end_time(
 def test_a_first_sync_of_them_that_is_cut_short_is_resumed(
     empty: PrefectServer, empty_gate: Proxy, config: dict[str, Any], due: list[datetime]
 ) -> None:
-    ids = set(insert_runs(empty, "flow_runs", due))
+    ids = set(insert_due(empty, "flow_runs", due))
     remaining = set()
     for cut in range(3, 40, 4):
         asked = iter(range(1000))

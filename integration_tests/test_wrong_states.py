@@ -9,12 +9,11 @@ from devtools.bulk import insert_events, insert_logs
 from devtools.connector import State
 from devtools.connector import read_here as read
 from devtools.server import PrefectServer
+from integration_tests.connecting import one_worker
 from integration_tests.seeding import (
-    make_deployment,
     make_flow,
     make_one_of_everything,
-    make_run,
-    make_task_run,
+    make_pipeline,
     now,
     state_at,
 )
@@ -26,29 +25,17 @@ def config(empty: PrefectServer) -> dict[str, Any]:
     return {"connection": {"type": "server", "api_url": empty.url}, "page_size": 20}
 
 
-def make_everything(server: PrefectServer, name: str) -> None:
-    flow = make_flow(server, name)
-    make_deployment(server, flow, name)
-    make_task_run(server, make_run(server, flow, "COMPLETED"), name, "COMPLETED")
-    insert_logs(server.database, [now()])
-    server.post("work_pools/", {"name": name, "type": "process"})
-
-
 @pytest.mark.parametrize("stream", ["flows", "flow_runs", "logs", "events", "deployments"])
 def test_a_full_refresh_brings_everything_whatever_state_is_handed_over(
     empty: PrefectServer, config: dict[str, Any], stream: str
 ) -> None:
-    make_everything(empty, "before")
+    make_pipeline(empty, "before")
     empty.wait_for_events()
     state = state_at(now() - timedelta(minutes=1), stream)
     state[0]["stream"]["stream_state"] |= {"timestamp": f"{now():%FT%T.%f}Z", "occurred": f"{now():%FT%T.%f}Z"}
     assert read(config, [stream], state, sync_mode="full_refresh").ok().ids(stream) == (
         read(config, [stream], sync_mode="full_refresh").ok().ids(stream)
     )
-
-
-def config_of(url: str) -> dict[str, Any]:
-    return {"connection": {"type": "server", "api_url": url}, "page_size": 20, "num_workers": 1}
 
 
 CURSORS = {"logs": "timestamp", "events": "occurred"}
@@ -85,10 +72,10 @@ def states(cursor: str, **more: Any) -> State:
 
 def test_a_state_that_holds_a_cursor_alone_is_read(empty: PrefectServer) -> None:
     everything(empty)
-    whole = read(config_of(empty.url), STREAMS).ok()
-    later = read(config_of(empty.url), STREAMS, states(f"{now() - timedelta(days=2):%FT%T.%f}Z")).ok()
+    whole = read(one_worker(empty.url), STREAMS).ok()
+    later = read(one_worker(empty.url), STREAMS, states(f"{now() - timedelta(days=2):%FT%T.%f}Z")).ok()
     assert {stream: set(later.ids(stream)) for stream in STREAMS} == {s: set(whole.ids(s)) for s in STREAMS}
-    current = read(config_of(empty.url), STREAMS, later.state).ok()
+    current = read(one_worker(empty.url), STREAMS, later.state).ok()
     assert all(message["stream"]["stream_state"]["version"] == VERSION for message in current.state)
 
 
@@ -111,7 +98,7 @@ def test_a_state_that_no_calendar_has_fails_with_a_sentence(
     old = [
         message for message in states(cursor, **more) if message["stream"]["stream_descriptor"]["name"] == "flow_runs"
     ]
-    sync = read(config_of(empty.url), ["flow_runs", "flows"], old)
+    sync = read(one_worker(empty.url), ["flow_runs", "flows"], old)
     assert sync.exit_code == 1
     assert sync.errors[0]["message"].startswith("The state of the stream flow_runs has ")
     assert sync.statuses["flows"][-1] == "COMPLETE"

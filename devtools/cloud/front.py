@@ -63,10 +63,9 @@ class Cloud:
         return [event["id"] for event in happened]
 
     def __call__(self, request: Request, _forward: Forward) -> Answer:
-        answer = self._answer(request)
         # Its own, not that of the server behind it.
-        kept = {name: value for name, value in answer.headers.items() if name.lower() != "date"}
-        answer.headers = {**kept, "Date": format_datetime(self.settings.clock(), usegmt=True)}
+        answer = self._answer(request).without("Date")
+        answer.headers["Date"] = format_datetime(self.settings.clock(), usegmt=True)
         return answer
 
     def _answer(self, request: Request) -> Answer:
