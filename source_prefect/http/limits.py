@@ -6,12 +6,17 @@ A time-out of the socket never fires while single bytes trickle in, and Python r
 import http.client
 import io
 import time
+from collections.abc import Iterator
 from typing import Any
+
+import requests
 
 # In seconds.
 LONGEST_ANSWER = 300.0
 # In bytes, unpacked. A page of 200 artifacts of 5 MB each is less.
 LARGEST_ANSWER = 2_000_000_000
+
+_CHUNK = 1 << 20
 
 
 class _Timed(io.RawIOBase):
@@ -46,3 +51,24 @@ def limit(pool: Any) -> Any:
     if not issubclass(pool.ConnectionCls.response_class, _Answer):
         pool.ConnectionCls = type("Connection", (pool.ConnectionCls,), {"response_class": _Answer})
     return pool
+
+
+def read_body(response: requests.Response) -> None:
+    """Have `requests` read the body, which translates urllib3's errors, but no more than LARGEST_ANSWER."""
+    raw: Any = response.raw
+
+    def chunks(*_: Any, **__: Any) -> Iterator[bytes]:
+        size = 0
+        while chunk := raw.read1(_CHUNK, decode_content=True):
+            size += len(chunk)
+            if size > LARGEST_ANSWER:
+                response.close()
+                reason = f"the body is larger than {LARGEST_ANSWER:,} bytes"
+                raise requests.exceptions.ContentDecodingError(reason)
+            yield chunk
+
+    raw.stream = chunks
+    try:
+        _ = response.content
+    finally:
+        del raw.stream  # It refers to the response, whose body would stay until Python looks for cycles.

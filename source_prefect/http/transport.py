@@ -28,8 +28,6 @@ from source_prefect.times import shift
 
 LOGGER = logging.getLogger("airbyte")
 
-_CHUNK = 1 << 20
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _ACCOUNT = re.compile(r"/accounts/([^/]+)")
@@ -220,7 +218,7 @@ class Transport(TcpKeepaliveHTTPAdapter):
         # A slot first: a 429 must find all others still in front of the gate.
         with self._slots, gate.passing():
             response = super().send(request, *args, **kwargs)
-            _read_body(response)
+            limits.read_body(response)
             self.clock.read(server_date(response))
             if response.status_code == requests.codes.too_many_requests:
                 seconds = retry_after(response) or self._patience.pauses[0]
@@ -268,24 +266,3 @@ def warn_of_risks(api_url: str, tls: TlsSettings, has_secret: bool) -> None:
             f"TLS verification is OFF (verify_tls): anyone between this machine and {parts.netloc} can read and "
             "change everything, credentials included. Better paste the CA's certificate into ca_certificate."
         )
-
-
-def _read_body(response: requests.Response) -> None:
-    """Have `requests` read the body, which translates urllib3's errors, but no more than LARGEST_ANSWER."""
-    raw: Any = response.raw
-
-    def chunks(*_: Any, **__: Any) -> Iterator[bytes]:
-        size = 0
-        while chunk := raw.read1(_CHUNK, decode_content=True):
-            size += len(chunk)
-            if size > limits.LARGEST_ANSWER:
-                response.close()
-                reason = f"the body is larger than {limits.LARGEST_ANSWER:,} bytes"
-                raise requests.exceptions.ContentDecodingError(reason)
-            yield chunk
-
-    raw.stream = chunks
-    try:
-        _ = response.content
-    finally:
-        del raw.stream  # It refers to the response, whose body would stay until Python looks for cycles.
