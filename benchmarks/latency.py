@@ -23,8 +23,9 @@ TAKEN = "/taken"
 
 @dataclass
 class Taken:
-    """A request and its price: from when the server had it to when its answer was whole, latency excluded."""
+    """A request: when it arrived, by the clock of `perf_counter`, and the seconds that its answer took the server."""
 
+    at: float
     path: str
     body: Any
     size: int
@@ -79,6 +80,7 @@ class _Proxy:
                 if path == TAKEN:
                     writer.write(self._answer())
                     continue
+                at = time.perf_counter()
                 await asyncio.sleep(self._latency)
                 began = time.perf_counter()
                 # The server ends connections that were idle for a while.
@@ -87,7 +89,7 @@ class _Proxy:
                 server[1].write(head + body)
                 answer_head, answer = await _message(server[0])
                 self._taken.append(
-                    Taken(path, json.loads(body) if body else None, len(answer), time.perf_counter() - began)
+                    Taken(at, path, json.loads(body) if body else None, len(answer), time.perf_counter() - began)
                 )
                 writer.write(answer_head + answer)
                 await writer.drain()

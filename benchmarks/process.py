@@ -14,8 +14,9 @@ _EVERY = 0.1
 
 @dataclass
 class Usage:
-    """Wall and CPU seconds, the latter in user and system mode together, and the most bytes held."""
+    """When it began, by the clock of `perf_counter`, its wall and CPU seconds, and the most bytes that it held."""
 
+    began: float
     seconds: float
     cpu: float
     memory: int
@@ -35,7 +36,7 @@ def run(command: Sequence[str], take: Callable[[bytes], None]) -> Usage:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}.")
-    return Usage(perf_counter() - began, used.ru_utime + used.ru_stime, memory.peak)
+    return Usage(began, perf_counter() - began, used.ru_utime + used.ru_stime, memory.peak)
 
 
 class _Memory(threading.Thread):

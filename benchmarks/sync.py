@@ -12,6 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import requests
+
 from benchmarks import process
 from benchmarks.contenders import Tally
 from benchmarks.latency import SlowServer, Taken
@@ -19,11 +21,11 @@ from devtools.connector import catalog
 from devtools.pythons import ROOT, install_connector
 
 OURS = "source-prefect"
-FLOOR = "floor"
+LOOPS = "four bare loops"
 SCAN = "client-side scan"
 DLT = "dlt rest_api"
 SCRIPTS = {
-    FLOOR: "benchmarks.contenders.floor",
+    LOOPS: "benchmarks.contenders.four_loops",
     SCAN: "benchmarks.contenders.scan",
     DLT: "benchmarks.contenders.dlt_rest_api",
 }
@@ -37,7 +39,7 @@ _ID = re.compile(rb'"data":\{"id":"([^"]+)"')
 
 @dataclass
 class Sync:
-    """What was measured: wall and CPU seconds, and the most bytes held.
+    """What was measured: wall seconds, of which `start` before the first request, CPU seconds, and the most bytes held.
 
     Where only parts of a table were read, requests and seconds are those of the whole, as far as the parts tell:
     `scale` times what their loop took, and the start of the process once.
@@ -46,6 +48,7 @@ class Sync:
     rows: int
     requests: int
     seconds: float
+    start: float
     cpu: float
     memory: int
     taken: list[Taken]
@@ -55,10 +58,12 @@ class Sync:
 
 @dataclass
 class Resumed:
-    """A first sync that was killed when half of the rows were out, and the sync that went on from its last state."""
+    """A first sync that was killed when half of its rows were out, and continued from its last state.
 
-    rows: int
-    read_again: float
+    `sent_twice`: the rows that both processes sent.
+    """
+
+    sent_twice: int
 
 
 def run(contender: str, server: SlowServer, table: str, state: str, parts: Sequence[Part], count: int) -> Sync:
@@ -77,7 +82,8 @@ def _run_connector(server: SlowServer, table: str, state: str) -> Sync:
     with _command(server, table, state) as command:
         usage = process.run(command, printed.take)
     taken = server.taken()
-    return Sync(printed.rows, len(taken), usage.seconds, usage.cpu, usage.memory, taken, printed.state)
+    start = taken[0].at - usage.began
+    return Sync(printed.rows, len(taken), usage.seconds, start, usage.cpu, usage.memory, taken, printed.state)
 
 
 def _run_script(module: str, server: SlowServer, table: str, state: str, parts: Sequence[Part], count: int) -> Sync:
@@ -98,6 +104,7 @@ def _run_script(module: str, server: SlowServer, table: str, state: str, parts: 
         rows=tally.rows,
         requests=round(len(taken) * scale),
         seconds=usage.seconds + (scale - 1) * tally.seconds,
+        start=taken[0].at - usage.began,
         cpu=usage.cpu + (scale - 1) * tally.cpu,
         memory=usage.memory,
         taken=taken,
@@ -107,7 +114,7 @@ def _run_script(module: str, server: SlowServer, table: str, state: str, parts: 
 
 
 def resume(server: SlowServer, table: str, count: int) -> Resumed:
-    """Kill a first sync at half, go on from the last state, and see that both together have all `count` rows."""
+    """Kill a first sync at half, continue from its last state, and see that both together have all `count` rows."""
     first, second = _Printed(keep_ids=True), _Printed(keep_ids=True)
     with _command(server, table, "") as command, subprocess.Popen(command, stdout=subprocess.PIPE) as killed:
         assert killed.stdout is not None
@@ -121,7 +128,20 @@ def resume(server: SlowServer, table: str, count: int) -> Resumed:
     missing = count - len(first.committed | second.committed)
     if missing:
         raise RuntimeError(f"{missing} of {count} {table} were lost by a first sync that was killed.")
-    return Resumed(second.rows, second.rows / count)
+    return Resumed(first.rows + second.rows - count)
+
+
+def cdk_alone(server: SlowServer, table: str, count: int) -> float:
+    """CPU microseconds that a row of the table costs in the CDK alone, if it comes flat."""
+    rows = requests.post(f"{server.url}/{table}/filter", json={"limit": 200}, timeout=60).json()
+    flat = [{name: _flat(value) for name, value in row.items()} for row in rows]
+    command = [str(connector().parent / "python"), "-m", "benchmarks.cdk_alone", str(count)]
+    printed = subprocess.run(command, input=json.dumps(flat), capture_output=True, text=True, check=True).stdout
+    return float(printed.splitlines()[-1])
+
+
+def _flat(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, dict | list) else value
 
 
 @cache
