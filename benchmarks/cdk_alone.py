@@ -1,6 +1,8 @@
-"""What a row costs in the CDK alone: `python -m benchmarks.cdk_alone COUNT < PAGE` prints CPU microseconds a row.
+"""What a row costs in the CDK alone: `python -m benchmarks.cdk_alone COUNT < PAGE` prints CPU
+microseconds a row.
 
-A page of flat rows, as JSON, is sent again and again through the CDK: queue, message, serialization, printing.
+A page of flat rows, as JSON, is sent again and again through the CDK: queue, message,
+serialization, printing.
 """
 
 import logging

@@ -64,7 +64,8 @@ def _copy(address: str, chunks: Iterable[dict[str, list[Columns]]]) -> None:
     with closing(psycopg2.connect(address)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
-            # A run points to its state and the state to its run: no order of insertion satisfies both.
+            # A run points to its state and the state to its run: no order of insertion satisfies
+            # both.
             cursor.execute("SET session_replication_role = replica")
             for chunk in chunks:
                 for table, rows in chunk.items():

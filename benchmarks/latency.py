@@ -1,7 +1,8 @@
 """A proxy that adds latency to each request and remembers what was asked, in a process of its own.
 
-It passes bytes on as they are, one request of a connection at a time, as HTTP/1.1 clients send them. Every contender
-reads through it, with no latency as well: so all pay the same for being watched.
+It passes bytes on as they are, one request of a connection at a time, as HTTP/1.1 clients send
+them. Every contender reads through it, with no latency as well: so all pay the same for being
+watched.
 """
 
 import asyncio

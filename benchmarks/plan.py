@@ -17,7 +17,8 @@ from devtools.server import QUIET, PrefectServer, prefect_server
 
 FIRST, NOTHING, CHANGED = "first sync", "nothing changed", "1 % changed"
 
-# Of a longer table, those that read every page in every sync read so many parts of so many rows, spread evenly.
+# Of a longer table, those that read every page in every sync read so many parts of so many rows,
+# spread evenly.
 READ_WHOLE = 10_000
 PARTS, PART = 5, 1000
 # A longer table takes too long to be read twice more, once killed.
@@ -26,8 +27,8 @@ LONGEST_KILLED = 100_000
 
 @dataclass(frozen=True)
 class Setting:
-    """A table of a server of its own, on SQLite or PostgreSQL; `rounds` says how often each contender has its turn at
-    a latency, in seconds.
+    """A table of a server of its own, on SQLite or PostgreSQL; `rounds` says how often each
+    contender has its turn at a latency, in seconds.
     """
 
     database: str
@@ -112,7 +113,8 @@ def _warm_up(server: PrefectServer, table: str) -> None:
 
 
 def turns(setting: Setting, work: str) -> Iterator[Cell]:
-    """Whose turn it is, round by round to and fro: a machine that gets slower or faster meanwhile favours nobody.
+    """Whose turn it is, round by round to and fro: a machine that gets slower or faster meanwhile
+    favours nobody.
 
     Who reads in parts, and says no more than about how long it takes, has one turn.
     """

@@ -39,10 +39,11 @@ _ID = re.compile(rb'"data":\{"id":"([^"]+)"')
 
 @dataclass
 class Sync:
-    """What was measured: wall seconds, of which `start` before the first request, CPU seconds, and the most bytes held.
+    """What was measured: wall seconds, of which `start` before the first request, CPU seconds, and
+    the most bytes held.
 
-    Where only parts of a table were read, requests and seconds are those of the whole, as far as the parts tell:
-    `scale` times what their loop took, and the start of the process once.
+    Where only parts of a table were read, requests and seconds are those of the whole, as far as
+    the parts tell: `scale` times what their loop took, and the start of the process once.
     """
 
     rows: int
@@ -58,7 +59,8 @@ class Sync:
 
 @dataclass
 class Resumed:
-    """A first sync that was killed when half of its rows were out, and continued from its last state.
+    """A first sync that was killed when half of its rows were out, and continued from its last
+    state.
 
     `sent_twice`: the rows that both processes sent.
     """
@@ -148,8 +150,8 @@ def _flat(value: Any) -> Any:
 def connector() -> Path:
     """The connector's program in an environment of its own, as Airbyte runs it.
 
-    Beside the other contenders, the CDK would import what they bring along (boto3 and redis, by `requests_cache`):
-    a second of its start, and memory.
+    Beside the other contenders, the CDK would import what they bring along (boto3 and redis, by
+    `requests_cache`): a second of its start, and memory.
     """
     what = ("--constraints", "constraints.txt", "--editable", ".")
     return install_connector(ROOT / ".venvs" / "benchmark", Path(sys.executable), *what)

@@ -1,8 +1,9 @@
-"""Two workspaces after a year, as the tables of a sync: what time brings to figures that were right at first.
+"""Two workspaces after a year, as the tables of a sync: what time brings to figures that were
+right at first.
 
-Flows and deployments that are gone, paused or made again under their names, lineage on another level than the runs,
-workspaces with the same names, buckets with the same paths, servers that were older than they are now.
-It is Sunday noon.
+Flows and deployments that are gone, paused or made again under their names, lineage on another
+level than the runs, workspaces with the same names, buckets with the same paths, servers that were
+older than they are now. It is Sunday noon.
 """
 
 from collections import defaultdict
@@ -78,8 +79,8 @@ def _gone() -> Rows:
     yield "change_log", change("gone", NOW - 4 * DAY, "deleted-deployment", **gone)
     yield "change_log", change("gone-too", NOW - 4 * DAY, "deleted-with-its-flow", object_type="flow", **gone)
 
-    # No event says so, but the table of deployments, which is replaced by each sync, does not have it any more. In a
-    # workspace whose deployments are not synced, that says nothing.
+    # No event says so, but the table of deployments, which is replaced by each sync, does not have
+    # it any more. In a workspace whose deployments are not synced, that says nothing.
     for name, workspace in (("vanished", "shop"), ("unread", "lab")):
         yield "flows", flow(name, workspace_id=workspace)
         yield "flow_runs", run(name, NOW - 5 * DAY, state="FAILED", workspace_id=workspace)

@@ -1,4 +1,5 @@
-"""Runs Airbyte's checks on source-prefect in the monorepo that is the working directory, and prints them as JSON.
+"""Runs Airbyte's checks on source-prefect in the monorepo that is the working directory, and
+prints them as JSON.
 
 It is run by the Python of the environment that has the checks in it (`airbyte_checks.py`).
 """

@@ -1,7 +1,9 @@
-"""The edition in pure YAML, for Airbyte's Connector Builder: `make builder` writes it to `builder/manifest.yaml`.
+"""The edition in pure YAML, for Airbyte's Connector Builder: `make builder` writes it to
+`builder/manifest.yaml`.
 
-`builder/edition.yaml` holds what is written by hand: what differs in the form, then how the edition reads. The form,
-the columns and how a row gets them are made of the package's `manifest.yaml`.
+`builder/edition.yaml` holds what is written by hand: what differs in the form, then how the
+edition reads. The form, the columns and how a row gets them are made of the package's
+`manifest.yaml`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -86,7 +88,8 @@ def _member(node: Any, name: str) -> Any:
 def _row(parameters: Yaml, columns: Yaml, json: Sequence[str]) -> Yaml:
     """One template, which changes the record in place.
 
-    A component for each column would take ten times as long; a loop over an object's fields, twice.
+    A component for each column would take ten times as long; a loop over an object's fields,
+    twice.
     """
     objects = list(parameters.get("objects", ()))
     # Those of an inner object are not those of the one around it.

@@ -136,7 +136,8 @@ _LATER = {"labels"}
 
 
 def insert(database: Path, tables: Mapping[str, Sequence[Columns]]) -> None:
-    """Insert rows into the tables of a SQLite database, all or none; the rows of a table have the same columns.
+    """Insert rows into the tables of a SQLite database, all or none; the rows of a table have the
+    same columns.
 
     Those of `_LATER` are left out where the server's version of Prefect does not have them.
     """

@@ -1,7 +1,8 @@
-"""Stubs of data catalogs: each refuses what the real one refuses, by its code or its documentation.
+"""Stubs of data catalogs: each refuses what the real one refuses, by its code or its
+documentation.
 
-They were made from Marquez of March 2025, DataHub and OpenMetadata 2.0 of autumn 2026, and the documentation of Atlan
-and of Google Dataplex. None of those servers was run.
+They were made from Marquez of March 2025, DataHub and OpenMetadata 2.0 of autumn 2026, and the
+documentation of Atlan and of Google Dataplex. None of those servers was run.
 """
 
 import json

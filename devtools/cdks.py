@@ -1,8 +1,8 @@
-"""Versions of Airbyte's CDK, each in an environment of its own under `.venvs/`: unit tests, and two syncs that must
-deliver what those of the development environment do.
+"""Versions of Airbyte's CDK, each in an environment of its own under `.venvs/`: unit tests, and
+two syncs that must deliver what those of the development environment do.
 
-`python -m devtools.cdks [VERSION ...]` is the way to move the bound of `airbyte-cdk` in pyproject.toml. A CDK that is
-older than the `version` of manifest.yaml refuses to read it.
+`python -m devtools.cdks [VERSION ...]` is the way to move the bound of `airbyte-cdk` in
+pyproject.toml. A CDK that is older than the `version` of manifest.yaml refuses to read it.
 """
 
 import json
@@ -57,7 +57,8 @@ def try_out(version: str, server: PrefectServer) -> None:
         (folder / "catalog.json").write_text(json.dumps(catalog(None, "incremental")))
         rows, state = sync(bin_folder / "source-prefect", folder, [])
         assert rows == expected, f"{rows} instead of {expected}"
-        # All of these few rows are near the cursor and are sent again, except deployments, compared by content.
+        # All of these few rows are near the cursor and are sent again, except deployments,
+        # compared by content.
         del expected["deployments"]
         rows, _ = sync(bin_folder / "source-prefect", folder, state)
         assert rows == expected, f"{rows} in the second sync instead of {expected}"

@@ -1,9 +1,11 @@
-"""What the documentation of Prefect Cloud leaves open: seven read requests, and what they show of the API.
+"""What the documentation of Prefect Cloud leaves open: seven read requests, and what they show of
+the API.
 
     PREFECT_API_KEY=pnu_... python -m devtools.cloud_probe [ADDRESS OF A WORKSPACE]
 
-The address is the one in the browser; without it, the first workspace is asked that the key can read. What is printed
-are statuses, names of fields and forms of values: no names, ids or rows of yours. Read it, then send it back.
+The address is the one in the browser; without it, the first workspace is asked that the key can
+read. What is printed are statuses, names of fields and forms of values: no names, ids or rows of
+yours. Read it, then send it back.
 """
 
 import argparse

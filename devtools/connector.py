@@ -49,7 +49,8 @@ class Sync:
     records: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     states: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     statuses: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    # How many records of each stream came before its last state: a destination may drop those after it.
+    # How many records of each stream came before its last state: a destination may drop those
+    # after it.
     committed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     errors: list[dict[str, Any]] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
@@ -164,8 +165,9 @@ def read(
 ) -> Sync:
     """One sync, successful or not; one that takes longer than `timeout` is an AssertionError.
 
-    `started` gets the process, for instance to stop it. `killed_when` is called after each message, with all messages
-    so far: where it says so, the process is killed `by` this signal. Output printed until then is still read.
+    `started` gets the process, for instance to stop it. `killed_when` is called after each
+    message, with all messages so far: where it says so, the process is killed `by` this signal.
+    Output printed until then is still read.
     """
     with tempfile.TemporaryDirectory() as folder:
         arguments = _read_arguments(folder, config, catalog(streams, sync_mode), state)

@@ -1,4 +1,5 @@
-"""The edition in pure YAML as its users run it: by `source-declarative-manifest`, and in the Connector Builder.
+"""The edition in pure YAML as its users run it: by `source-declarative-manifest`, and in the
+Connector Builder.
 
 Each version of the CDK has an environment of its own under `.venvs/`.
 """

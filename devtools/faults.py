@@ -74,7 +74,8 @@ FAULTS: dict[str, Fault] = {
 
 
 class RandomFaults:
-    """A behaviour for the proxy: some answers are spoilt, but the same request never more than three times in a row.
+    """A behaviour for the proxy: some answers are spoilt, but the same request never more than
+    three times in a row.
 
     The connector asks six times before it gives up, so that a sync always comes through.
     """
@@ -112,7 +113,8 @@ def _waiting(pause: Callable[[Gate, float], None], close: Callable[[Gate, float]
 
 @contextmanager
 def impatient() -> Iterator[None]:
-    """Cut the connector's waits short, in this process: it does all that it does otherwise, only sooner.
+    """Cut the connector's waits short, in this process: it does all that it does otherwise, only
+    sooner.
 
     Not those for the requests per minute.
     """

@@ -1,9 +1,11 @@
-"""The pipelines of a small shop's data team, run for real: they fill a Prefect server in a few seconds.
+"""The pipelines of a small shop's data team, run for real: they fill a Prefect server in a few
+seconds.
 
-`PREFECT_API_URL=... python -m devtools.flows` runs all of them, `python -m devtools.flows refresh-marts` only one. It
-ends when the server has recorded what they did.
-Every kind of row is among them: a success, a failure, a crash, a cancellation, retries of a flow and of a task, a
-subflow, mapped tasks, artifacts, variables of every JSON type, schedules, an asset, tags that declare lineage.
+`PREFECT_API_URL=... python -m devtools.flows` runs all of them, `python -m devtools.flows
+refresh-marts` only one. It ends when the server has recorded what they did. Every kind of row is
+among them: a success, a failure, a crash, a cancellation, retries of a flow and of a task, a
+subflow, mapped tasks, artifacts, variables of every JSON type, schedules, an asset, tags that
+declare lineage.
 """
 
 import contextlib
@@ -34,7 +36,8 @@ WORK_POOL = "shop"
 REGIONS = ["Köln", "Łódź", "東京"]
 
 
-# load-orders: mapped tasks, a task that needs a second try, a subflow, large and nested parameters, tags of the run
+# load-orders: mapped tasks, a task that needs a second try, a subflow, large and nested
+# parameters, tags of the run
 
 
 @task(tags=["extract"])

@@ -1,7 +1,9 @@
-"""Builds docker/Dockerfile with buildah, which needs no daemon, and tries the image out (`make image`).
+"""Builds docker/Dockerfile with buildah, which needs no daemon, and tries the image out (`make
+image`).
 
-Prints what spec, check and a read of all streams of a real Prefect server came to, the size and the time of a start.
-`python -m devtools.image [BASE]` takes another base image than that of the Dockerfile.
+Prints what spec, check and a read of all streams of a real Prefect server came to, the size and
+the time of a start. `python -m devtools.image [BASE]` takes another base image than that of the
+Dockerfile.
 """
 
 import json

@@ -1,7 +1,8 @@
 """A neglected workspace, as the tables of a sync: it has each way in which figures can mislead.
 
-Paused and edited schedules whose runs stay, runs that are late, stuck or not due yet, tables that are dead,
-written in bursts, seen only as assets, or stale because of what they are made from, tables in a circle.
+Paused and edited schedules whose runs stay, runs that are late, stuck or not due yet, tables that
+are dead, written in bursts, seen only as assets, or stale because of what they are made from,
+tables in a circle.
 """
 
 from collections.abc import Iterator
@@ -59,7 +60,8 @@ def neglected() -> Tables:
         "lineage": [
             declared_edge("shop.public.events", "raw.public.events", "ingest", "ingest-deployment", "ingest"),
             declared_edge("raw.public.events", "mart.public.daily", "mart", "mart-deployment", "mart"),
-            # A flow declares what its deployment's runs write, a deployment what a run by hand writes.
+            # A flow declares what its deployment's runs write, a deployment what a run by hand
+            # writes.
             declared_edge(None, "dwh.legacy.archive", "legacy", None, "legacy"),
             declared_edge(None, "dwh.legacy.bursts", "burst", "burst-deployment", "burst"),
             declared_edge("dwh.circle.a", "dwh.circle.b", "circle", None, "circle"),
@@ -88,7 +90,8 @@ def neglected() -> Tables:
 
 def _flow_runs() -> Iterator[Row]:
     yield from _ingest()
-    # The mart ran every night at 2:30 in Berlin, until the raw table stopped coming; one run hangs.
+    # The mart ran every night at 2:30 in Berlin, until the raw table stopped coming; one run
+    # hangs.
     for due in every(DAY, datetime(2026, 9, 25, 0, 30), DOWN_SINCE):
         yield run("mart", due + (HOUR if due >= END_OF_SUMMER else timedelta()))
     yield run("mart", AS_OF - 2 * DAY, took=None, state="RUNNING", id="mart-stuck")
@@ -100,7 +103,8 @@ def _flow_runs() -> Iterator[Row]:
     yield planned("report", AS_OF - HOUR, id="report-unseen", created=AS_OF - HOUR * 20,
                    _airbyte_extracted_at=AS_OF - HOUR * 20)  # fmt: skip
 
-    # By hand, a flow failed that its deployment had run well; the deployment has a slot a day, at 7.
+    # By hand, a flow failed that its deployment had run well; the deployment has a slot a day, at
+    # 7.
     yield run("report", datetime(2026, 11, 20, 7))
     yield run(
         "report",

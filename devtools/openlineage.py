@@ -18,7 +18,8 @@ RUN_EVENT = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 
 
 def problems(event: Any) -> list[str]:
-    """What a strict receiver would find: none for a good event. A facet of an unknown kind is a problem here.
+    """What a strict receiver would find: none for a good event. A facet of an unknown kind is a
+    problem here.
 
     Those of our own are known by their prefix, and have the schema of any facet.
     """

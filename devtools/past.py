@@ -1,7 +1,8 @@
-"""A history for a throw-away server, whose rows would all be of the last minute: for the demo, which shows trends.
+"""A history for a throw-away server, whose rows would all be of the last minute: for the demo,
+which shows trends.
 
-`PREFECT_API_URL=... PREFECT_HOME=... python -m devtools.past` first runs the flows of devtools.flows, in one process:
-Prefect takes seconds to import.
+`PREFECT_API_URL=... PREFECT_HOME=... python -m devtools.past` first runs the flows of
+devtools.flows, in one process: Prefect takes seconds to import.
 """
 
 import asyncio
@@ -48,7 +49,8 @@ HABITS: Mapping[str, Habit] = {
     "train-forecast": Habit(3000, 0.10, "Out of memory at step {number}", every=timedelta(days=1)),
 }
 
-# The shop has been down for so long: orders are not loaded, and the forecast that waits for them is not made.
+# The shop has been down for so long: orders are not loaded, and the forecast that waits for them
+# is not made.
 DOWN = timedelta(days=3)
 BROKEN, WAITING = "load-orders", "train-forecast"
 

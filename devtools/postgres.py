@@ -1,7 +1,7 @@
 """A real PostgreSQL on a free port of 127.0.0.1, in a folder of its own, gone when the block ends.
 
-Its programs come from PyPI, so that the tests need nothing from the system. Prefect's own database needs
-the system's: those from PyPI lack the extension `pg_trgm`.
+Its programs come from PyPI, so that the tests need nothing from the system. Prefect's own database
+needs the system's: those from PyPI lack the extension `pg_trgm`.
 """
 
 import os

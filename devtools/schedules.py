@@ -16,7 +16,8 @@ CRONS: dict[str, list[str]] = {
         *("0 22-2 * * *", "0 22-2/2 * * *", "0 21-5/3 * * *", "0 20-4/5 * * *", "50-10 3 * * *", "50-10/7 3 * * *"),
         *("0 8 * * fri-mon", "0 8 * * sat-sun", "0 8 * * 5-7", "0 8 * * 6-1", "0 8 * nov-feb *", "0 8 * 10-4/2 *"),
         *("0 8 25-5 * *", "0 8 28-3/2 * *", "0 8 * * thu-tue/2"),
-        # All of a field, said in other ways: with the other field of days, cron takes it for a choice.
+        # All of a field, said in other ways: with the other field of days, cron takes it for a
+        # choice.
         *("0 9 1-31 * 1", "0 9 */1 * mon", "0 9 */2 * mon", "0 9 * * 0-7", "0 9 13 * 0-6", "0 9 13 * */1"),
         *("0 9 1-31 * */2", "0 9 ? * 2", "0 9 15 * ?", "0 9 *,5 * 2", "0 9 1,2,*/1 * 3", "0 9 13 * fri"),
         # From a value to itself is the whole round, and so is the last with a step.

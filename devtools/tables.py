@@ -45,7 +45,8 @@ def write_duckdb(file: Path, tables: Tables, schema: str = "main") -> None:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}; SET schema = '{schema}'")
         for stream, rows in tables.items():
             connection.execute(f"CREATE TABLE IF NOT EXISTS {stream} ({_declared(stream)})")
-            # Row by row, DuckDB takes a millisecond for each. The values of a column are of one type.
+            # Row by row, DuckDB takes a millisecond for each. The values of a column are of one
+            # type.
             given = pyarrow.table({name: [row.get(name) for row in rows] for name in columns(stream)})
             connection.register("given", given)
             connection.execute(f"INSERT INTO {stream} SELECT * FROM given")

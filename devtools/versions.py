@@ -1,6 +1,8 @@
-"""Prefect servers of other versions, each in an environment of its own under `.venvs/`, made by uv.
+"""Prefect servers of other versions, each in an environment of its own under `.venvs/`, made by
+uv.
 
-`python -m devtools.versions [VERSION ...]` runs the version tests against each of them, and prints what came of it.
+`python -m devtools.versions [VERSION ...]` runs the version tests against each of them, and prints
+what came of it.
 """
 
 import os
@@ -12,7 +14,8 @@ from typing import NamedTuple
 
 from devtools.pythons import ROOT, make_environment
 
-# What uv may choose from: 3.9 needs Python 3.11, and what 3.0.11 is pinned to has no wheels beyond 3.12.
+# What uv may choose from: 3.9 needs Python 3.11, and what 3.0.11 is pinned to has no wheels beyond
+# 3.12.
 PYTHON = ">=3.11,<3.13"
 
 # Tells the tests which version to start; without it, that of the development environment.

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-# PyAirbyte reads these when it is imported: it need not look the connector up in Airbyte's registry, nor tell anyone.
+# PyAirbyte reads these when it is imported: it need not look the connector up in Airbyte's
+# registry, nor tell anyone.
 os.environ.setdefault("AIRBYTE_OFFLINE_MODE", "1")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 # Its libraries warn of Pythons that they will not support one day.
@@ -69,11 +70,13 @@ def warehouse(target: str, schema: str = "prefect") -> CacheBase:
 
 
 def copy(source: ab.Source, cache: CacheBase) -> int:
-    """Read all streams into the cache, only what has changed where that is possible; how many rows were read.
+    """Read all streams into the cache, only what has changed where that is possible; how many rows
+    were read.
 
     The check comes first, because it says in one sentence what is wrong with a connection.
 
-    A stream that is always read whole is replaced: merged, it would keep the edge of a tag that was removed.
+    A stream that is always read whole is replaced: merged, it would keep the edge of a tag that
+    was removed.
     """
     source.check()
     whole = [

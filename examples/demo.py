@@ -26,7 +26,8 @@ from prefect_openlineage.demo import write_events
 if TYPE_CHECKING:
     import airbyte as ab
 
-# Services that have nothing to do here, but write to the database now and then: SQLite has one writer at a time.
+# Services that have nothing to do here, but write to the database now and then: SQLite has one
+# writer at a time.
 SETTINGS = {
     f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false"
     for service in ("CANCELLATION_CLEANUP", "FOREMAN", "LATE_RUNS", "PAUSE_EXPIRATIONS", "REPOSSESSOR", "TRIGGERS")
@@ -183,7 +184,8 @@ def rows_since(cache: "ab.DuckDBCache", stream: str, time: datetime) -> int:
 
 
 def per_stream(done: Sync) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
-    # A stream without a table of its own at Prefect is made of others', and its requests are among theirs.
+    # A stream without a table of its own at Prefect is made of others', and its requests are among
+    # theirs.
     rows = [(stream, count, done.requests.get(stream)) for stream, count in done.rows.items()]
     total = ("together", sum(done.rows.values()), sum(done.requests.values()))
     return ("stream", "rows", "requests"), [*rows, total]

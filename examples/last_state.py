@@ -1,4 +1,5 @@
-"""The state with which the next sync begins: the last one of each stream in what `source-prefect read` has written.
+"""The state with which the next sync begins: the last one of each stream in what `source-prefect
+read` has written.
 
 python examples/last_state.py < messages.jsonl > state.json
 """

@@ -3,14 +3,16 @@
     pip install airbyte prefect .
     python -m examples.prefect_flow prefect.duckdb
 
-serves it: the schedule and each run are in Prefect's UI, and the runs are executed here. The counts of each sync are an
-artifact, the tables are assets. In place of the file, the address of a database is possible, best in TARGET:
-postgresql://user:password@localhost/warehouse.
+serves it: the schedule and each run are in Prefect's UI, and the runs are executed here. The
+counts of each sync are an artifact, the tables are assets. In place of the file, the address of a
+database is possible, best in TARGET: postgresql://user:password@localhost/warehouse.
 
-It reads the Prefect that it runs on, or another one: that of a config of the connector, whose path is in CONFIG. None
-of this is a parameter of the flow, because Prefect shows parameters to everyone.
+It reads the Prefect that it runs on, or another one: that of a config of the connector, whose path
+is in CONFIG. None of this is a parameter of the flow, because Prefect shows parameters to
+everyone.
 
-For a work pool, deploy it in place of serving it, with `sync_prefect.from_source(...).deploy(...)`.
+For a work pool, deploy it in place of serving it, with
+`sync_prefect.from_source(...).deploy(...)`.
 """
 
 import json

@@ -1,4 +1,5 @@
-"""Copy Prefect into a schema of a PostgreSQL database. Run it again, and only what has changed is read and merged.
+"""Copy Prefect into a schema of a PostgreSQL database. Run it again, and only what has changed is
+read and merged.
 
     pip install airbyte .
     python -m examples.to_postgres postgresql://user:password@localhost:5432/warehouse prefect

@@ -184,10 +184,11 @@ LET_THROUGH = ("setup.py", "pyproject.toml", "manifest.yaml", "README.md", "meta
 
 @pytest.fixture(scope="session")
 def installation(once: Once) -> Path:
-    """A fresh environment with nothing but the package, as Airbyte's image build installs it: without write access.
+    """A fresh environment with nothing but the package, as Airbyte's image build installs it:
+    without write access.
 
-    That copies some of the sources, runs `uv pip install .` with Python 3.13 and without a lock file, and keeps the
-    installation alone.
+    That copies some of the sources, runs `uv pip install .` with Python 3.13 and without a lock
+    file, and keeps the installation alone.
     """
 
     def install(environment: Path) -> None:
@@ -206,10 +207,12 @@ def installation(once: Once) -> Path:
 
 @pytest.fixture
 def sharp(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Without the five minutes that every sync reads again: in them lies all that a test does, it would hide a gap.
+    """Without the five minutes that every sync reads again: in them lies all that a test does, it
+    would hide a gap.
 
-    For the same reason without `Date`, which has whole seconds: the connector's clock is the server's here. SQLite
-    writes `updated` in milliseconds, rounded down. And few runs are several ranges.
+    For the same reason without `Date`, which has whole seconds: the connector's clock is the
+    server's here. SQLite writes `updated` in milliseconds, rounded down. And few runs are several
+    ranges.
     """
     monkeypatch.setattr(ranges, "SHORTEST", 1)
     monkeypatch.setattr(state, "IN_FLIGHT", timedelta(milliseconds=5))

@@ -24,7 +24,8 @@ def altered(prelude: str) -> list[str]:
 
 
 def raising_in_the_main_thread(error: str) -> list[str]:
-    """The command `source-prefect`, whose main thread raises this error after the third message of a read.
+    """The command `source-prefect`, whose main thread raises this error after the third message of
+    a read.
 
     That is where the CDK's monitor raises when a container runs out of memory.
     """
@@ -43,8 +44,8 @@ MemoryMonitor.check_memory_usage = check_memory_usage
     )
 
 
-# The command `source-prefect` with a minute of two seconds for `max_requests_per_minute`. A SIGUSR1 sets its clock back
-# by three hours; no signal moves its monotonic clock.
+# The command `source-prefect` with a minute of two seconds for `max_requests_per_minute`. A
+# SIGUSR1 sets its clock back by three hours; no signal moves its monotonic clock.
 WITH_A_CLOCK_THAT_IS_SET_BACK = altered(
     """
 import datetime, signal, time_machine

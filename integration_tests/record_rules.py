@@ -6,7 +6,8 @@ from typing import Any
 
 STREAMS = ["flows", "deployments", "flow_runs", "task_runs", "artifacts", "variables"]
 
-# Objects of fixed shape: their fields become columns. The inner ones have the names that they have got by then.
+# Objects of fixed shape: their fields become columns. The inner ones have the names that they have
+# got by then.
 OBJECTS = {
     "flows": [],
     "deployments": ["created_by", "updated_by", "global_concurrency_limit", "concurrency_options"],
@@ -16,7 +17,8 @@ OBJECTS = {
     "variables": [],
 }
 
-# Arrays, maps with keys that people choose, and values of any kind: JSON text, in which a string stays itself.
+# Arrays, maps with keys that people choose, and values of any kind: JSON text, in which a string
+# stays itself.
 JSON_TEXT = {
     "flows": ["tags", "labels"],
     "deployments": [

@@ -24,7 +24,8 @@ PROGRAMS = Path(sys.executable).parent
 # Where the configs of acceptance-test-config.yml mean a Prefect Server to be.
 DEFAULT_ADDRESS = "http://127.0.0.1:4200"
 
-# The scenarios are collected before there is a server: they name files that are written once it runs.
+# The scenarios are collected before there is a server: they name files that are written once it
+# runs.
 CONFIGS = tempfile.TemporaryDirectory(prefix="acceptance-")
 
 

@@ -39,7 +39,8 @@ def test_every_event_is_taken(tables: Path, tmp_path: Path, name: str, catalog: 
     send_to(catalog, name, tables)
     expected = emitted(tables, tmp_path / "events.jsonl")
     assert [about(event) for event in catalog.taken] == [about(event) for event in expected]
-    # Marquez puts the events of a run together; the others get what does not change with each of them.
+    # Marquez puts the events of a run together; the others get what does not change with each of
+    # them.
     is_same = [taken == event for taken, event in zip(catalog.taken, expected, strict=True)]
     starts = [event["eventType"] == "START" for event in expected]
     assert (

@@ -53,7 +53,8 @@ def rows(config: dict[str, Any], events: Rows) -> Rows:
 
 
 def test_every_change_is_a_row(rows: Rows) -> None:
-    # A set: of a request that met a locked database and was made again, the server has sent the event before.
+    # A set: of a request that met a locked database and was made again, the server has sent the
+    # event before.
     told = {
         tuple(row.get(column) for column in ("object_type", "object_name", "action", "field", "before", "after"))
         for row in rows

@@ -68,7 +68,8 @@ def test_the_auth_string_opens_the_server(settings: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("credentials", [{}, {"auth_string": f"admin:not-{PASSWORD}"}], ids=["none", "wrong"])
 def test_rejected_credentials_are_a_config_error(front: Proxy, credentials: dict[str, str]) -> None:
-    # The server checks the CSRF token first. This one is right, so that the credentials are what is wrong.
+    # The server checks the CSRF token first. This one is right, so that the credentials are what
+    # is wrong.
     front.behaviour = with_csrf_token(front)
     assert "Prefect rejected the credentials (401)" in check(config(front, **credentials))
     assert_config_error(read_here(config(front, **credentials), ["flows"]), "Prefect rejected the credentials (401)")

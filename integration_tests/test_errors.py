@@ -126,7 +126,8 @@ def test_a_lasting_failure_is_an_error_and_never_an_empty_page(answer: Answer, g
     sync = _read_flows(gate, fail_from_the_second_page)
     assert _error(sync)[0] == "transient_error"
     assert waits == BACKOFF
-    # After a status of 5xx, a smaller and another page are asked for once each: one bad row may be the reason.
+    # After a status of 5xx, a smaller and another page are asked for once each: one bad row may be
+    # the reason.
     assert len(gate.log) == 1 + TRIES + (2 if answer.status >= 500 else 0)
     assert sync.statuses["flows"][-1] == "INCOMPLETE"
     # What was read is out, but the cursor has not moved: the next sync starts from the beginning.

@@ -199,7 +199,8 @@ def test_every_run_of_a_real_sync_is_an_event_for_data_catalogs(
         [(run["id"], "START") for run in begun]
         + [(run["id"], ends[run["state_type"]]) for run in begun if run["end_time"]]
     )
-    # The asset of the task, and the table that the tags of the deployment declare, are one for the catalog.
+    # The asset of the task, and the table that the tags of the deployment declare, are one for the
+    # catalog.
     made = next(event for event in events if event["job"]["name"] == "refresh-marts.build_customers")
     assert [(dataset["namespace"], dataset["name"]) for dataset in made["outputs"]] == [
         ("postgres://warehouse.example.com:5432", "warehouse.mart.customers")

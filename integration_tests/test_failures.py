@@ -167,7 +167,8 @@ def test_a_server_that_asks_for_a_day_is_not_waited_for(
     gate.behaviour = lambda _request, _forward: answer
     failed = read_here(config, ["flows"])
     assert_one_error(failed, "flows", said)
-    # After a 503, a smaller and another page are asked for once each: one bad row may be the reason.
+    # After a 503, a smaller and another page are asked for once each: one bad row may be the
+    # reason.
     assert len(gate.log) == (3 if answer.status == 503 else 1)
 
 

@@ -155,7 +155,8 @@ def _run_named(server: PrefectServer, name: str) -> str:
 
 
 def _an_old_world(server: PrefectServer) -> set[tuple[str, str]]:
-    """Everything is an hour old but for one row in each stream, which moves the cursor to the present.
+    """Everything is an hour old but for one row in each stream, which moves the cursor to the
+    present.
 
     These come with the next sync once more, for they may have been in flight. They are returned.
     """

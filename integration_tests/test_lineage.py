@@ -174,7 +174,8 @@ def test_what_is_deployed_between_the_reads_is_whole(server: PrefectServer) -> N
         ("report", "first", "mart", "bi"),
         # Its flow was not there yet.
         ("new", "new", "orders", "stock"),
-        # Its flow was not there yet, then not any more: what the deployment itself declares is kept.
+        # Its flow was not there yet, then not any more: what the deployment itself declares is
+        # kept.
         (None, "brief", None, "x"),
     }
 

@@ -116,7 +116,8 @@ def test_workspaces_of_one_key_do_not_mix(open_server: PrefectServer, guarded: P
     streams = ["flows", "flow_runs"]
     destinations = [Destination(), Destination()]
     with cloud(workspaces, more_fields=False, unfinished_first=False) as front:
-        # No workspace of Prefect Cloud wants a CSRF token, as the server behind the second one does.
+        # No workspace of Prefect Cloud wants a CSRF token, as the server behind the second one
+        # does.
         front.spoil = lambda request, forward: forward(replace(request, headers={**request.headers, **guarded.headers}))
         for _ in range(2):
             for workspace, destination in zip(workspaces, destinations, strict=True):

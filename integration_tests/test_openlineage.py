@@ -349,7 +349,8 @@ def test_a_kill_at_half_loses_none(tmp_path: Path) -> None:
 
     assert main([str(database), "--file", str(file)]) == 0
     times = Counter((run, kind) for run, kind, _ in told(events_in(file)))
-    # 2,000 flow runs and 400 task runs, each with a start and an end; what was sent of the second page came twice.
+    # 2,000 flow runs and 400 task runs, each with a start and an end; what was sent of the second
+    # page came twice.
     assert len(times) == 4_800
     assert max(times.values()) == 2
     assert times.total() == 4_800 + before - 2_000

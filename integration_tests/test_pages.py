@@ -131,7 +131,8 @@ def test_the_last_row_of_every_page_moves_before_the_next_is_read(
     got = Counter(sync.ids("flow_runs"))
     assert moved
     assert max(got.values()) == 1
-    # A page of one time is only a look ahead: its rows are asked for once more, when the last may have moved.
+    # A page of one time is only a look ahead: its rows are asked for once more, when the last may
+    # have moved.
     missed = set(ids) - set(got)
     assert missed <= moved
     if cursor == "first sync" and happens is not is_deleted:
@@ -225,7 +226,8 @@ def test_a_table_changes_between_two_pages(happens: str, kind: str, server: Pref
     sync = read_here(config, ["variables"], state).ok()
     got = Counter(sync.ids("variables"))
     assert moved or created
-    # What changes while it is read may come again, in its new version. A page that does not meet the last is left out.
+    # What changes while it is read may come again, in its new version. A page that does not meet
+    # the last is left out.
     assert {row_id for row_id, times in got.items() if times > 1} <= (moved if happens == "changed" else set())
     missed = set(ids) - set(got)
     assert missed <= moved

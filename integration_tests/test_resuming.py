@@ -18,9 +18,11 @@ EACH_WEEK = RUNS // WEEKS
 
 @pytest.fixture(scope="module")
 def ids(server: PrefectServer) -> dict[str, list[str]]:
-    """As many flow runs as task runs, spread evenly; of each week one was edited yesterday, and one just now.
+    """As many flow runs as task runs, spread evenly; of each week one was edited yesterday, and
+    one just now.
 
-    Were the cursor the latest `updated` of what was read, it would be in the present after the oldest week.
+    Were the cursor the latest `updated` of what was read, it would be in the present after the
+    oldest week.
     """
     flow_runs = insert_flow_runs(server.database, make_flow(server), _edited_late())
     return {"flow_runs": flow_runs, "task_runs": insert_task_runs(server.database, flow_runs[0], _edited_late())}

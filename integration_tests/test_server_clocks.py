@@ -86,7 +86,8 @@ def test_without_a_lookback_window_a_run_that_was_committed_late_arrives(
     make_run(empty, flow, "COMPLETED")
     zero = {**config, "lookback_window": "PT0S"}
     first = read(zero, ["flow_runs"]).ok()
-    # Its transaction waited for the database: it ended before the cursor, and was committed after it.
+    # Its transaction waited for the database: it ended before the cursor, and was committed after
+    # it.
     set_state(empty, "flow_runs", run, "COMPLETED")
     at = datetime.fromisoformat((first.cursor("flow_runs") or "").replace("Z", "+00:00")) - timedelta(seconds=10)
     execute(empty, "UPDATE flow_run SET end_time = ?, updated = ? WHERE id = ?", *[f"{at:%F %T.%f}"] * 2, run)

@@ -15,7 +15,8 @@ STREAM = "task_dependencies"
 # How far a sync reaches back behind its cursor, for transactions that were still in flight.
 IN_FLIGHT = timedelta(minutes=5)
 
-# Origins that Prefect's API accepts in addition to the task runs of the flows: the column of the origin, and its value.
+# Origins that Prefect's API accepts in addition to the task runs of the flows: the column of the
+# origin, and its value.
 OTHER_ORIGINS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "region": ({"input_type": "parameter", "name": "regions"}, {"parameter_name": "regions"}),
     "limit": ({"input_type": "constant", "type": "int"}, {"constant_type": "int"}),

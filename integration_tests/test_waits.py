@@ -66,7 +66,8 @@ MAINTENANCE = Answer(503, b"{}", TOO_MANY.headers | {"Prefect-Maintenance": "tru
 def test_no_request_is_sent_while_prefect_asks_to_wait(
     config: dict[str, Any], gate: Proxy, whole: Sync, answer: Answer, workers: int
 ) -> None:
-    """Not by a thread either that was about to send one: each worker is busy when the answer comes, the others wait.
+    """Not by a thread either that was about to send one: each worker is busy when the answer
+    comes, the others wait.
 
     A 429 is about the account, a maintenance about what was asked for: the other streams go on.
     """

@@ -153,9 +153,11 @@ def test_a_first_sync_that_was_cut_short_is_resumed_without_a_hole(
     day = timedelta(days=1)
     read_before = [Run(cursor - n * day, cursor - n * day) for n in range(3, 9)]
     not_read = [
-        # Cancelled long before it was due: it ended, and was last changed, before the lookback window begins.
+        # Cancelled long before it was due: it ended, and was last changed, before the lookback
+        # window begins.
         Run(cursor + 20 * day, cursor - 10 * day, state="CANCELLED"),
-        # Cancelled a little before: it ended within the lookback window, but did not change since the cursor.
+        # Cancelled a little before: it ended within the lookback window, but did not change since
+        # the cursor.
         Run(cursor + HOUR, cursor - 2 * HOUR, state="CANCELLED"),
         Run(cursor + SECOND, cursor + HOUR),
         *[Run(cursor + n * day, cursor + n * day) for n in range(1, 2 * PAGE_SIZE)],

@@ -1,12 +1,14 @@
-"""One self-contained HTML page about the health of pipelines, from the tables of a sync in DuckDB or PostgreSQL.
+"""One self-contained HTML page about the health of pipelines, from the tables of a sync in DuckDB
+or PostgreSQL.
 
     prefect-health prefect.duckdb report.html
     prefect-health postgresql://user:password@localhost:5432/warehouse report.html --schema prefect
     prefect-health postgresql://user:password@localhost:5432/warehouse report.html --marts analytics_prefect_marts
 
-The first two build the models of dbt/ beside the tables, which needs dbt; the third reads those that a dbt project of
-yours has built. With --exit-code the command ends with the sum of what is the matter: 4, pipelines are broken; 8, slots
-were missed; 16, tables are stale; 32, the last sync is old. 1 is an error of its own.
+The first two build the models of dbt/ beside the tables, which needs dbt; the third reads those
+that a dbt project of yours has built. With --exit-code the command ends with the sum of what is
+the matter: 4, pipelines are broken; 8, slots were missed; 16, tables are stale; 32, the last sync
+is old. 1 is an error of its own.
 """
 
 import argparse

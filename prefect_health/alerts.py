@@ -4,7 +4,8 @@ from datetime import datetime
 
 from prefect_health.marts import Marts
 
-# The bit of the exit code, what it says, and the query that counts it: those of docs/pipeline_health.md.
+# The bit of the exit code, what it says, and the query that counts it: those of
+# docs/pipeline_health.md.
 ALERTS = (
     (4, "pipelines are broken", "SELECT count(*) AS found FROM prefect__incidents WHERE is_open"),
     (

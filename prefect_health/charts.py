@@ -1,4 +1,5 @@
-"""The charts of the page, as SVG: they are there without a script, and take their colours from the page's style.
+"""The charts of the page, as SVG: they are there without a script, and take their colours from the
+page's style.
 
 No chart tells anything by colour alone, and each has a table beside it that says the same.
 """
@@ -25,7 +26,8 @@ TICKS = {"0.1 s": 0.1, "1 s": 1, "10 s": 10, "1 min": 60, "10 min": 600, "1 h": 
 # The least that an axis of days shows.
 FEWEST_DAYS = 14
 
-# Around a point: a plus, a cross, a square, a triangle, a diamond, a bar, a caret and a dash tell flows apart.
+# Around a point: a plus, a cross, a square, a triangle, a diamond, a bar, a caret and a dash tell
+# flows apart.
 MARKS = ("m-3 0h6m-3-3v6", "m-3-3l6 6m-6 0l6-6", "m-3-3h6v6h-6z", "m-3 3h6l-3-6z", "m-4 0l4-4 4 4-4 4z", "m0-4v8",
          "m-3 3l3-6 3 6", "m-4 0h8")  # fmt: skip
 

@@ -4,9 +4,9 @@
     prefect-openlineage prefect.duckdb --mapping mapping.yml --to marquez --url http://localhost:5000
     prefect-openlineage postgresql://user@localhost/warehouse --schema prefect --file events.jsonl
 
-Without --file, --console or --url, the OpenLineage client looks for its own configuration: openlineage.yml, or
-environment variables. Run it after each sync: it goes on where it ended. docs/catalogs.md tells what each catalog
-needs.
+Without --file, --console or --url, the OpenLineage client looks for its own configuration:
+openlineage.yml, or environment variables. Run it after each sync: it goes on where it ended.
+docs/catalogs.md tells what each catalog needs.
 """
 
 import argparse
@@ -75,7 +75,8 @@ def _warn_of_shared_namespace(settings: Settings, tables: Tables) -> None:
 def _transport(options: argparse.Namespace, catalog: Receiver) -> Any:
     """One of the client's transports, as the options say or, where they name none, its own configuration."""
     config = _configuration(options, catalog)
-    # The client would mix a configuration of its own, where it finds one, into that of the options.
+    # The client would mix a configuration of its own, where it finds one, into that of the
+    # options.
     transport = get_default_factory().create(config) if config else OpenLineageClient().transport
     # What leads nowhere would be taken for sent.
     if transport.kind == "noop":
@@ -98,7 +99,8 @@ def _configuration(options: argparse.Namespace, catalog: Receiver) -> dict[str, 
         return None
     config = {
         "type": "http",
-        # With a slash in the end, or the last part of its path would be taken for a file, and be replaced.
+        # With a slash in the end, or the last part of its path would be taken for a file, and be
+        # replaced.
         "url": options.url.rstrip("/") + "/",
         "endpoint": options.endpoint if options.endpoint is not None else catalog.endpoint,
         "timeout": options.timeout,

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from string import Formatter
 from typing import NamedTuple
 
-# Their keys are already what OpenLineage calls such datasets: the bucket is the namespace, the path is the name.
+# Their keys are already what OpenLineage calls such datasets: the bucket is the namespace, the
+# path is the name.
 OBJECT_STORES = frozenset({"abfs", "abfss", "dbfs", "gs", "hdfs", "s3", "s3a", "wasb", "wasbs"})
 
 
@@ -68,8 +69,8 @@ class Rule:
 class Datasets:
     """The datasets of names, and which names no rule has mapped.
 
-    A name without a rule is kept: its dataset is called as Prefect calls it, in the namespace `unmapped` or, for an
-    asset key, in that of its own scheme.
+    A name without a rule is kept: its dataset is called as Prefect calls it, in the namespace
+    `unmapped` or, for an asset key, in that of its own scheme.
     """
 
     rules: Sequence[Rule] = ()

@@ -14,7 +14,8 @@ MAPPING = Path(__file__).with_name("mapping.yml")
 
 
 def write_events(database: Path, file: Path) -> tuple[int, list[str]]:
-    """Write the events of all runs of a sync into a file; how many they are, and three of them in a line each.
+    """Write the events of all runs of a sync into a file; how many they are, and three of them in
+    a line each.
 
     The three: a success and a task with tables on both sides, and a failure.
     """

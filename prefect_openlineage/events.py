@@ -1,7 +1,8 @@
 """OpenLineage's events of runs: a START and, when a run has ended, a COMPLETE, FAIL or ABORT.
 
-A run keeps its UUID, so that an event that is sent twice changes nothing. A task run is a child job of its flow run; a
-subflow run is one of the flow run that called it, and the task run that stands for it in between is left out.
+A run keeps its UUID, so that an event that is sent twice changes nothing. A task run is a child
+job of its flow run; a subflow run is one of the flow run that called it, and the task run that
+stands for it in between is left out.
 """
 
 import json
@@ -67,7 +68,8 @@ class Jobs:
     """The jobs of flows and deployments: their names, what describes them, and what their tags declare."""
 
     namespace: str = "prefect"
-    # Whether each deployment is a job of its own, as its tags are, or the flow is one for all of them.
+    # Whether each deployment is a job of its own, as its tags are, or the flow is one for all of
+    # them.
     per_deployment: bool = True
     flows: Mapping[str, Row] = field(default_factory=dict)
     deployments: Mapping[str, Row] = field(default_factory=dict)
@@ -117,7 +119,8 @@ class Events:
     prefect_version: str = "unknown"
     # What an owner is called: `team:{owner}`.
     owner: str = "{owner}"
-    # Whether the receiver takes each event for itself; of others the START says what does not change.
+    # Whether the receiver takes each event for itself; of others the START says what does not
+    # change.
     whole: bool = False
     # Those of a flow and deployment are the same for all of its runs.
     _job_facets: dict[tuple[str, str | None], dict[str, JobFacet]] = field(default_factory=dict)

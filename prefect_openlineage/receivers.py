@@ -1,6 +1,7 @@
 """What each catalog takes of the events, and what it does with those that it does not.
 
-As far as their code and documentation tell: none of these servers could be run here. See docs/catalogs.md.
+As far as their code and documentation tell: none of these servers could be run here. See
+docs/catalogs.md.
 """
 
 from typing import Any

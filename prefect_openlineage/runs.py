@@ -19,7 +19,8 @@ BEGINNING = (datetime(1, 1, 1), "")
 # What is no run yet has neither begun nor ended.
 _BEGUN = f"(start_time IS NOT NULL OR state_type IN ({', '.join(repr(state) for state in ENDED)}))"
 
-# Where in a table one has got to: by when a sync brought a row, which only ever grows, and by its id.
+# Where in a table one has got to: by when a sync brought a row, which only ever grows, and by its
+# id.
 Position = tuple[datetime, str]
 Positions = Mapping[str, Position]
 
@@ -37,8 +38,8 @@ class Page(NamedTuple):
 class Runs:
     """The runs of a sync that came after `since`.
 
-    A sync gives every row that it brings the time of that, also one that it brings again: so a run is met again when
-    its state has changed, and whatever came late is met as well.
+    A sync gives every row that it brings the time of that, also one that it brings again: so a run
+    is met again when its state has changed, and whatever came late is met as well.
     """
 
     tables: Tables

@@ -20,7 +20,8 @@ from prefect_openlineage.runs import Position, Positions, Runs
 # How often a person is told how far it has got.
 EVERY_SECONDS = 2.0
 
-# The event is what the receiver does not like, not the key or the address: another try will not help.
+# The event is what the receiver does not like, not the key or the address: another try will not
+# help.
 REFUSALS = frozenset({400, 413, 422})
 
 
@@ -80,10 +81,11 @@ def send(
     skip_refused: bool = False,
     tell: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
 ) -> Sent:
-    """Send the events of all pages. After each page the progress is saved; an error ends it, and the next run goes on.
+    """Send the events of all pages. After each page the progress is saved; an error ends it, and
+    the next run goes on.
 
-    Without `progress`, nothing is remembered. An event that the receiver refuses is an error, too, unless such events
-    are to be skipped: then they are counted among the complaints.
+    Without `progress`, nothing is remembered. An event that the receiver refuses is an error, too,
+    unless such events are to be skipped: then they are counted among the complaints.
     """
     sent, began = Sent(), time.monotonic()
     told = began

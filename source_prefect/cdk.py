@@ -1,11 +1,12 @@
-"""What the connector relies on in the CDK beyond its documentation, each with a test in test_cdk_contracts.py.
+"""What the connector relies on in the CDK beyond its documentation, each with a test in
+test_cdk_contracts.py.
 
     one partition for each workspace    a thread reads it, from its first row to its last
     a state is a message                queued after records, it is printed after them
-    one error for one failure           what a partition raises becomes one trace, and does not affect the others
+    one error for one failure           what a partition raises becomes one trace; others go on
 
-The CDK's own cursor slices time by the calendar and derives its state from the config, so streams have a cursor of
-ours. Its own queue counts records; ours counts their bytes.
+The CDK's own cursor slices time by the calendar and derives its state from the config, so streams
+have a cursor of ours. Its own queue counts records; ours counts their bytes.
 """
 
 import logging
@@ -138,8 +139,9 @@ class StreamCursor(FinalStateCursor):
         with self._lock:
             self._state = with_part(self._state, workspace_id, state)
             for message in self._unsent():
-                # `emit_message` puts it into a buffer that all threads share. The main thread could take it from there
-                # and, while the queue is full, print it before the records in the queue.
+                # `emit_message` puts it into a buffer that all threads share. The main thread
+                # could take it from there and, while the queue is full, print it before the
+                # records in the queue.
                 self._outbox.queue.put(message)
 
     @property
@@ -147,7 +149,8 @@ class StreamCursor(FinalStateCursor):
         return dict(self._state)
 
     def ensure_at_least_one_state_emitted(self) -> None:
-        # All partitions have ended. A lock or a full queue would stop the only thread that empties the queue.
+        # All partitions have ended. A lock or a full queue would stop the only thread that empties
+        # the queue.
         for message in self._unsent():
             self._outbox.messages.emit_message(message)
 
@@ -216,7 +219,7 @@ class Declared(NamedTuple):
 
 
 def declared(streams: Iterable[Mapping[str, Any]], config: Mapping[str, Any]) -> list[Declared]:
-    """The streams of a resolved manifest, built for one command: `config` reaches each of their components."""
+    """The streams of a resolved manifest, built for one command. Each component gets `config`."""
     factory = ModelToComponentFactory()
     built = [factory.create_component(DeclarativeStream, stream, config) for stream in streams]
     return [Declared(it, it.name, it.get_json_schema(), it.cursor_field, _retriever_of(it)) for it in built]
@@ -267,7 +270,7 @@ def stream_states(messages: Iterable[AirbyteStateMessage]) -> dict[str, Mapping[
 
 
 def _retriever_of(stream: AbstractStream) -> Any:
-    """The retriever that the CDK built for a stream. Raises RuntimeError where the CDK keeps it elsewhere."""
+    """The retriever of a stream. Raises RuntimeError where the CDK keeps it elsewhere."""
     try:
         return stream._stream_partition_generator._partition_factory._retriever  # type: ignore[attr-defined]
     except AttributeError as error:
@@ -275,7 +278,7 @@ def _retriever_of(stream: AbstractStream) -> Any:
 
 
 def log_no_bodies(requester: HttpRequester) -> None:
-    """Keep the bodies of answers out of the log: with `--debug`, the CDK would log each, whatever `leave_out` says."""
+    """Log no bodies of answers: with `--debug`, the CDK would, whatever `leave_out` says."""
     requester._http_client._logger.addFilter(_without_body)
 
 
@@ -285,7 +288,7 @@ def _without_body(record: logging.LogRecord) -> bool:
 
 
 def session_of(requester: HttpRequester) -> requests.Session:
-    """The session that a requester sends with. Raises RuntimeError where the CDK keeps it elsewhere."""
+    """The session of a requester. Raises RuntimeError where the CDK keeps it elsewhere."""
     try:
         return requester._http_client._session
     except AttributeError as error:

@@ -34,8 +34,8 @@ def check(
 ) -> str | None:
     """A sentence about the streams that cannot be read; None where all can.
 
-    `first` must be readable in each workspace: raises CheckError where it is not. `others` are tried for some seconds,
-    `most_tries` at most.
+    `first` must be readable in each workspace: raises CheckError where it is not. `others` are
+    tried for some seconds, `most_tries` at most.
     """
     began = time.monotonic()
     found = finished({"": lambda: (workspaces_to_read(session), first())}, CONNECTION_SECONDS, 1)
@@ -94,7 +94,8 @@ def finished(work: Mapping[Key, Callable[[], Result]], seconds: float, workers: 
     """What has returned or raised within so many seconds. The rest is given up."""
     done: dict[Key, Result | Exception] = {}
     deadline = time.monotonic() + seconds
-    # The threads share it: each takes the next call, and Python's lock keeps two from taking the same.
+    # The threads share it: each takes the next call, and Python's lock keeps two from taking the
+    # same.
     left = iter(work.items())
 
     def run() -> None:

@@ -26,21 +26,21 @@ from source_prefect.source import SourcePrefect
 
 
 class Entrypoint(AirbyteEntrypoint):
-    """The CDK's commands, with the source's own messages for an invalid config, and with every secret masked."""
+    """The CDK's commands, with our own messages for an invalid config, and every secret masked."""
 
     @staticmethod
     def validate_connection(source_spec: ConnectorSpecification, config: Mapping[str, Any]) -> None:
-        """Nothing: the source validates its config. The CDK's `check` would print the complete connection."""
+        """Nothing: the source validates its config. The CDK would print the complete connection."""
 
     @staticmethod
     def set_up_secret_filter(config: Mapping[str, Any], connection_specification: Mapping[str, Any]) -> None:
-        """Register the secrets in every form; the CDK knows only their plain form, and none inside a list."""
+        """Register the secrets in every form; the CDK knows the plain one, and none inside a list."""
         update_secrets(secret_texts(connection_specification, config))
 
     def read(
         self, source_spec: ConnectorSpecification, config: Mapping[str, Any], catalog: Any, state: list[Any]
     ) -> Iterable[AirbyteMessage]:
-        """Mask the errors of the streams, which may quote a server's answer; the CDK masks the others."""
+        """Mask the errors of streams, which may quote an answer; the CDK masks the others."""
         for message in super().read(source_spec, config, catalog, state):
             if message.trace and (error := message.trace.error):
                 error.message = filter_secrets(error.message)
@@ -49,11 +49,13 @@ class Entrypoint(AirbyteEntrypoint):
             yield message
 
 
-# New objects before Python looks for reference cycles, which rows do not have. The default of 700 is some 40 rows.
+# New objects before Python looks for reference cycles, which rows do not have. The default of 700
+# is some 40 rows.
 _GARBAGE_COLLECTION_AFTER = 20_000
 
-# Seconds after which a thread must yield to another. Python's default of 5 ms is less than the processing of a page;
-# threads that interrupt each other there only wait for their common queue. A request releases the lock anyway.
+# Seconds after which a thread must yield to another. Python's default of 5 ms is less than the
+# processing of a page; threads that interrupt each other there only wait for their common queue. A
+# request releases the lock anyway.
 _SWITCH_INTERVAL = 0.1
 
 # What shells add to the number of the signal that has ended a program.
@@ -65,7 +67,8 @@ _LONGEST_WAIT = 0.1
 
 
 class Output(io.TextIOBase):
-    """Standard output in UTF-8, whatever the locale is. Several threads write lines to it, each with one call.
+    """Standard output in UTF-8, whatever the locale is. Several threads write lines to it, each
+    with one call.
 
     The CDK's own buffer copies long lines several times.
     """
@@ -107,7 +110,8 @@ def run(arguments: Sequence[str] | None = None) -> None:
 
 
 def execute(arguments: Sequence[str]) -> int:
-    """Print the output of one command of the Airbyte protocol: spec, check, discover or read. Returns the exit code.
+    """Print the output of one command of the Airbyte protocol: spec, check, discover or read.
+    Returns the exit code.
 
     Raises OSError where it cannot be written.
     """
@@ -153,5 +157,5 @@ def _print_failure(command: Namespace, error: Exception) -> int:
 
 
 def _end(exit_code: int) -> NoReturn:
-    """End the process at once: a thread may be waiting for an answer, and Python would wait for the thread."""
+    """End the process at once: Python would wait for a thread that waits for an answer."""
     os._exit(exit_code)

@@ -1,4 +1,4 @@
-"""What Prefect Cloud reports about a key: the workspaces that it can read, and the limits of their plans."""
+"""What Prefect Cloud reports about a key: the workspaces that it reads, and their plans."""
 
 import logging
 import re
@@ -29,7 +29,7 @@ class TemporaryError(ConfigError):
 
 
 class Listing(NamedTuple):
-    """The workspaces that the key reads, or why Prefect Cloud did not list them: `is_refused` if the key may not."""
+    """The workspaces that the key reads, or why there is no list: `is_refused` if it may not."""
 
     workspaces: Sequence[Reported] = ()
     reason: str = ""
@@ -40,7 +40,8 @@ class Listing(NamedTuple):
 def workspaces_to_read(session: Session) -> list[Workspace]:
     """The workspaces that the settings name, each once; a server counts as one.
 
-    Raises ConfigError where Prefect Cloud does not report what the settings leave out; TemporaryError if it may later.
+    Raises ConfigError where Prefect Cloud does not report what the settings leave out;
+    TemporaryError if it may later.
     """
     connection = session.settings.connection
     if not isinstance(connection, Cloud):
@@ -60,7 +61,7 @@ def workspaces_to_read(session: Session) -> list[Workspace]:
 
 
 def with_plans(session: Session, workspaces: Sequence[Workspace]) -> list[Workspace]:
-    """The workspaces with the retention of their plans. Each account is asked once, and its rate limit observed."""
+    """The workspaces with the retention of their plans. Asks each account once; keeps its limit."""
     accounts = dict.fromkeys(each.account_id for each in workspaces if each.account_id and not each.problem)
     plans = {account_id: _plan(session, account_id) for account_id in accounts}
     return [replace(each, retention_days=plans.get(each.account_id)) for each in workspaces]
@@ -85,7 +86,7 @@ def details(session: Session, workspace: Workspace) -> Reported:
 
 
 def unknown_workspace(session: Session, workspace: Workspace) -> str:
-    """Why a request to a workspace was answered with 404; empty where the workspace is not the reason."""
+    """Why a workspace answered 404; empty where the workspace is not the reason."""
     if not workspace.workspace_id:
         return ""
     seen = listing(session)
@@ -156,7 +157,8 @@ def _left_out(connection: Cloud, seen: Listing) -> Sequence[Reported]:
 def _found(connection: Cloud, named: Named, seen: Listing) -> Workspace:
     """One of several. What is wrong with it is its `problem`, because the others can be read."""
     if named.account_id and not seen.workspaces:
-        # The key may not list them, or Cloud lists none for its kind: a request shows whether it reads this one.
+        # The key may not list them, or Cloud lists none for its kind: a request shows whether it
+        # reads this one.
         return _workspace(connection, named)
     problem = f"Prefect Cloud does not report the account of a workspace that is named by its id: {seen.reason}."
     if seen.is_temporary:

@@ -34,8 +34,9 @@ from source_prefect.records.transformations import DescribeSchedule, FlattenReco
 class RefuseOtherRunners(ConfigTransformation):
     """Says how to run the connector, where a tool of the CDK runs the manifest alone.
 
-    `source-declarative-manifest` and PyAirbyte's `source_manifest=` would read every stream completely in every sync,
-    without a word: the cursors are those of `SourcePrefect`, which passes no config through here.
+    `source-declarative-manifest` and PyAirbyte's `source_manifest=` would read every stream
+    completely in every sync, without a word: the cursors are those of `SourcePrefect`, which
+    passes no config through here.
     """
 
     def transform(self, config: MutableMapping[str, Any]) -> None:  # noqa: ARG002  (the CDK's signature)

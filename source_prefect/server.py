@@ -1,4 +1,4 @@
-"""What a Prefect Server reports about itself. It is asked at most once in a sync, and not before that is needed."""
+"""What a Prefect Server reports about itself. A sync asks at most once, when it needs it."""
 
 from collections.abc import Mapping
 from contextlib import suppress

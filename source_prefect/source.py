@@ -33,9 +33,10 @@ Content = TypeVar("Content")
 class SourcePrefect(Source):
     """The connector, which `manifest.yaml` declares. It keeps nothing between two commands.
 
-    Each command parses the config, finds the workspaces, and has the CDK build the streams that it needs. Python adds
-    what YAML cannot express: an invalid config gets a sentence that names the field, where the CDK says of a `oneOf`
-    only that it does not match; what only Prefect Cloud knows is asked there; and each stream keeps its own state.
+    Each command parses the config, finds the workspaces, and has the CDK build the streams that it
+    needs. Python adds what YAML cannot express: an invalid config gets a sentence that names the
+    field, where the CDK says of a `oneOf` only that it does not match; what only Prefect Cloud
+    knows is asked there; and each stream keeps its own state.
     """
 
     check_config_against_spec = False
@@ -75,7 +76,8 @@ class SourcePrefect(Source):
         status = models.Status.SUCCEEDED
         try:
             settings = _settings(config, written)
-            # A person waits: the limit of a sync would make a check of many workspaces wait for a minute.
+            # A person waits: the limit of a sync would make a check of many workspaces wait for a
+            # minute.
             with Session(replace(settings, max_requests_per_minute=None), IN_A_CHECK) as session:
                 message = check(
                     session,
@@ -142,7 +144,7 @@ def _settings(config: Mapping[str, Any], written: manifest.Manifest) -> Settings
 
 
 def _declared(written: manifest.Manifest, names: Collection[str], session: Session) -> list[cdk.Declared]:
-    """The streams of these names, those first that share a scan: each must have started before their first record."""
+    """The streams of these names. Those that share a scan must start before any record."""
     streams = cdk.declared(manifest.resolved(written, names)["streams"], session)
     sources = {each.retriever.pages_of for each in streams}
     return sorted(streams, key=lambda each: not (each.retriever.pages_of or each.name in sources))

@@ -1,4 +1,4 @@
-"""Prefect's timestamps as datetimes. Their text must never be compared: `…13Z` sorts after `…13.5Z`."""
+"""Prefect's timestamps as datetimes. Never compare their text: `…13Z` sorts after `…13.5Z`."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ def parse_time(text: Any) -> datetime | None:
 
 
 def shift(time: datetime, by: timedelta) -> datetime:
-    """The sum; Python's earliest or latest time where it is beyond them. Prefect accepts times up to there."""
+    """The sum, within Python's earliest and latest times, which Prefect accepts, too."""
     try:
         return time + by
     except OverflowError:

@@ -23,7 +23,8 @@ NAMED = re.compile(r"parameters(?:\.get\(|\[|\.)\s*['\"]?(\w+)")
 @pytest.fixture
 def manifest() -> dict[str, Any]:
     resolved: dict[str, Any] = ManifestReferenceResolver().preprocess_manifest({**load()})
-    # The CDK itself refuses unknown keys at the top; what the streams take from the definitions stands in them.
+    # The CDK itself refuses unknown keys at the top; what the streams take from the definitions
+    # stands in them.
     return {key: part for key, part in resolved.items() if key not in {"type", "definitions"}}
 
 

@@ -133,7 +133,8 @@ def test_a_set_that_fits_on_a_page_is_read_once() -> None:
 
 
 def test_a_row_that_one_pass_missed_comes_with_the_next() -> None:
-    # A row left in front of the boundary between two pages while the first pass was there: 3 was not seen.
+    # A row left in front of the boundary between two pages while the first pass was there: 3 was
+    # not seen.
     assert ids(pages_unordered(passes([[1, 2, 4, 5], [2, 3, 4, 5]], limit=2))) == ["1", "2", "4", "5", "3"]
 
 

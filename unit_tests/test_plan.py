@@ -1,6 +1,7 @@
 """The plans of a run sync, on a scripted table that changes between any two requests.
 
-Time goes by in hours, one for each request and each change, so that no slack of minutes hides a gap.
+Time goes by in hours, one for each request and each change, so that no slack of minutes hides a
+gap.
 """
 
 import threading
@@ -150,7 +151,8 @@ class Server:
         row["version"] += 1
 
     def _edit(self, row: Row) -> None:
-        # What is edited later than the lookback window after its end is found by the next full refresh only.
+        # What is edited later than the lookback window after its end is found by the next full
+        # refresh only.
         ended = parse_time(row["end_time"])
         if ended is None or ended > self.now - LOOKBACK + HOUR:
             self._touch(row)
@@ -201,7 +203,8 @@ class Destination:
                     pending |= {row["id"]: row["version"] for row in step}
                     self.got.update(row["id"] for row in step)
         except PaginationError:
-            # A table that was empty when it was asked does not show that a filter is ignored: the sync fails, loudly.
+            # A table that was empty when it was asked does not show that a filter is ignored: the
+            # sync fails, loudly.
             assert server.ignores_end_filter
             return
         self.versions |= pending
@@ -369,7 +372,8 @@ def test_a_first_sync_is_resumed_with_what_changed_in_what_was_read_and_all_of_t
         server.now += 48 * HOUR
         server._revive(server.rows[f"01-{number}"])
     now, remaining = server.now, (Range(NOON - 2 * HOUR, NOON - HOUR), Range(NOON - 5 * HOUR, NOON - 5 * HOUR))
-    # Of those that were read, one was revived since the cursor, or two; the others have never been sent.
+    # Of those that were read, one was revived since the cursor, or two; the others have never been
+    # sent.
     assert ids(sync_of(server, StreamState(now - HOUR, remaining))) == ["01-1", "01-2", "01-6", "01-7"]
     assert ids(sync_of(server, StreamState(now - 49 * HOUR, remaining))) == ["01-1", "01-2", "01-4", "01-6", "01-7"]
 

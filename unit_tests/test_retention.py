@@ -32,7 +32,8 @@ def test_a_fresh_cursor_is_not(caplog: pytest.LogCaptureFixture) -> None:
 
 
 class Cloud:
-    """Accepts requests for events of up to `kept` days ago. It refuses some for another reason: see `refuses_also`.
+    """Accepts requests for events of up to `kept` days ago. It refuses some for another reason:
+    see `refuses_also`.
 
     `refuses_also` gets the number of the request, counted from 0.
     """

@@ -1,9 +1,10 @@
 """The ways to read a table of runs that are measured against each other.
 
-Each but the connector itself is a script: `python -m benchmarks.contenders.NAME URL TABLE STATE [FIRST-END ...]`. It
-reads the table `flow_runs` or `task_runs` of the API at URL, goes on from the cursor in the file STATE where there is
-one, and leaves its new cursor there. With spans it reads only these rows, from FIRST to before END, for tables that it
-would take too long to read whole. Its last line is a `Tally` as JSON.
+Each but the connector itself is a script: `python -m benchmarks.contenders.NAME URL TABLE STATE
+[FIRST-END ...]`. It reads the table `flow_runs` or `task_runs` of the API at URL, goes on from the
+cursor in the file STATE where there is one, and leaves its new cursor there. With spans it reads
+only these rows, from FIRST to before END, for tables that it would take too long to read whole.
+Its last line is a `Tally` as JSON.
 """
 
 import json
@@ -26,7 +27,8 @@ class Tally:
 # The rows to read, from the first to before the end; without an end, to the last row.
 Span = tuple[int, int | None]
 
-# Reads (url, table, cursor or "", span) and returns the number of rows that are new, and the new cursor.
+# Reads (url, table, cursor or "", span) and returns the number of rows that are new, and the new
+# cursor.
 Read = Callable[[str, str, str, Span], tuple[int, str]]
 
 

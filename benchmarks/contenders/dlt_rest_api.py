@@ -1,6 +1,8 @@
-"""dlt's `rest_api` source, set up by its documentation: a POST endpoint, offsets in the body, an incremental cursor.
+"""dlt's `rest_api` source, set up by its documentation: a POST endpoint, offsets in the body, an
+incremental cursor.
 
-Only dlt's extract step runs: to normalize and to load is a destination's work, which no other contender does.
+Only dlt's extract step runs: to normalize and to load is a destination's work, which no other
+contender does.
 """
 
 import os

@@ -1,7 +1,9 @@
-"""The limit: four bare loops side by side, each over a quarter of the time. Pages of 200 are parsed and dropped.
+"""The limit: four bare loops side by side, each over a quarter of the time. Pages of 200 are
+parsed and dropped.
 
-A first sync asks for the rows at or before the last row's time, newest first. A later sync is one loop, back to the
-newest end that the first one saw. It misses rows that change otherwise, and has neither checks nor states.
+A first sync asks for the rows at or before the last row's time, newest first. A later sync is one
+loop, back to the newest end that the first one saw. It misses rows that change otherwise, and has
+neither checks nor states.
 """
 
 from collections.abc import Iterator

@@ -28,7 +28,8 @@ def not_found() -> Answer:
 
 def length_required() -> Answer:
     answer = refusal(411, "Length Required")
-    # The body is still on its way: the next request of the connection would begin in the middle of it.
+    # The body is still on its way: the next request of the connection would begin in the middle of
+    # it.
     answer.cut_after = len(answer.body)
     return answer
 

@@ -30,7 +30,8 @@ class Cloud:
         self.maintenance = 0
         self.maintenance_retry_after: float | None = None
         self.disabled_deployments: set[str] = set()
-        # What else happens to requests on the way to a workspace, such as `devtools.faults.RandomFaults`.
+        # What else happens to requests on the way to a workspace, such as
+        # `devtools.faults.RandomFaults`.
         self.spoil: Behaviour = pass_on
         self.proxy: Proxy
         self._rate = RateLimit(settings.plan.requests_per_minute, settings.minute)

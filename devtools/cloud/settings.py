@@ -62,7 +62,8 @@ class Key:
     text: str = "pnu_0123456789abcdefghijklmnopqrstuvwxyz"
     # The ids of the workspaces that its owner is a member of; None means of all.
     workspace_ids: Sequence[str] | None = None
-    # Whether its owner may read the account and its limits. Who may on Prefect Cloud is not documented.
+    # Whether its owner may read the account and its limits. Who may on Prefect Cloud is not
+    # documented.
     reads_account: bool = True
     # Whether it may list its workspaces. Whether a service account may is not documented.
     lists_workspaces: bool = True
@@ -99,7 +100,8 @@ class Settings:
     dangling_token: bool = True
     # Events are dated +00:00 instead of Z.
     offset_in_times: bool = True
-    # END_TIME_DESC lists the unfinished runs before the others; a server on SQLite lists them after.
+    # END_TIME_DESC lists the unfinished runs before the others; a server on SQLite lists them
+    # after.
     unfinished_first: bool = True
     rate_limit: bool = True
     # The length of a minute of the rate limit, in seconds.

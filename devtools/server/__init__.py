@@ -19,12 +19,13 @@ from uuid import uuid4
 import requests
 
 START_TIMEOUT = 120.0
-# Longer than the server waits for a lock of SQLite, a minute: it then answers 503, and is asked again.
+# Longer than the server waits for a lock of SQLite, a minute: it then answers 503, and is asked
+# again.
 PATIENCE = 90
 
-# Nothing happens on the server but what a test does: no runs are created for schedules, none is marked as late,
-# no task runs are cancelled some time after their flow run was, and no automation acts, which is three more events
-# at some later time. Events are stored soon after their changes.
+# Nothing happens on the server but what a test does: no runs are created for schedules, none is
+# marked as late, no task runs are cancelled some time after their flow run was, and no automation
+# acts, which is three more events at some later time. Events are stored soon after their changes.
 QUIET = {
     "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
@@ -104,7 +105,8 @@ class PrefectServer:
     def restore(self, file: Path) -> None:
         """Take over all rows of a database that `save` wrote on a server of the same version, and keep none else."""
         self.wait_for_events()
-        # Autocommit: SQLite attaches nothing within a transaction, and the server is to see all of it or nothing.
+        # Autocommit: SQLite attaches nothing within a transaction, and the server is to see all of
+        # it or nothing.
         with closing(sqlite3.connect(self.database, timeout=60, isolation_level=None)) as connection:
             connection.execute("ATTACH ? AS saved", [str(file)])
             connection.execute("BEGIN IMMEDIATE")
@@ -187,9 +189,11 @@ _DATABASE_URL = "PREFECT_API_DATABASE_CONNECTION_URL"
 
 
 def _migrated_database(python: Path) -> Path | None:
-    """Where the first server of an environment leaves its database for the others: migrations take half of a start.
+    """Where the first server of an environment leaves its database for the others: migrations take
+    half of a start.
 
-    In the virtual environment itself, under the name of the version; None where `python` is not in one.
+    In the virtual environment itself, under the name of the version; None where `python` is not in
+    one.
     """
     environment = python.parent.parent
     installed = next(environment.glob("lib/python*/site-packages/prefect-[0-9]*.dist-info"), None)
@@ -212,7 +216,8 @@ def _wait_until_ready(server: PrefectServer, process: subprocess.Popen[bytes], l
         if process.poll() is not None:
             break
         try:
-            # Any answer but a refused connection or a 5xx: a server may ask for credentials or a CSRF token.
+            # Any answer but a refused connection or a 5xx: a server may ask for credentials or a
+            # CSRF token.
             answer = requests.post(f"{server.url}/flows/filter", json={"limit": 1}, timeout=5)
             if answer.status_code < 500 and answer.status_code != 404:
                 return
@@ -232,7 +237,7 @@ def _environment(home: Path) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "PREFECT_LOGGING_LEVEL": "WARNING",
         "PREFECT_API_URL": "",
-        # The time zones of the package tzdata, which lists them in one file. Prefect asks for the list with each
-        # schedule, and would look through the machine's hundreds of files.
+        # The time zones of the package tzdata, which lists them in one file. Prefect asks for the
+        # list with each schedule, and would look through the machine's hundreds of files.
         "PYTHONTZPATH": "",
     }

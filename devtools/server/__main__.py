@@ -1,4 +1,5 @@
-"""Starts a Prefect server, or a stand-in for Prefect Cloud, prints a config that reads it, and serves until Ctrl-C.
+"""Starts a Prefect server, or a stand-in for Prefect Cloud, prints a config that reads it, and
+serves until Ctrl-C.
 
 python -m devtools.server --filled > config.json &
 source-prefect check --config config.json

@@ -27,7 +27,8 @@ def built_again(tmp_path_factory: pytest.TempPathFactory) -> DuckDB:
     build_duckdb(file, command="build")
 
     later = AS_OF + 3 * HOUR
-    # A connection that takes long loads what it has read hours before the youngest row that is there.
+    # A connection that takes long loads what it has read hours before the youngest row that is
+    # there.
     late = [
         run("load", AS_OF - DAY + number * timedelta(minutes=1), id=f"late-{number}", _airbyte_extracted_at=at)
         for number, at in enumerate([AS_OF - 5 * HOUR] * 50 + [later])

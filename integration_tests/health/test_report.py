@@ -393,7 +393,8 @@ def test_each_flow_has_a_sparkline_of_its_days(page: Page) -> None:
     assert spark.get_attribute("aria-label") == "Success by day: 0 to 100 %"
     low, rest = spark.locator("path").evaluate_all("paths => paths.map(path => path.getAttribute('d'))")
     failed = [float(height) for height in re.findall(r"h3v([\d.]+)", low)]
-    # Ten days on which all failed, one on which two of 24 did, one on which half; none did on the others.
+    # Ten days on which all failed, one on which two of 24 did, one on which half; none did on the
+    # others.
     assert sorted(failed) == [2, 9, *[18] * 9, 18][: len(failed)]
     assert len(re.findall("M", rest)) == 21
     assert page.locator("#success-flow tr[data-flow=report] path").nth(1).get_attribute("d") != ""

@@ -13,7 +13,8 @@ from devtools.tables import Tables, write_duckdb, write_postgres
 from integration_tests.health.warehouse import DuckDB, PostgreSQL, Warehouse, by_key
 from prefect_health.build import build_duckdb, build_postgres, marts_schema
 
-# In the days before, the clocks were changed in Berlin and New York; before the second on Lord Howe as well.
+# In the days before, the clocks were changed in Berlin and New York; before the second on Lord
+# Howe as well.
 SEASONS = {"autumn": datetime(2026, 11, 3, 12), "spring": datetime(2026, 4, 7, 12)}
 PERIOD = timedelta(days=30)
 

@@ -10,7 +10,8 @@ from source_prefect.progress import ranges, state
 
 @pytest.fixture
 def sharp(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Without the five minutes that every sync reads again: in them lies all that a test does, it would hide a gap.
+    """Without the five minutes that every sync reads again: in them lies all that a test does, it
+    would hide a gap.
 
     And few rows are several ranges.
     """

@@ -34,7 +34,8 @@ def soon() -> Iterator[None]:
 class Meddler:
     """Changes the server before it lets a request for a page of a table through, now and then.
 
-    Not before one for a page of events: each change makes events, so such a scan would grow as fast as it is read.
+    Not before one for a page of events: each change makes events, so such a scan would grow as
+    fast as it is read.
     """
 
     def __init__(self, world: World, seed: int) -> None:

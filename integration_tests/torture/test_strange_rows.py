@@ -19,7 +19,8 @@ FUTURE = "2999-01-01T00:00:00Z"
 LONG = "x" * 5_000_000
 HUGE = 10**30
 
-# What becomes of the runs of these names on their way: the API's fields, and the columns that they end up in.
+# What becomes of the runs of these names on their way: the API's fields, and the columns that they
+# end up in.
 ODDITIES: dict[str, tuple[Row, Row]] = {
     "updated is null": ({"updated": None}, {"updated": None}),
     "updated is no time": ({"updated": "banana"}, {"updated": "banana"}),

@@ -23,8 +23,9 @@ _LONGEST_QUOTE = 300
 _LONGEST_DECODED = 30_000
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 
-# orjson reads an integer over 64 bits as a float and loses digits. To find one, every digit is replaced by a zero, and
-# a run of zeros is searched for: ten times as fast as a regular expression.
+# orjson reads an integer over 64 bits as a float and loses digits. To find one, every digit is
+# replaced by a zero, and a run of zeros is searched for: ten times as fast as a regular
+# expression.
 _LONG_NUMBER = b"0" * 19
 _ZEROS_FOR_DIGITS = bytes.maketrans(b"123456789", b"000000000")
 # A copy of a part takes less memory than one of the body.
@@ -37,10 +38,11 @@ STAND_IN = "\ufffd"
 
 
 def read_page(response: requests.Response) -> Page:
-    """The page of an answer, parsed once; it is `full` unless the answer says that no page follows.
+    """The page of an answer, parsed once; it is `full` unless the answer says that no page
+    follows.
 
-    A list of events comes in an object, with the address of the next page, or null, as `next_page`. All other lists
-    are bare. Raises ValueError for any other body.
+    A list of events comes in an object, with the address of the next page, or null, as
+    `next_page`. All other lists are bare. Raises ValueError for any other body.
     """
     page: Page | None = getattr(response, _PAGE, None)
     if page is None:
@@ -58,7 +60,10 @@ def read_page(response: requests.Response) -> Page:
 
 
 def parse(body: bytes) -> Any:
-    """The JSON of a body, with STAND_IN for U+0000, which many destinations refuse. Raises ValueError for any other."""
+    """The JSON of a body, with STAND_IN for U+0000, which many destinations refuse.
+
+    Raises ValueError for any other body.
+    """
     if NUL in body:
         body = _ESCAPED_NUL.sub(rb"\1\\ufffd", body)
     parts = (body[start : start + _PART + len(_LONG_NUMBER)] for start in range(0, len(body), _PART))
@@ -93,7 +98,7 @@ def query_of(address: str) -> dict[str, str]:
 
 @dataclass
 class EventToken:
-    """Where a Prefect Server goes on in a list of events: what its `next_page` holds. Prefect Cloud's is sealed."""
+    """What a Prefect Server's `next_page` of a list of events holds. Prefect Cloud's is sealed."""
 
     filter: Any
     page_size: int
@@ -114,7 +119,7 @@ class EventToken:
 
 
 def refusal(response: requests.Response) -> str:
-    """Why Prefect refused a request: one sentence, or a list with the paths of the invalid keys."""
+    """Why Prefect refused a request: a sentence, or a list with the paths of invalid keys."""
     try:
         body = parse(response.content)
         detail = body.get("detail") or body["exception_detail"]
@@ -124,7 +129,7 @@ def refusal(response: requests.Response) -> str:
 
 
 def quoted(text: str) -> str:
-    """The start of a text from a server, for a message, without a secret in any form: it is decoded first."""
+    """The start of a server's text for a message, decoded, so that every secret is masked."""
     plain = ""
     text = text[:_LONGEST_DECODED]
     while plain != text:
@@ -134,7 +139,7 @@ def quoted(text: str) -> str:
 
 
 def retry_after(response: requests.Response) -> float | None:
-    """The seconds that `Retry-After` asks to wait, from a number or a date; None without the header."""
+    """The seconds in `Retry-After`, from a number or a date; None without the header."""
     text = response.headers.get("Retry-After", "").strip()
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text)

@@ -1,15 +1,16 @@
 """What each answer means, and what the user reads.
 
-200 with a list of objects                            the sync continues
-400, 422: Prefect refuses a filter or limit           RequestRefusedError, which the stream may handle
-maintenance of Prefect Cloud                          the stream waits for its end, at most half an hour
-401, 403, 404, 405, redirect, TLS, unusable address   config error, at once
-Retry-After beyond 10 minutes                         transient error, at once
-408, 425, 429, 5xx, time-out, reset, a body cut
-  short, 200 without a list of objects                sent six times in all, then a transient error
-200 with a page of HTML                               sent six times, then a config error: the address of a UI?
-nobody listens, unknown host                          sent six times, then a config error; four times if the
-                                                      server never answered
+200 with a list of objects              the sync continues
+400, 422: a filter or limit is refused  RequestRefusedError, which the stream may handle
+maintenance of Prefect Cloud            the stream waits for its end, at most half an hour
+401, 403, 404, 405, redirect, TLS,
+  unusable address                      config error, at once
+Retry-After beyond 10 minutes           transient error, at once
+408, 425, 429, 5xx, time-out, reset,
+  a body cut short, no list of objects  sent six times in all, then a transient error
+200 with a page of HTML                 sent six times, then a config error: the address of a UI?
+nobody listens, unknown host            sent six times, then a config error; four times if the
+                                        server never answered
 """
 
 import http.client
@@ -41,8 +42,8 @@ _TLS_HINT = (
 class Problem(NamedTuple):
     """Why an answer is no page.
 
-    `is_temporary`: the same request may succeed later. `is_unreached`: the server has never answered, and no
-    connection was made.
+    `is_temporary`: the same request may succeed later. `is_unreached`: the server has never
+    answered, and no connection was made.
     """
 
     sentence: str
@@ -66,7 +67,7 @@ def _temporary(sentence: str) -> Problem:
 
 
 def problem_of(response: requests.Response, longest_wait: float) -> Problem | None:
-    """Why this answer cannot be used; None where it is a page, or where its request decides what it means."""
+    """Why this answer cannot be used; None for a page, or where its request decides that."""
     status, url = response.status_code, response.url
     if status == requests.codes.ok:
         return _unreadable(response)
@@ -103,7 +104,7 @@ def problem_of(response: requests.Response, longest_wait: float) -> Problem | No
 
 
 def no_answer(error: requests.RequestException, url: str, has_answered: bool) -> Problem:
-    """Why there is no answer. `has_answered`: the server has answered another request of this command."""
+    """Why there is no answer. `has_answered`: the server answered another request before."""
     host, cause = urlsplit(url).netloc, _innermost(error)
     # Before such a reason, urllib3 names a connection of its own.
     has_prefix = isinstance(cause, urllib3.exceptions.NewConnectionError | urllib3.exceptions.TimeoutError)
@@ -135,7 +136,7 @@ def _innermost(error: BaseException) -> BaseException:
 
 
 def _redirected(response: requests.Response) -> Problem:
-    """A redirect is not followed: it would send the credentials to another address, as a GET that Prefect refuses."""
+    """A redirect is not followed: it would send the credentials elsewhere, and as a GET."""
     try:
         target = urlsplit(urljoin(response.url, response.headers["Location"]))
         # The query may hold a secret of a login page, and the host a password.

@@ -16,8 +16,9 @@ class SessionClosedError(Exception):
 class Gate:
     """Every request to an account passes it, at most `per_minute` in any minute.
 
-    `close` makes all of them wait; then one request goes first, and the others follow it. Without the first one, each
-    waiting thread would get its own refusal when the wait was too short. `shut` refuses all requests from now on.
+    `close` makes all of them wait; then one request goes first, and the others follow it. Without
+    the first one, each waiting thread would get its own refusal when the wait was too short.
+    `shut` refuses all requests from now on.
     """
 
     def __init__(self, per_minute: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -51,7 +52,7 @@ class Gate:
 
     @contextmanager
     def passing(self) -> Iterator[None]:
-        """Wait until a request may pass, and send it inside the block. Raises SessionClosedError."""
+        """Wait until a request may pass; send it inside the block. Raises SessionClosedError."""
         with self._changed:
             while not self._is_shut and ((left := self._left()) > 0 or self._one_is_ahead):
                 self._changed.wait(left or None)
@@ -71,7 +72,7 @@ class Gate:
                     self._changed.notify_all()
 
     def _left(self) -> float:
-        """The seconds until a request may pass; 0 if only the one that is ahead must come back first."""
+        """The seconds until a request may pass; 0 if only the one ahead must come back first."""
         until = self._closed_until or 0.0
         if self._passed and len(self._passed) == self._passed.maxlen:
             until = max(until, self._passed[0] + _MINUTE)

@@ -1,6 +1,7 @@
 """How long an answer may take, and how large it may be, from its first byte to its last.
 
-A time-out of the socket never fires while single bytes trickle in, and Python reads any number of `100 Continue`.
+A time-out of the socket never fires while single bytes trickle in, and Python reads any number of
+`100 Continue`.
 """
 
 import http.client
@@ -54,7 +55,7 @@ def limit(pool: Any) -> Any:
 
 
 def read_body(response: requests.Response) -> None:
-    """Have `requests` read the body, which translates urllib3's errors, but no more than LARGEST_ANSWER."""
+    """Have `requests` read the body, at most LARGEST_ANSWER: it translates urllib3's errors."""
     raw: Any = response.raw
 
     def chunks(*_: Any, **__: Any) -> Iterator[bytes]:

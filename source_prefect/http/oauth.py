@@ -13,10 +13,12 @@ from source_prefect.settings.values import OAuth
 
 
 class Token:
-    """The token of one command, fetched with client credentials, and renewed when it has expired or is refused.
+    """The token of one command, fetched with client credentials, and renewed when it has expired
+    or is refused.
 
-    The manifest's `OAuthAuthenticator` would fetch one for each stream and none for other questions, and its templates
-    change a secret that looks like a number. So its base class is used here.
+    The manifest's `OAuthAuthenticator` would fetch one for each stream and none for other
+    questions, and its templates change a secret that looks like a number. So its base class is
+    used here.
     """
 
     def __init__(self, client: OAuth) -> None:
@@ -33,7 +35,7 @@ class Token:
         self._renewing = threading.Lock()
 
     def sign(self, request: requests.PreparedRequest) -> None:
-        """Put the present token into a request. Raises AirbyteTracedException where there is none."""
+        """Put the token into a request. Raises AirbyteTracedException where there is none."""
         try:
             request.headers.update(self._cdk.get_auth_header())
         except Exception as error:  # The CDK raises whatever it meets.

@@ -1,4 +1,4 @@
-"""What all components of one command share, and the components of the manifest that send with it."""
+"""What all components of a command share, and the manifest's components that send with it."""
 
 import logging
 import threading
@@ -39,10 +39,11 @@ _MAINTENANCE_POLL = 15.0
 
 
 class Session(Mapping[str, Any], AbstractContextManager["Session"]):
-    """One command's conversation with Prefect; as a mapping, its settings, which the manifest's templates read.
+    """One command's conversation with Prefect; as a mapping, its settings, which the manifest's
+    templates read.
 
-    The CDK hands it to each component as its config. Closed at the end of the command, it sends nothing for a thread
-    that was left behind.
+    The CDK hands it to each component as its config. Closed at the end of the command, it sends
+    nothing for a thread that was left behind.
     """
 
     def __init__(self, settings: Settings, patience: Patience) -> None:
@@ -50,7 +51,8 @@ class Session(Mapping[str, Any], AbstractContextManager["Session"]):
         self._values = {**vars(settings), "connection": vars(connection)}
         warn_of_risks(connection.api_url, connection.tls, bool(connection.headers))
         for value in connection.headers.values():
-            # The CDK finds no secret in a list, and it masks the plain `auth_string`, not its Basic form.
+            # The CDK finds no secret in a list, and it masks the plain `auth_string`, not its
+            # Basic form.
             add_to_secrets(value.removeprefix("Basic "))
         if connection.oauth:
             warn_of_risks(connection.oauth.token_url, TlsSettings(), has_secret=True)
@@ -113,7 +115,8 @@ class Session(Mapping[str, Any], AbstractContextManager["Session"]):
         return self.transport.try_twice(request, timeout=_SHORT_TIMEOUT, **environment)
 
     def find_api(self) -> str:
-        """The address of the API. Below a path, it is in doubt: `/api` may follow, or the server set another base.
+        """The address of the API. Below a path, it is in doubt: `/api` may follow, or the server
+        set another base.
 
         One request finds out, which also tells the time.
         """
@@ -140,7 +143,8 @@ class Session(Mapping[str, Any], AbstractContextManager["Session"]):
 
 
 class Maintenance:
-    """How long a stream, or a question of a command, waits for the end of a maintenance of Prefect Cloud.
+    """How long a stream, or a question of a command, waits for the end of a maintenance of Prefect
+    Cloud.
 
     Each waits by itself, so that one whose part of Prefect Cloud is available goes on.
     """
@@ -151,7 +155,7 @@ class Maintenance:
         self._patient_until: float | None = None
 
     def outlast(self, send: Callable[[], requests.Response]) -> requests.Response:
-        """The first answer that reports no maintenance. Raises AirbyteTracedException where that takes too long."""
+        """The first answer without a maintenance. Raises AirbyteTracedException after too long."""
         while is_maintenance(response := send()):
             self._wait(response)
         # The next maintenance has a limit of its own.
@@ -176,8 +180,8 @@ class Maintenance:
 class PrefectRequester(HttpRequester):
     """The CDK's requester on the connections of the command, which all streams share.
 
-    The CDK gives each stream a connection pool of its own, knows no TLS settings, and would follow a redirect with
-    the API key and the custom headers - as a GET, which Prefect's lists refuse.
+    The CDK gives each stream a connection pool of its own, knows no TLS settings, and would follow
+    a redirect with the API key and the custom headers - as a GET, which Prefect's lists refuse.
     """
 
     config: Session
@@ -190,7 +194,8 @@ class PrefectRequester(HttpRequester):
 
 
 class EveryAnswer(ErrorHandler):
-    """Takes each answer as it is: the transport repeats requests, and `http.errors` judges what remains.
+    """Takes each answer as it is: the transport repeats requests, and `http.errors` judges what
+    remains.
 
     The CDK's own handler would parse each page, once or twice more, before it takes it.
     """
@@ -206,8 +211,9 @@ class EveryAnswer(ErrorHandler):
 class ServerAuthenticator(DeclarativeAuthenticator):
     """The headers that a Prefect Server and a proxy in front of it require.
 
-    Basic credentials where `auth_string` is set (the server's `PREFECT_SERVER_API_AUTH_STRING`, since 3.1), and
-    the `custom_headers`. The CDK's own authenticators take one header each, with a name known beforehand.
+    Basic credentials where `auth_string` is set (the server's `PREFECT_SERVER_API_AUTH_STRING`,
+    since 3.1), and the `custom_headers`. The CDK's own authenticators take one header each, with a
+    name known beforehand.
     """
 
     config: Session

@@ -1,4 +1,4 @@
-"""The connections of one command to a Prefect API: every request passes here, is repeated here, and waits here."""
+"""The connections of one command: every request is sent, repeated and delayed here."""
 
 import logging
 import re
@@ -36,8 +36,9 @@ _ACCOUNT = re.compile(r"/accounts/([^/]+)")
 class Patience(NamedTuple):
     """How long to wait for an answer, in seconds.
 
-    `pauses`: before each repetition of a request; `unreached` of them where the server never answered, because a wrong
-    address stays wrong. `longest_wait`: the longest `Retry-After`. `longest_maintenance`: of each stream.
+    `pauses`: before each repetition of a request; `unreached` of them where the server never
+    answered, because a wrong address stays wrong. `longest_wait`: the longest `Retry-After`.
+    `longest_maintenance`: of each stream.
     """
 
     pauses: tuple[float, ...]
@@ -52,10 +53,11 @@ IN_A_CHECK = Patience(pauses=(1,), unreached=1, longest_wait=2, longest_maintena
 
 
 class ServerClock:
-    """Shows the server's time, whatever the connector's clock says, which may be wrong or be set in mid-sync.
+    """Shows the server's time, whatever the connector's clock says, which may be wrong or be set
+    in mid-sync.
 
-    `Date` is in whole seconds, and an answer takes a moment: the clock is up to some seconds behind. Of several API
-    servers, the one whose clock is behind counts.
+    `Date` is in whole seconds, and an answer takes a moment: the clock is up to some seconds
+    behind. Of several API servers, the one whose clock is behind counts.
     """
 
     def __init__(self) -> None:
@@ -79,11 +81,15 @@ class ServerClock:
 class Transport(TcpKeepaliveHTTPAdapter):
     """Sends the requests to one Prefect API.
 
-    - TLS as configured. No redirect is followed: that would send the credentials to another address.
+    - TLS as configured. No redirect is followed: that would send the credentials to another
+      address.
     - No more than `workers` requests at the same time, however many threads there are.
-    - What may succeed later is repeated, as `patience` says; a 429 makes all requests to the account wait.
-    - Behind an identity proxy, each request has a valid token; one that is refused is renewed once.
-    - CSRF protection is detected. All requests share one token, because a second one invalidates the first.
+    - What may succeed later is repeated, as `patience` says; a 429 makes all requests to the
+      account wait.
+    - Behind an identity proxy, each request has a valid token; one that is refused is renewed
+      once.
+    - CSRF protection is detected. All requests share one token, because a second one invalidates
+      the first.
     - An answer has a limit of time and of size: see `limits`.
     """
 
@@ -122,7 +128,8 @@ class Transport(TcpKeepaliveHTTPAdapter):
 
     @contextmanager
     def without_patience(self) -> Iterator[None]:
-        """In this thread, take the first answer to each request, and send it again at once where there is none.
+        """In this thread, take the first answer to each request, and send it again at once where
+        there is none.
 
         A server closes the connection after a failure, so the next request may find it closed.
         """
@@ -144,7 +151,8 @@ class Transport(TcpKeepaliveHTTPAdapter):
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """The last answer, even a refusal or a failure.
 
-        Raises AirbyteTracedException where there is none or a redirect, SessionClosedError after `end`.
+        Raises AirbyteTracedException where there is none or a redirect, SessionClosedError after
+        `end`.
         """
         is_impatient = getattr(self._of_thread, "is_impatient", False)
         pauses = (0.0, *self._patience.pauses) if is_impatient else self._patience.pauses
@@ -167,7 +175,7 @@ class Transport(TcpKeepaliveHTTPAdapter):
         return answer
 
     def try_twice(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response | None:
-        """The answer to a request that need not succeed: it is sent without patience. `clock` learns from it."""
+        """The answer to a request that need not succeed, sent without patience. Teaches `clock`."""
         for _ in range(2):
             with suppress(requests.RequestException):
                 return self._send_once(request, **kwargs)

@@ -1,7 +1,7 @@
 """Finds the rows of a table whose content has changed, because some changes do not move a time.
 
-A state has room for a few bytes a row. So rows share buckets of one digest each: if one row changes, all rows of its
-bucket are sent. The digests of any number of rows take at most 24 kB.
+A state has room for a few bytes a row. So rows share buckets of one digest each: if one row
+changes, all rows of its bucket are sent. The digests of any number of rows take at most 24 kB.
 """
 
 import json
@@ -18,7 +18,7 @@ _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 class Digests:
-    """The digests of the rows of one scan. `volatile` names the columns whose changes do not count."""
+    """The digests of the rows of one scan. Changes of `volatile` columns do not count."""
 
     def __init__(self, volatile: Collection[str] = ()) -> None:
         self._volatile = frozenset(volatile)
@@ -36,7 +36,7 @@ class Digests:
         return "".join(self._of_buckets(buckets)) if self._rows else ""
 
     def changed_since(self, saved: str) -> list[str]:
-        """The ids of the rows whose bucket has a new digest; of all rows where no valid digests were saved."""
+        """The ids of rows whose bucket has a new digest; of all rows without valid digests."""
         buckets, remainder = divmod(len(saved), _LETTERS)
         if not buckets or remainder:
             return list(self._rows)

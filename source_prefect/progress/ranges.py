@@ -11,8 +11,9 @@ from typing import NamedTuple, TypeVar
 from source_prefect.paging import Row, Rows
 from source_prefect.times import BEGINNING, END, ONE_MICROSECOND
 
-# In pages: a shorter range is not worth the requests that cut it. The size of a table is found to as many pages, or to
-# this fraction: the last range is by an eighth longer or shorter than the others.
+# In pages: a shorter range is not worth the requests that cut it. The size of a table is found to
+# as many pages, or to this fraction: the last range is by an eighth longer or shorter than the
+# others.
 SHORTEST = 10
 _FRACTION = 16
 
@@ -47,9 +48,10 @@ def cut_by_rows(
 ) -> list[Range]:
     """At most `count` ranges from `start` to `end`, of about as many rows each.
 
-    `time_at(start, position)` gets the time of the row at that position, counted from 0, among the rows from `start`
-    on in ascending order; None where there are fewer rows. The positions are counted from the nearest known one, so
-    that a database passes over each row about twice. If rows come and go meanwhile, the ranges get less even.
+    `time_at(start, position)` gets the time of the row at that position, counted from 0, among the
+    rows from `start` on in ascending order; None where there are fewer rows. The positions are
+    counted from the nearest known one, so that a database passes over each row about twice. If
+    rows come and go meanwhile, the ranges get less even.
     """
     known = [(0, start)]
 
@@ -77,7 +79,7 @@ def cut_by_rows(
 
 
 def cut_by_time(start: datetime, end: datetime, count: int, longest: timedelta = END - BEGINNING) -> list[Range]:
-    """At least `count` ranges of equal length from `start` on, none longer than `longest`; the last one has no end."""
+    """At least `count` equal ranges from `start`, none longer than `longest`, the last open."""
     span = max(end - start, timedelta(0))
     count = max(1, count, -(-span // longest))
     starts = [start + number * (span / count) for number in range(count)]
@@ -114,7 +116,7 @@ def read_ranges(
 
 
 class Piece(NamedTuple):
-    """A page of a part, or, where `rows` is None, the end of that part. `number` counts the parts from 0."""
+    """A page of a part, or its end, where `rows` is None. `number` counts the parts from 0."""
 
     number: int
     rows: Rows | None
@@ -125,8 +127,8 @@ def read_in_parallel(
 ) -> Generator[Piece, None, None]:
     """Every page of every part, as they arrive; the pages of one part stay in order.
 
-    The first error ends the read: it is raised here, no thread passes on another page, and the other threads' errors
-    are dropped.
+    The first error ends the read: it is raised here, no thread passes on another page, and the
+    other threads' errors are dropped.
     """
     waiting: SimpleQueue[tuple[int, Part] | None] = SimpleQueue()
     running = min(workers, len(parts))

@@ -29,7 +29,8 @@ def warn_of_gap(
 ) -> None:
     """Warn that rows may be lost if the last cursor is older than the retention.
 
-    That is `plan_days` in Prefect Cloud, and `of_server` where a server knows it; or else the shortest.
+    That is `plan_days` in Prefect Cloud, and `of_server` where a server knows it; or else the
+    shortest.
     """
     age = now - since
     if age < _NEVER_DELETED:
@@ -56,8 +57,8 @@ def _shown(time: timedelta) -> str:
 class KeptEvents:
     """How many `days` back Prefect Cloud accepts requests for events.
 
-    This is an upper limit until a request is refused. Then `find` searches for the oldest age that is accepted,
-    because a refusal does not show which part of the requested time is still kept.
+    This is an upper limit until a request is refused. Then `find` searches for the oldest age that
+    is accepted, because a refusal does not show which part of the requested time is still kept.
     """
 
     def __init__(self, days: int) -> None:
@@ -70,7 +71,8 @@ class KeptEvents:
         return shift(now, MARGIN - timedelta(days=self.days))
 
     def find(self, is_accepted: Callable[[int], bool]) -> bool:
-        """Whether events older than `days` are refused, and nothing else. Searches once for all threads.
+        """Whether events older than `days` are refused, and nothing else. Searches once for all
+        threads.
 
         Each refusal must be repeated, because Cloud may also refuse for other reasons.
         """
@@ -83,7 +85,8 @@ class KeptEvents:
                 days = bisect_left(range(1, self.days + 1), True, key=lambda age: not is_kept(age))
                 if not days:
                     break  # All is refused, so age is not the reason.
-                # Acceptance between two refusals: no burst of refusals for another reason lasts that long.
+                # Acceptance between two refusals: no burst of refusals for another reason lasts
+                # that long.
                 self._is_found = days == self.days or (is_kept(days) and not is_kept(days + 1))
                 if self._is_found:
                     if days < self.days:

@@ -1,4 +1,4 @@
-"""The settings that decide what a sync sends: if they let more pass, a saved cursor covers too little."""
+"""The settings that decide what is sent: if they let more pass, a cursor covers too little."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ START_DATE, LOG_LEVEL, EVENT_PREFIXES, LEAVE_OUT = "start_date", "log_level", "e
 
 
 def widened(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """The settings that let more pass than before, as far as rows depend on them. A missing one passes all."""
+    """The settings that let more rows pass than before. A missing one passes all."""
     return [name for name, covers in _COVERS.items() if name in before and not covers(before[name], now.get(name))]
 
 

@@ -19,9 +19,11 @@ class Seen(NamedTuple):
 
 
 class SeenObjects:
-    """The objects of some tables, by type and id. Raises StateError where `saved` is not from `dump`.
+    """The objects of some tables, by type and id. Raises StateError where `saved` is not from
+    `dump`.
 
-    An object counts as deleted once two syncs, LATEST_EVENT apart, miss it, because its event may come after the first.
+    An object counts as deleted once two syncs, LATEST_EVENT apart, miss it, because its event may
+    come after the first.
     """
 
     def __init__(self, saved: Mapping[str, Any], api_url: str) -> None:
@@ -45,7 +47,7 @@ class SeenObjects:
         self._seen.get(object_type, {}).pop(object_id, None)
 
     def compare(self, object_type: str, names: Mapping[str, Any], now: datetime) -> Iterator[tuple[str, Seen]]:
-        """Take in a complete table: the name of each object by its id. Yields the objects that were deleted."""
+        """Take in a complete table, the names by their ids. Yields the objects that were deleted."""
         seen = {key: Seen(name) for key, name in names.items() if key not in self._reported}
         gone = {key: known for key, known in self._seen.get(object_type, {}).items() if key not in names}
         for key, known in gone.items():

@@ -14,12 +14,14 @@ VERSION = 3
 # The parts of a stream's state, by workspace of Prefect Cloud.
 _PARTS = "workspaces"
 
-# How long a transaction may last: one that is open during a scan commits later, with an earlier `updated`.
+# How long a transaction may last: one that is open during a scan commits later, with an earlier
+# `updated`.
 IN_FLIGHT = timedelta(minutes=5)
 # A smaller difference between two clocks is ignored: the `Date` of an answer is in whole seconds.
 _SAME_CLOCK = timedelta(minutes=1)
 
-# What values must be. The difference of two clocks is in seconds; `Date` and Python have times of the years 1 to 9999.
+# What values must be. The difference of two clocks is in seconds; `Date` and Python have times of
+# the years 1 to 9999.
 _OBJECT, _TEXT, _OFFSET = "an object", "text", "a number of seconds between two clocks"
 _RANGES = "a list of pairs of times"
 _TIME = "a time such as 2026-01-01T00:00:00.000000Z"
@@ -45,12 +47,12 @@ class StateError(Exception):
 class StreamState:
     """How far a stream has been read.
 
-    `cursor`: all changes up to this time of the server's clock have been delivered; None before the first checkpoint.
-    `remaining`: but for the rows of these ranges, of which none has been: there a long sync was interrupted.
-    `settings`: those of the syncs that reached the cursor, where they decide which rows are sent.
-    `clock_offset`: by how much the server's clock was ahead of the connector's.
-    `digests`: of the rows that are compared by their content (`digests`); `newest`: their latest `updated`.
-    `objects`: what tables held (`seen`).
+    `cursor`: all changes up to this time of the server's clock have been delivered; None before
+    the first checkpoint. `remaining`: but for the rows of these ranges, of which none has been:
+    there a long sync was interrupted. `settings`: those of the syncs that reached the cursor,
+    where they decide which rows are sent. `clock_offset`: by how much the server's clock was ahead
+    of the connector's. `digests`: of the rows that are compared by their content (`digests`);
+    `newest`: their latest `updated`. `objects`: what tables held (`seen`).
     """
 
     cursor: datetime | None = None
@@ -63,14 +65,14 @@ class StreamState:
 
     @property
     def changed_since(self) -> datetime | None:
-        """Rows that changed at or after this time are sent; None in a first sync, which sends all."""
+        """Rows that changed since this time are sent; None in a first sync, which sends all."""
         return shift(self.cursor, -IN_FLIGHT) if self.cursor else None
 
     def trusted_cursor(self, server: datetime, connector: datetime) -> datetime | None:
         """The cursor on the server's present clock; None where it cannot be trusted.
 
-        `server` and `connector` are readings of the two clocks at the same time. A server's clock that was set back
-        repeats times that the cursor has passed.
+        `server` and `connector` are readings of the two clocks at the same time. A server's clock
+        that was set back repeats times that the cursor has passed.
         """
         cursor = self.cursor
         if cursor and self.clock_offset is not None:
@@ -133,7 +135,8 @@ def names_workspaces(whole: Mapping[str, Any]) -> bool:
 
 
 def part_of_state(stream: str, whole: Mapping[str, Any], workspace_id: str) -> Mapping[str, Any]:
-    """The part of a stream's state that belongs to a workspace; all of it for a server, which has no workspace.
+    """The part of a stream's state that belongs to a workspace; all of it for a server, which has
+    no workspace.
 
     Empty where the state is of the other kind. Raises StateError.
     """

@@ -12,13 +12,14 @@ from source_prefect.times import parse_time, shift
 class Watermark:
     """The latest time of the server's clock that is certainly before the scan began.
 
-        watermark = min(max(ingestion time of each row - elapsed), min(Date of each answer - elapsed))
+        watermark = min(max(ingestion time of a row - elapsed), min(Date of an answer - elapsed))
 
-    `elapsed` is the time since the first request, which is the same on every clock. A scan may miss a row that changed
-    meanwhile; its ingestion time is after the scan's start, so the cursor must not pass that start. The first term is
-    a reading of the clock that wrote the rows. The second one keeps a row dated in the future from moving the cursor;
-    of several API servers, the one whose clock is behind decides. Where no answer has a `Date`, the connector's clock
-    takes its place: if it is behind, rows are sent again, and none is lost.
+    `elapsed` is the time since the first request, which is the same on every clock. A scan may
+    miss a row that changed meanwhile; its ingestion time is after the scan's start, so the cursor
+    must not pass that start. The first term is a reading of the clock that wrote the rows. The
+    second one keeps a row dated in the future from moving the cursor; of several API servers, the
+    one whose clock is behind decides. Where no answer has a `Date`, the connector's clock takes
+    its place: if it is behind, rows are sent again, and none is lost.
 
     The server's clock writes `column`.
     """
@@ -40,7 +41,8 @@ class Watermark:
         """Read the times of a page that was just received, and the `Date` of its answer."""
         if self._began is None:
             raise RuntimeError("rows came before the scan began")
-        # A machine that sleeps stops its monotonic clock; too long a time is safe, too short is not.
+        # A machine that sleeps stops its monotonic clock; too long a time is safe, too short is
+        # not.
         elapsed = timedelta(seconds=max(time.monotonic() - self._began[0], time.time() - self._began[1]))
         updated = [at for row in rows if (at := parse_time(row.get(self._column)))]
         with self._lock:
@@ -53,7 +55,7 @@ class Watermark:
 
     @property
     def scan_start(self) -> datetime | None:
-        """The server's clock when the scan began, rounded down to the second; None where no answer had a `Date`."""
+        """The server's clock when the scan began, in whole seconds; None without a `Date`."""
         with self._lock:
             return self._limit
 

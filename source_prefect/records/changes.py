@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from source_prefect.paging import Row
 from source_prefect.records.event_labels import ID, NAME, bare_id, labels, related
 
-# On a server, the other events of an object report its health (`ready`, `not-ready`) or work (`triggered`).
+# On a server, the other events of an object report its health (`ready`, `not-ready`) or work
+# (`triggered`).
 _SERVER_ACTIONS = frozenset({"created", "updated", "deleted", "paused"})
 
 # Prefect Cloud also sends events of its own work under these names: no changes, and possibly many.
@@ -19,10 +20,11 @@ _CHANGES = uuid.UUID("c1d5b0a3-6c2f-4c0b-8a55-1f5f6f3f9c77")
 
 
 def changes(event: Row) -> Iterator[Row]:
-    """The changes that an event reports: one row for each changed field, or one for the whole object.
+    """The changes that an event reports: one row for each changed field, or one for the whole
+    object.
 
-    Events of deployments, work pools and work queues hold each field before and after. The others hold the object
-    after its creation or change, or before its deletion.
+    Events of deployments, work pools and work queues hold each field before and after. The others
+    hold the object after its creation or change, or before its deletion.
     """
     object_type, action = _object_and_action(str(event.get("event") or ""))
     if not action:
@@ -66,7 +68,7 @@ def deletion(object_type: str, object_id: str, name: str | None, noticed: str) -
 
 
 def _object_and_action(name: str) -> tuple[str, str]:
-    """`deployment`, `updated` of `prefect.deployment.updated`. No action where the event reports no change."""
+    """`deployment`, `updated` of `prefect.deployment.updated`. No action without a change."""
     family, object_type, action = [*name.split(".", 2), "", ""][:3]
     is_of_server = family == "prefect" and action in _SERVER_ACTIONS
     is_of_cloud = family == "prefect-cloud" and not name.startswith(_NO_CHANGES) and action not in _NO_CHANGE_ACTIONS

@@ -28,7 +28,7 @@ def state_transitions(event: Row) -> Iterator[Row]:
 
 
 def task_state_transitions(event: Row) -> Iterator[Row]:
-    """The change of a task run's state. Prefect's client reports it, with the task run in the payload."""
+    """The change of a task run's state. Prefect's client reports it; the run is the payload."""
     task_key = labels(labels(event.get("payload")).get("task_run")).get("task_key")
     for row in _transition(event, "task_run"):
         yield row | {"task_key": task_key} | _around(event, ("flow_run", "flow", "deployment"))
@@ -51,7 +51,7 @@ def materializations(event: Row) -> Iterator[Row]:
 
 
 def asset_edges(event: Row) -> Iterator[Row]:
-    """One row for each asset that an asset was made from. An asset without upstream assets has none."""
+    """One row for each asset that an asset was made from; none where it was made from none."""
     destination = str(labels(event.get("resource")).get(ID) or "")
     for source in _upstream(event):
         yield {

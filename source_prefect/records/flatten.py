@@ -26,10 +26,11 @@ def objects_in(value: Any) -> list[dict[str, Any]]:
 class Flattener:
     """Makes a record flat, in place.
 
-    `objects` names the columns whose objects have a fixed shape, an outer one before those inside it: their fields
-    become columns of their own, joined with `_`. Every other object or array becomes JSON text, so that keys that
-    users choose never become columns. `text_columns` names the columns that may hold any JSON value: there a string
-    is unchanged, and a number or a boolean becomes JSON text too.
+    `objects` names the columns whose objects have a fixed shape, an outer one before those inside
+    it: their fields become columns of their own, joined with `_`. Every other object or array
+    becomes JSON text, so that keys that users choose never become columns. `text_columns` names
+    the columns that may hold any JSON value: there a string is unchanged, and a number or a
+    boolean becomes JSON text too.
     """
 
     def __init__(self, objects: Iterable[str] = (), text_columns: Iterable[str] = ()) -> None:
@@ -47,7 +48,8 @@ class Flattener:
                 # A missing object gets no column.
                 record.pop(name, None)
         for column, value in record.items():
-            # Nearly all of the 60 columns of a run are plain: this is the fastest way to skip them.
+            # Nearly all of the 60 columns of a run are plain: this is the fastest way to skip
+            # them.
             if type(value) in _NESTED:
                 record[column] = json_text(value)
         for column in self._text_columns:
@@ -56,7 +58,7 @@ class Flattener:
 
 
 class _ColumnNames(dict[str, str]):
-    """Each field's column. The names are built once: a run has 70 of them, and there may be a million runs."""
+    """Each field's column. The names are built once: a run has 70, and there may be a million."""
 
     def __init__(self, prefix: str) -> None:
         super().__init__()

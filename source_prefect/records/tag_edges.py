@@ -1,4 +1,4 @@
-"""Tables in tags: what a pipeline reads and writes, as teams declare it for OpenMetadata. No CDK in here."""
+"""Tables in tags: what a pipeline reads and writes, as teams declare it for OpenMetadata."""
 
 import json
 import re
@@ -36,14 +36,15 @@ class Edge(NamedTuple):
 
 
 class Declared(NamedTuple):
-    """The tables that tags declare, in the order of the tags, each with the forms of the tags that name it."""
+    """The tables that tags declare, in their order, each with the tags that name it."""
 
     sources: dict[str, set[str]]
     destinations: dict[str, set[str]]
 
 
 def declared(tags: Iterable[Any]) -> Declared:
-    """The tables in `om-source:<table>` and `om-destination:<table>`, and in the older forms without `om-`.
+    """The tables in `om-source:<table>` and `om-destination:<table>`, and in the older forms
+    without `om-`.
 
     Other tags, and values that are no text, are ignored.
     """
@@ -59,7 +60,7 @@ def declared(tags: Iterable[Any]) -> Declared:
 
 
 def edges(tags: Iterable[Any]) -> Iterator[Edge]:
-    """Every source with every destination; a table without a counterpart has an edge with one side."""
+    """Every source with every destination; a table without a counterpart has a one-sided edge."""
     found = declared(tags)
     nothing: dict[str | None, set[str]] = {None: set()}
     pairs = product((found.sources or nothing).items(), (found.destinations or nothing).items())

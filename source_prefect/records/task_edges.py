@@ -14,14 +14,15 @@ _EDGES = uuid.UUID("8f0f0b1e-52a4-4f0e-9a0c-3f7b5d0c6e11")
 def task_edges(task_run: Row) -> Iterator[Row]:
     """One row for each origin of each input of the task run.
 
-    An origin is another task run, a flow run, a parameter of the flow or a constant. An input whose origin Prefect did
-    not track has no row.
+    An origin is another task run, a flow run, a parameter of the flow or a constant. An input
+    whose origin Prefect did not track has no row.
     """
     inputs = task_run.get("task_inputs")
     for input_name, origins in inputs.items() if isinstance(inputs, dict) else ():
         for origin in objects_in(origins):
             kind, upstream = origin.get("input_type"), origin.get("id")
-            # Prefect keeps the origins of an input as a set: the id depends on their content, not on their order.
+            # Prefect keeps the origins of an input as a set: the id depends on their content, not
+            # on their order.
             content = json.dumps([task_run.get("id"), input_name, origin], sort_keys=True)
             yield {
                 "id": str(uuid.uuid5(_EDGES, content)),

@@ -1,4 +1,4 @@
-"""What the manifest does to a record, in place. The CDK also passes the config and the state, which none needs."""
+"""What the manifest does to a record, in place. None needs the CDK's config and state."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ _JSON_TYPES = {bool: "boolean", int: "number", float: "number", str: "string", d
 class FlattenRecord(RecordTransformation):
     """Nested objects as columns, arrays and free maps as JSON text.
 
-    The CDK's `FlattenFields` would make a column of every key that a user chose, and leaves arrays unchanged.
+    The CDK's `FlattenFields` would make a column of every key that a user chose, and leaves arrays
+    unchanged.
     """
 
     objects: Sequence[str] = ()
@@ -31,7 +32,7 @@ class FlattenRecord(RecordTransformation):
 
 @dataclass
 class LinkToUi(RecordTransformation):
-    """`ui_url`, the page of the record in Prefect's UI. `AddFields` would render a template for every row."""
+    """`ui_url`, the record's page in the UI. `AddFields` would render a template for every row."""
 
     ui_path: str
 
@@ -70,7 +71,7 @@ def _schedule_text(schedule: Any) -> str | None:
 
 @dataclass
 class NameValueType(RecordTransformation):
-    """`value_type`, the JSON type of a variable's value: as text, the number 1 and the string "1" look alike."""
+    """`value_type`, a variable's JSON type: as text, the number 1 and the string "1" look alike."""
 
     config: Mapping[str, Any]
 

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 CLOUD_API = "https://api.prefect.cloud/api"
 CLOUD_UI = "https://app.prefect.cloud"
 
-# The first path segments of the UI's pages (Prefect 3.8): what follows them is no part of the API's address.
+# The first path segments of the UI's pages (Prefect 3.8): what follows them is no part of the
+# API's address.
 _UI_PAGES = {
     *("artifacts", "automations", "blocks", "concurrency-limits", "dashboard", "deployments", "event-feed"),
     *("events", "flow-runs", "flows", "login", "logs", "notifications", "runs", "settings", "task-runs", "v2"),
@@ -28,8 +29,8 @@ _WORKSPACE = re.compile(rf"/accounts?/({UUID})/workspaces?/({UUID})")
 def server_api_url(text: str) -> str:
     """The API's address of a Prefect Server, without a trailing slash.
 
-    Accepts the address with or without scheme and `/api`, and the address of a page of the UI. Raises ValueError with
-    one sentence about what is wrong with it.
+    Accepts the address with or without scheme and `/api`, and the address of a page of the UI.
+    Raises ValueError with one sentence about what is wrong with it.
     """
     scheme, host, path = _parts(text)
     if f".{host}".endswith(".prefect.cloud"):
@@ -40,12 +41,13 @@ def server_api_url(text: str) -> str:
 
 
 def workspaces_in(text: str) -> list[tuple[str, str]]:
-    """The ids of the account and of the workspace, for each address of Cloud's UI or API in the text."""
+    """The ids of account and workspace in each address of Cloud's UI or API in the text."""
     return [(account.lower(), workspace.lower()) for account, workspace in _WORKSPACE.findall(text)]
 
 
 def cloud_api_url(text: str) -> str:
-    """The address of Prefect Cloud's API, or of a private endpoint, without a workspace and a trailing slash.
+    """The address of Prefect Cloud's API, or of a private endpoint, without a workspace and a
+    trailing slash.
 
     Accepts an address of Cloud's API or UI, or of a workspace there. Raises ValueError as above.
     """
@@ -73,7 +75,7 @@ def server_ui_url(api_url: str) -> str:
 
 
 def cloud_ui_url(api_url: str, account_id: str, workspace_id: str) -> str:
-    """The address of a Prefect Cloud workspace in the UI. A private endpoint leads to the public UI."""
+    """The address of a Cloud workspace in the UI. A private endpoint leads to the public UI."""
     scheme, host, _ = _parts(api_url)
     ui = f"{scheme}://app.{host.removeprefix('api.')}" if host.startswith("api.") else CLOUD_UI
     return f"{ui}/account/{account_id}/workspace/{workspace_id}"

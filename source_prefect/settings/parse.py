@@ -37,7 +37,7 @@ class ConfigError(Exception):
 
 
 def parse(config: Mapping[str, Any], specification: Mapping[str, Any]) -> Settings:
-    """The settings of a config. Types, defaults and bounds are those of the specification. Raises ConfigError."""
+    """The settings of a config, by the types and bounds of the spec. Raises ConfigError."""
     declared = dict(specification["properties"])
     options = declared.pop("connection")["oneOf"]
     _refuse_if(config.get("connection") is None, "connection is missing: choose Prefect Cloud or Prefect Server.")
@@ -104,7 +104,7 @@ def _refuse_misplaced_key(given: Mapping[str, Any]) -> None:
 
 
 def _listed(given: Mapping[str, Any]) -> dict[str, str]:
-    """The texts that name workspaces, by their paths. The older fields count where `workspace` is left out."""
+    """The texts that name workspaces, by path. Older fields count where `workspace` is missing."""
     if which := given.get("workspace"):
         one = {"workspace.address": which["address"]} if "address" in which else {}
         return one | {f"workspace.addresses[{n}]": text for n, text in enumerate(which.get("addresses", ()))}
@@ -183,7 +183,7 @@ def _uuid(what: str, value: str) -> str:
 
 
 def _cloud_url(api_url: str, pasted: Mapping[str, str]) -> str:
-    """The address of Prefect Cloud, or of the private endpoint that the addresses of workspaces belong to."""
+    """The address of Prefect Cloud, or of the private endpoint that the workspaces are at."""
     if api_url != CLOUD_API:
         return _address(cloud_api_url, "api_url", api_url)
     clouds = sorted({_address(cloud_api_url, *each) for each in pasted.items() if workspaces_in(each[1])})
@@ -279,7 +279,8 @@ def _chosen(path: str, value: Any, options: Sequence[Mapping[str, Any]]) -> dict
 
 
 def _checked(path: str, value: Any, schema: Mapping[str, Any]) -> Any:
-    """A value of the schema's type and within its bounds, with stripped texts and with its defaults.
+    """A value of the schema's type and within its bounds, with stripped texts and with its
+    defaults.
 
     Patterns are not checked here: what is valid there needs a sentence of its own.
     """

@@ -1,4 +1,4 @@
-"""The texts that must never be printed: the secrets of a config, in every form that an answer may echo."""
+"""The texts that must never be printed: a config's secrets, in every form of an echo."""
 
 import base64
 import html
@@ -22,7 +22,7 @@ def secret_texts(specification: Mapping[str, Any], config: Any) -> list[str]:
 
 
 def _secrets(specification: Mapping[str, Any], value: Any) -> Iterator[str]:
-    """The secret values, found by the specification. Of a value of another type, each text and number is secret."""
+    """The secret values, by the spec. In a value of another type, all texts and numbers are."""
     if specification.get("airbyte_secret"):
         yield from _texts(value)
     for option in specification.get("oneOf", ()):
@@ -44,7 +44,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """The secret, its lines, and the password of `user:password`; each also in Basic form, and escaped in every way."""
+    """The secret, its lines, the password of `user:password`; each also as Basic, and escaped."""
     parts = [*secret.splitlines(), secret.partition(":")[2]]
     for text in {secret, *(part for part in parts if len(part.strip()) >= SHORTEST_PART)} - {""}:
         raw = text.encode("utf-8", "surrogatepass")

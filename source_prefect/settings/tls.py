@@ -18,7 +18,8 @@ class TlsSettings(NamedTuple):
     verify: bool = True
 
     def context(self) -> ssl.SSLContext | None:
-        """The context for the connections; None where nothing is set, so that the usual defaults apply.
+        """The context for the connections; None where nothing is set, so that the usual defaults
+        apply.
 
         Raises ValueError: the field's name, and what is wrong with it.
         """
@@ -41,7 +42,8 @@ class TlsSettings(NamedTuple):
 
 
 def _load(context: ssl.SSLContext, certificate_and_key: str) -> None:
-    # OpenSSL reads them from a file only. Only this user can read this one, and it is deleted after the block.
+    # OpenSSL reads them from a file only. Only this user can read this one, and it is deleted
+    # after the block.
     with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
         file.write(certificate_and_key)
         file.flush()

@@ -16,7 +16,7 @@ class Named(NamedTuple):
 
 
 class OAuth(NamedTuple):
-    """A client of an identity provider, and what its tokens are for; empty where the provider does not ask."""
+    """A client of an identity provider, which may demand a scope and an audience."""
 
     token_url: str
     client_id: str
@@ -29,7 +29,8 @@ class OAuth(NamedTuple):
 class Cloud:
     """A connection to Prefect Cloud. `api_url` is the address of its API, without a workspace.
 
-    `named` is empty where all workspaces are read; a single name without ids means the only one that the key reads.
+    `named` is empty where all workspaces are read; a single name without ids means the only one
+    that the key reads.
     """
 
     api_key: str
@@ -64,9 +65,9 @@ class Server:
 class Settings:
     """A valid config.
 
-    `lookback_window` is how long after its end a run is read again, `log_level` Python's number of the least severe
-    level. `unknown` holds the paths of keys that are no settings, `doubts` sentences about values that are valid, but
-    hardly meant.
+    `lookback_window` is how long after its end a run is read again, `log_level` Python's number of
+    the least severe level. `unknown` holds the paths of keys that are no settings, `doubts`
+    sentences about values that are valid, but hardly meant.
     """
 
     connection: Cloud | Server
@@ -86,9 +87,9 @@ class Settings:
 class Workspace:
     """What a scan reads: a workspace of Prefect Cloud, or a server, which has no ids.
 
-    `reported` is empty where Prefect Cloud was not asked about it. `label` is its name in messages, where there are
-    several, and `problem` a sentence that says why it cannot be read. `retention_days` is how long its plan keeps runs
-    and events, where that is known.
+    `reported` is empty where Prefect Cloud was not asked about it. `label` is its name in
+    messages, where there are several, and `problem` a sentence that says why it cannot be read.
+    `retention_days` is how long its plan keeps runs and events, where that is known.
     """
 
     api_url: str

@@ -1,8 +1,9 @@
 """Prefect's command line, in a process that collects its garbage in a thread of its own.
 
-Prefect's server on SQLite would stop for a minute now and then: its only thread that serves requests collects a cursor
-that an error has left behind, and waits for the cursor's connection. That connection waits up to a minute for SQLite's
-lock, whose holder cannot commit without the thread that serves requests (seen in gdb: Prefect 3.8.8, Python 3.11.7).
+Prefect's server on SQLite would stop for a minute now and then: its only thread that serves
+requests collects a cursor that an error has left behind, and waits for the cursor's connection.
+That connection waits up to a minute for SQLite's lock, whose holder cannot commit without the
+thread that serves requests (seen in gdb: Prefect 3.8.8, Python 3.11.7).
 """
 
 import gc
