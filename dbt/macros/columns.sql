@@ -55,3 +55,27 @@
     'deployment_name': 'text',
   }) }}
 {%- endmacro %}
+
+{#- Changes of state. -#}
+{% macro transition_columns() -%}
+  {{ return({
+    'id': 'text',
+    'occurred': 'time',
+    'received': 'time',
+    'run_count': 'integer',
+    'from_state_type': 'text',
+    'from_state_name': 'text',
+    'from_state_message': 'text',
+    'to_state_type': 'text',
+    'to_state_name': 'text',
+    'to_state_message': 'text',
+    'follows': 'text',
+    'flow_run_id': 'text',
+    'flow_run_name': 'text',
+    'flow_id': 'text',
+    'flow_name': 'text',
+    'deployment_id': 'text',
+    'deployment_name': 'text',
+    'tags': 'json',
+  }) }}
+{%- endmacro %}
