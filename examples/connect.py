@@ -4,7 +4,7 @@
 
 installs both, in a checkout of this repository.
 
-PREFECT_API_URL           http://localhost:4200/api for a server, or the address of a workspace of Prefect Cloud:
+PREFECT_API_URL           http://localhost:4200/api for a server; for a workspace of Prefect Cloud:
                           https://api.prefect.cloud/api/accounts/.../workspaces/...
 PREFECT_API_KEY           the API key, for Prefect Cloud
 PREFECT_API_AUTH_STRING   user:password, for a server that asks for them
@@ -44,7 +44,7 @@ def connection() -> dict[str, Any]:
 
 
 def prefect(**settings: Any) -> ab.Source:
-    """The source with all its streams; `settings` are those of the connector, such as `start_date`."""
+    """The source with all streams; `settings` are the connector's own, such as `start_date`."""
     return ab.get_source(
         "source-prefect",
         config={"connection": connection(), **settings},

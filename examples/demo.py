@@ -75,7 +75,7 @@ QUERIES = {
 
 
 class Sync(NamedTuple):
-    """What one sync of all streams cost, by the tables that were asked for, and brought, by stream."""
+    """What one sync of all streams cost, by requested table, and what it brought, by stream."""
 
     requests: Counter[str]
     rows: dict[str, int]
@@ -174,7 +174,7 @@ def sync(source: "ab.Source", cache: "ab.DuckDBCache", counter: Proxy) -> Sync:
 
 
 def rows_since(cache: "ab.DuckDBCache", stream: str, time: datetime) -> int:
-    """How many rows of a table were written since then: PyAirbyte notes on each when the connector sent it."""
+    """How many rows of a table were written since then: PyAirbyte notes when each was sent."""
     column = f"count(*) FILTER (_airbyte_extracted_at >= TIMESTAMP '{time:%Y-%m-%d %H:%M:%S}')"
     count: int = cache.run_sql_query(f"SELECT {column} AS count FROM {stream}")[0]["count"]
     return count

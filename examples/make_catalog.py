@@ -9,7 +9,7 @@ from typing import Any
 
 
 def choose(stream: dict[str, Any]) -> dict[str, Any]:
-    """A stream with the best of its sync modes; one that is always read whole replaces what was there."""
+    """A stream in its best sync mode; one that is always read whole replaces what was there."""
     mode = stream["supported_sync_modes"][-1]
     written = "append" if mode == "incremental" else "overwrite"
     return {"stream": stream, "sync_mode": mode, "destination_sync_mode": written}

@@ -14,7 +14,7 @@ def assert_equal(
     url: str = "",
     workspace: Workspace | None = None,
 ) -> None:
-    """Every row of the destination is what the API says, column by column, and says which workspace it is from."""
+    """Every row of the destination equals the API's, column by column, and names its workspace."""
     ui = workspace.ui_url if workspace else (url or server.url).removesuffix("/api")
     ids = {"account_id": workspace.account_id, "workspace_id": workspace.workspace_id} if workspace else {}
     for stream in streams:

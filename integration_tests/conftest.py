@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_manifest() -> Iterator[None]:
-    """Read and resolve the manifest once for all commands of this process: it is two thirds of their start."""
+    """Read and resolve the manifest once per process: it is two thirds of a command's start."""
     written, names = manifest.load(), manifest.stream_names(manifest.load())
     complete = manifest.resolved(written, names)
     before = deepcopy(complete)
@@ -139,7 +139,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
 
 @pytest.fixture(scope="session")
 def pipelines(shared_server: PrefectServer, once: Once) -> Path:
-    """The database of a server on which a data team's pipelines have run: rows of every kind, to be restored."""
+    """A server's database after a data team's pipelines ran, to be restored: rows of all kinds."""
 
     def run_them(file: Path) -> None:
         shared_server.clear()
@@ -158,7 +158,7 @@ def filled_server(pipelines: Path, server: PrefectServer) -> PrefectServer:
 
 @pytest.fixture(scope="module")
 def workspace(server: PrefectServer) -> Workspace:
-    """A workspace of Prefect Cloud: the module's server, with rows in every stream and events of many ages."""
+    """A Cloud workspace: the module's server, with rows in every stream and events of all ages."""
     make_month(server)
     return Workspace(server.url)
 

@@ -1,4 +1,4 @@
-"""Rows of every stream on one server, with events as old as Prefect Cloud keeps them, and older."""
+"""Rows of every stream on one server, with events as old as Cloud keeps them, and older."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

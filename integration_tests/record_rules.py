@@ -81,7 +81,7 @@ def expected_row(stream: str, api: dict[str, Any], ui: str) -> dict[str, Any]:
 
 
 def comparable(row: dict[str, Any]) -> dict[str, Any]:
-    """The row without nulls, which the CDK leaves out of its messages, and without what differs by the moment."""
+    """The row without nulls, which the CDK leaves out, and without what differs by the moment."""
     is_unfinished_run = "expected_start_time" in row and not row.get("end_time")
     if is_unfinished_run:
         assert all(isinstance(row[column], float) for column in ESTIMATES)

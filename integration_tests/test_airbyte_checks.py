@@ -1,4 +1,4 @@
-"""The checks that Airbyte's CI runs on every connector, on the tree of `make airbyte-variant` (`make test-airbyte`)."""
+"""The checks of Airbyte's CI, on the tree of `make airbyte-variant` (`make test-airbyte`)."""
 
 from pathlib import Path
 

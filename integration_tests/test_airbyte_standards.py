@@ -1,4 +1,4 @@
-"""Airbyte's own tests: the standard suite over acceptance-test-config.yml, and PyAirbyte's `pyab validate`."""
+"""Airbyte's tests: its suite, by acceptance-test-config.yml, and PyAirbyte's `pyab validate`."""
 
 import os
 import subprocess
@@ -53,7 +53,7 @@ def _waits() -> Iterator[None]:
 @pytest.mark.usefixtures("_waits")
 @pytest.mark.filterwarnings("error::airbyte_cdk.test.standard_tests.DiscoveredCatalogWarning")
 class TestStandards(SourceTestSuiteBase):
-    """Airbyte's own suite, with the address of the server that runs. It takes the class from the folder's name."""
+    """Airbyte's suite on the running server. It finds the class by the name of the folder."""
 
     connector = SourcePrefect
 

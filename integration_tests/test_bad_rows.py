@@ -1,4 +1,4 @@
-"""A row that breaks each page that holds it, or an answer that a gateway refuses, stops nothing."""
+"""A row that breaks each page with it, or an answer that a gateway refuses, stops nothing."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The benchmark's contenders read what they should: a race is void if one of them did not run the whole way."""
+"""The benchmark's contenders read all they should: a race is void if one of them stops early."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The edition in pure YAML: the package's rows, by the oldest and the newest CDK, and in the Connector Builder."""
+"""The edition in pure YAML: the package's rows, on old and new CDKs and in Airbyte's Builder."""
 
 import json
 import re

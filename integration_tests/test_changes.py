@@ -26,7 +26,7 @@ Rows = list[dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def events(server: PrefectServer) -> Rows:
-    """The events of a server on which people have changed objects of every kind, in the order of time."""
+    """The events, in order of time, of a server where people changed objects of every kind."""
     flow = make_flow(server)
     deployment = make_deployment(server, flow, "nightly")
     server.patch(f"deployments/{deployment}", {"description": "new", "tags": ["shop"]})
@@ -102,7 +102,7 @@ def test_whole_rows(events: Rows, rows: Rows) -> None:
 
 
 def test_no_more_is_asked_for_than_changes(server: PrefectServer, events: Rows) -> None:
-    """The health of deployments and pools, and what automations do, are many events and no changes."""
+    """Health of deployments and pools, and actions of automations: many events, no changes."""
     with proxy(server.url) as counted:
         config = {"connection": {"type": "server", "api_url": counted.url}}
         told = {row["event_id"] for row in read(config, [STREAM]).ok().records[STREAM]}
@@ -269,7 +269,10 @@ def _delete_with_events(server: PrefectServer, ids: dict[str, str]) -> None:
 
 
 def _delete_without_events(server: PrefectServer, ids: dict[str, str]) -> None:
-    """The deployment by deleting its flow, as people do; the others as a server up to 3.7.2, which sends no event."""
+    """Delete the deployment with its flow, as people do, and the others as Prefect up to 3.7.2.
+
+    Neither sends an event for them.
+    """
     server.delete(f"flows/{server.get('deployments/' + ids['deployment'])['flow_id']}")
     execute(server, "DELETE FROM work_queue WHERE work_pool_id = ?", ids["work-pool"])
     execute(server, "DELETE FROM work_pool WHERE id = ?", ids["work-pool"])

@@ -24,7 +24,7 @@ def config(empty_gate: Proxy) -> dict[str, Any]:
 
 
 class Family:
-    """A flow run that runs a subflow, which runs one itself. Each is stood for by a task run of its parent."""
+    """A flow run, its subflow, and a subflow of that one. A parent's task run stands for each."""
 
     def __init__(self, server: PrefectServer) -> None:
         self.server = server
@@ -138,7 +138,7 @@ def test_each_edit_of_an_artifact_arrives(empty: PrefectServer, empty_gate: Prox
 def test_artifacts_that_are_edited_between_pages_are_not_lost(
     empty: PrefectServer, empty_gate: Proxy, config: dict[str, Any], place: int
 ) -> None:
-    """The row that was edited is the first of the page that was just read, or the last one that is not read yet."""
+    """The edited row is the first of the page just read, or the last that is not read yet."""
     ids, edits = make_artifacts(empty), count()
 
     def edit_between(request: Request, forward: Forward) -> Answer:

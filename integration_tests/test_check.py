@@ -88,7 +88,7 @@ def test_a_good_connection_needs_no_words(gate: Proxy) -> None:
 
 
 def test_a_stream_is_tried_by_a_page_even_if_its_rows_make_no_record(server: PrefectServer, gate: Proxy) -> None:
-    """Task runs without inputs have no dependencies: a check must not look for some in all of them."""
+    """Task runs without inputs have no dependencies: a check must not search all of them."""
     gate.behaviour = pass_on
     runs = history(1_000, until=datetime.now(UTC) - timedelta(days=1), every=timedelta(minutes=1))
     insert_task_runs(server.database, make_run(server, make_flow(server), "COMPLETED"), runs)

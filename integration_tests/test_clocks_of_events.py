@@ -1,4 +1,4 @@
-"""Which events are asked for: by the server's clock, and again where a setting or a refusal left some out."""
+"""Events are asked for by the server's clock, and again if a setting or refusal left some out."""
 
 import itertools
 from collections.abc import Iterator
@@ -67,7 +67,7 @@ KINDS: dict[str, tuple[Plan, Limits, Key]] = {
 
 @pytest.fixture(scope="module", params=KINDS.values(), ids=list(KINDS))
 def front(workspace: Workspace, request: pytest.FixtureRequest) -> Iterator[Cloud]:
-    """Each kind of limit for events. The rows of the workspace lie on both sides of what each plan keeps."""
+    """Each kind of limit for events. The workspace has events within and beyond each retention."""
     plan, limits, key = request.param
     with cloud([workspace], plan=plan, event_limits=limits, keys=[key], clock=true_time) as running:
         yield running

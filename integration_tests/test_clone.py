@@ -1,4 +1,4 @@
-"""Airbyte's tool in a plain clone of the project, in a folder that is named as Airbyte names connectors."""
+"""Airbyte's tool in a plain clone of the project, in a folder with Airbyte's kind of name."""
 
 import os
 import shutil

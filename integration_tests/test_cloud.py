@@ -1,4 +1,4 @@
-"""Prefect Cloud as the stand-in plays it: what a person fills in, what a sync brings, and what is said of a failure."""
+"""Prefect Cloud as the stand-in plays it: what people fill in, what syncs bring, how they fail."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Which workspace of Prefect Cloud a connection reads: pasted, found by its id, or left out. Keys in wrong places."""
+"""Which workspace of Prefect Cloud is read: pasted, found by id, or left out; misplaced keys."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""A sync stays within the limits and the retention of a plan of Prefect Cloud, in every case left open by its docs."""
+"""A sync keeps to the limits and retention of Cloud's plans, in every case its docs leave open."""
 
 import re
 import time
@@ -35,7 +35,7 @@ def read(front: Cloud, *streams: str, state: State | None = None, **settings: An
 
 
 def kept(sync: Sync, stream: str, plan: Plan) -> list[str]:
-    """The ids of the rows that the plan keeps of those that a server had: events have an age, other rows stay."""
+    """The ids of a server's rows that the plan keeps: events have an age, other rows stay."""
     oldest = NOW - plan.retention
     return sorted(
         row["id"] for row in sync.records[stream] if stream not in OF_EVENTS or _time(row["occurred"]) > oldest

@@ -1,4 +1,4 @@
-"""The probe of Prefect Cloud against the stand-in: what it finds out, and that it prints nothing else."""
+"""The probe of Prefect Cloud, on the stand-in: what it finds out, and that it prints no more."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What Prefect Cloud reports about a plan and its workspaces may be of any kind: it is used, left, or named."""
+"""Whatever Prefect Cloud reports about a plan and its workspaces is used, ignored, or named."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Several workspaces of Prefect Cloud in one connection: their rows, their states, and one that fails."""
+"""Several workspaces of Cloud in one connection: their rows, their states, and one that fails."""
 
 import re
 import socket
@@ -88,7 +88,7 @@ def front(workspaces: list[Workspace]) -> Iterator[Cloud]:
 
 
 def connection(front: Cloud, *named: str, **settings: Any) -> dict[str, Any]:
-    """A config that names workspaces as a person does who pastes addresses; without any, all of them."""
+    """A config that names workspaces by their pasted addresses; without any, all of them."""
     addresses = list(named or (workspace.ui_url for workspace in front.workspaces))
     which = {"choice": "all"} if addresses == ["all"] else {"choice": "several", "addresses": addresses}
     key = {"type": "cloud", "api_key": front.keys[0].text, "api_url": front.url}
@@ -103,7 +103,7 @@ def apart(servers: list[PrefectServer]) -> list[Sync]:
 
 @pytest.fixture(scope="module")
 def again(servers: list[PrefectServer], apart: list[Sync]) -> list[Sync]:
-    """What a second sync of each server brings: its newest rows, in case others were under way at the same time."""
+    """What a second sync of each server brings: its newest rows, in case some were in flight."""
     found = [
         read({"connection": {"type": "server", "api_url": server.url}}, WITH_CURSOR, first.state).ok()
         for server, first in zip(servers, apart, strict=True)

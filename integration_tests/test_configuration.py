@@ -1,4 +1,4 @@
-"""An invalid input gets its sentence, with the exit code and the kind of message that Airbyte requires."""
+"""An invalid input gets its sentence, and the exit code and message that Airbyte requires."""
 
 import base64
 import json
@@ -33,7 +33,7 @@ Command = Callable[..., tuple[int, Messages, str]]
 
 @pytest.fixture
 def command(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Command:
-    """Runs a command as the process does, with these files: the exit code, the messages, and all that is printed."""
+    """Runs a command with these files, as the process does: exit code, messages, all output."""
 
     def run_it(name: str, *flags: str, **files: Any) -> tuple[int, Messages, str]:
         arguments = [name, *flags]
@@ -179,7 +179,7 @@ def test_an_unknown_stream_is_named_after_the_others_are_read(command: Command, 
 
 
 def test_swapped_ids_are_suspected_where_cloud_does_not_find_the_workspace(server: PrefectServer) -> None:
-    """Both are UUIDs: only Cloud can distinguish them. The proxy answers 404 to every other address, as Cloud does."""
+    """Both are UUIDs; only Cloud can tell. Like Cloud, the proxy gives other addresses a 404."""
     with proxy(server.url, prefix=f"/api/accounts/{ACCOUNT}/workspaces/{WORKSPACE}") as cloud:
         connection = {"type": "cloud", "api_key": KEY, "api_url": f"{cloud.origin}/api"}
         right = {"connection": {**connection, "account_id": ACCOUNT, "workspace_id": WORKSPACE}}

@@ -1,4 +1,4 @@
-"""Servers that ask for something before they answer: credentials, headers, a CSRF token, patience, smaller pages."""
+"""Servers that demand something: credentials, headers, a CSRF token, patience, smaller pages."""
 
 import json
 import subprocess
@@ -29,7 +29,7 @@ WORKERS = 8
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[PrefectServer]:
-    """A server with Basic authentication, CSRF protection, and an operator who allows 50 rows a page."""
+    """A server with Basic authentication, CSRF protection, and at most 50 rows a page."""
     settings = {
         "PREFECT_SERVER_API_AUTH_STRING": AUTH_STRING,
         "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
@@ -77,7 +77,7 @@ def test_rejected_credentials_are_a_config_error(front: Proxy, credentials: dict
 
 
 def test_rejected_credentials_are_told_from_a_missing_csrf_token(front: Proxy) -> None:
-    """Without credentials no token is given either: the user hears of the credentials, not of the token."""
+    """Without credentials there is no token either: the user hears of the credentials only."""
     assert "Prefect rejected the credentials (401)" in check(config(front))
 
 
@@ -139,7 +139,7 @@ def test_an_impossible_header_is_named(front: Proxy, header: dict[str, str], sen
 
 
 def with_csrf_token(front: Proxy) -> Callable[[Request, Forward], Answer]:
-    """Give each request a token of the server's own, so that the test meets what lies behind the protection."""
+    """Give each request a valid token, so that the test meets what lies behind the protection."""
     headers = {"Authorization": BASIC}
     answer = requests.get(f"{front.upstream.geturl()}/csrf-token?client=proxy", headers=headers, timeout=30)
     token = {"Prefect-Csrf-Token": answer.json()["token"], "Prefect-Csrf-Client": "proxy"}
@@ -250,7 +250,7 @@ def test_a_redirect_fails_a_sync_with_a_config_error(front: Proxy, settings: dic
 
 
 def test_one_429_makes_all_streams_wait(front: Proxy, settings: dict[str, Any]) -> None:
-    """For three seconds every answer is a 429 that asks for one second: only one request at a time is retried."""
+    """Each 429, for three seconds, asks for one second: only one request at a time is retried."""
     refused: list[Request] = []
     begin: list[float] = []
 
@@ -273,7 +273,7 @@ def test_one_429_makes_all_streams_wait(front: Proxy, settings: dict[str, Any]) 
 
 
 def test_max_requests_per_minute_is_kept(server: PrefectServer, tmp_path: Path) -> None:
-    """A sync of all streams takes more than six requests: after the sixth, it waits for the minute to pass."""
+    """A sync of all streams takes more than six requests: after six, it waits out the minute."""
     with proxy(server.url) as front:
         limited = {**config(front), "max_requests_per_minute": 6, "num_workers": 8}
         arguments = []

@@ -83,7 +83,7 @@ class Changes:
 
 
 def due_bounds(request: Request, stream: str) -> dict[str, Any]:
-    """The bounds of a request that asks for all runs due between two times; empty for any other."""
+    """The bounds of a request for all runs due between two times; empty for any other."""
     filters = request.body.get(stream) or {}
     return filters["expected_start_time"] if filters.keys() == {"expected_start_time"} else {}
 

@@ -48,7 +48,7 @@ def test_a_deployment_shows_the_limit_and_the_queue_as_they_are_now(
 
 
 def later_by(state: State) -> State:
-    """The state of a sync that has seen a change just now, so that the rows themselves are long unchanged."""
+    """The state of a sync that saw a change just now: the rows themselves are long unchanged."""
     for message in state:
         message["stream"]["stream_state"]["updated"] = f"{now():%FT%T.%f}Z"
     return state

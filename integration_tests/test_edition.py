@@ -1,4 +1,4 @@
-"""What the edition in pure YAML promises, tried on a real server: how it is reached, and that no row is lost."""
+"""What the edition in pure YAML promises, on a real server: how it is reached, and no lost row."""
 
 import base64
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A sync ends soon, with one trace, whatever its main thread raises; and it prints whatever a row holds."""
+"""A sync ends soon with one trace, whatever its main thread raises, and prints any row."""
 
 import time
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The result of each failure, and what the user reads. The waits between retries are recorded, not made."""
+"""The result of each failure, and what the user reads. Waits for retries are only recorded."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -199,7 +199,7 @@ def test_an_unknown_host_is_named() -> None:
 
 
 def test_a_server_that_goes_away_is_waited_for(server: PrefectServer, waits: list[float]) -> None:
-    """Once it has answered, its address is right: a refused connection is a passing failure like others."""
+    """Once it has answered, its address is right: a refused connection is a passing failure."""
     with proxy(server.url) as stopping:
 
         def stop_after_one_page(request: Request, forward: Forward) -> Answer:

@@ -1,4 +1,4 @@
-"""The event feed and the tables that are made from it: of real runs, late, many at once, deleted meanwhile."""
+"""The event feed and the tables made from it: real runs, late, many at once, deleted meanwhile."""
 
 import json
 import sqlite3
@@ -245,7 +245,7 @@ def test_nothing_is_missed_of_ten_thousand_events_that_come_during_a_scan(server
 
 
 def _events_during_a_scan(server: PrefectServer, count: int, before: int) -> None:
-    """Some of them new, and some up to 50 minutes late, spread over what was read and what was not."""
+    """Some are new, some up to 50 minutes late, spread over what was read and what was not."""
     name = f"shop.order.busy{count}"
     now = datetime.now(UTC)
     ids = insert_events(server.database, _times(now - timedelta(minutes=50), before, 50 * 60 / before), event=name)

@@ -1,4 +1,4 @@
-"""The examples, run as a reader runs them: against a real Prefect, into a real DuckDB file and a real PostgreSQL."""
+"""The examples as a reader runs them: from a real Prefect into a real DuckDB and PostgreSQL."""
 
 import json
 import re
@@ -38,7 +38,7 @@ def prefect(filled_server: PrefectServer) -> PrefectServer:
 
 
 class Synced(NamedTuple):
-    """A first sync into DuckDB: the file, how many rows were read, and the server's flow runs at that time."""
+    """A first sync into DuckDB: its file, the rows it read, and the server's flow runs then."""
 
     file: Path
     read: int

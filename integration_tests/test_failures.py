@@ -1,4 +1,4 @@
-"""One failure is one error: it ends soon, is said once, costs no other stream, and the next sync makes it whole."""
+"""A failure ends soon, is said once, costs no other stream, and the next sync makes up for it."""
 
 import json
 from collections.abc import Iterator

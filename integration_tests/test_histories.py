@@ -1,4 +1,4 @@
-"""Rows of any time arrive: centuries apart, without a due time, in whatever order threads read them."""
+"""Rows of any time arrive: centuries apart, without a due time, read by threads in any order."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

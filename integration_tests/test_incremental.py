@@ -241,7 +241,7 @@ def test_the_cursor_never_goes_back(config: dict[str, Any], old_world: OldWorld)
 
 
 def test_the_boundary_is_inclusive(server: PrefectServer, config: dict[str, Any]) -> None:
-    """A row changed at the cursor (less what may have been in flight) comes; a millisecond before, it does not."""
+    """A row changed at the cursor (less what may be in flight) comes; one just before does not."""
     make_one_of_everything(server)
     cursor = datetime.now(UTC).replace(microsecond=0) - HOUR
     boundary = cursor - IN_FLIGHT

@@ -320,7 +320,7 @@ def test_the_value_of_a_key_that_is_no_setting_is_not_logged(known: tuple[dict[s
 
 
 def assert_changes_nothing(config: Mapping[str, Any], expected: Sync, keys: Sequence[str]) -> None:
-    """Each of the keys is named in one line of the log, and the rows and the other lines are the same."""
+    """Each key is named in one line of the log; the rows and the other lines are the same."""
     sync = read_here(config, READ).ok()
     assert rows(sync) == rows(expected)
     assert sync.statuses == expected.statuses

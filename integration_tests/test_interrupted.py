@@ -40,7 +40,7 @@ def arguments(runs: list[str], config: dict[str, Any], tmp_path: Path) -> list[s
 
 @contextmanager
 def reading(arguments: list[str], errors: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A sync that has printed its first records. Nobody reads on, so that it waits for room before long."""
+    """A sync that has printed its first records. Nobody reads on, so it soon waits for room."""
     with errors.open("wb") as stderr:
         process = start("read", *arguments, stderr=stderr)
     assert process.stdout

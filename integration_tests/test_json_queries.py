@@ -1,4 +1,4 @@
-"""The queries of docs/behavior.md that read JSON from text: run where a database is at hand, parsed for the others."""
+"""The queries of docs/behavior.md on JSON text: run where there is a database, else parsed."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A sync needs little memory: however large its rows are, however slowly they are taken, however many one row makes."""
+"""A sync needs little memory: for large rows, slow readers, and rows that make many others."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ def heavy(server: PrefectServer) -> Iterator[Proxy]:
 
 
 def until_idle(front: Proxy) -> Callable[[Sync], bool]:
-    """A destination that takes nothing after the first record, until the connector sends no more requests."""
+    """A destination that takes one record and waits until the connector sends no more requests."""
     waited: list[bool] = []
 
     def wait_once(sync: Sync) -> bool:
@@ -78,7 +78,7 @@ ENOUGH = 20_000
 
 @pytest.mark.parametrize("of", ["flow", "deployment"])
 def test_the_edges_of_many_tags_are_made_one_after_the_other(empty: PrefectServer, of: str) -> None:
-    """What needs memory needs it before the first edge is printed, so that the rest is not waited for."""
+    """Memory peaks before the first edge is printed, so the test does not wait for the rest."""
     if of == "flow":
         make_flow(empty, tags=TAGS)
     else:

@@ -1,4 +1,4 @@
-"""Peers that speak no proper HTTP, or a strange one: each request ends in time, with a sentence."""
+"""Peers that speak no HTTP, or a strange one: each request ends in time, with a sentence."""
 
 import base64
 import html

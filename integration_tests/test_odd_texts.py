@@ -1,4 +1,4 @@
-"""U+0000, which a SQLite server stores and many destinations refuse, is in no record, not even as an escape."""
+"""No record holds U+0000, even escaped: SQLite stores it, and many destinations refuse it."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ STREAMS = ["flow_runs", "artifacts", "deployments", "logs", "events", "variables
 
 @pytest.fixture
 def marked(empty: PrefectServer) -> PrefectServer:
-    """A server with U+0000 in texts, in JSON, in keys and in events, beside texts that only look like it."""
+    """A server with U+0000 in texts, JSON, keys and events, and texts that only look like it."""
     make_one_of_everything(empty)
     flow = make_flow(empty, "odd")
     parameters = {"a\0b": ["\0\0", {"c": "\\\0"}], "plain": "\\u0000 is written \\\\u0000"}

@@ -1,4 +1,4 @@
-"""Work pools, work queues, concurrency limits, automations, schedules: small tables, read whole."""
+"""Work pools and queues, concurrency limits, automations, schedules: small tables, read whole."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""The package as Airbyte's image installs it: from a wheel, and from an editable install, in any working directory."""
+"""The package as Airbyte's image installs it: from a wheel, and editable, in any directory."""
 
 import ast
 import json
@@ -35,7 +35,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["wheel", "editable"])
 def scripts(request: pytest.FixtureRequest, installation: Path) -> Path:
-    """The folder of the commands: where nothing but the package was installed, or those of the development."""
+    """The folder of the commands: of an install of the package alone, or of the development."""
     return installation / "bin" if request.param == "wheel" else Path(sys.executable).parent
 
 

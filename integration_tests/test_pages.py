@@ -66,7 +66,7 @@ def test_any_number_of_rows(
 def test_runs_that_share_their_times(
     above: int, alike: int, cursor: str, server: PrefectServer, flow_id: str, read_runs: Callable[..., Sync]
 ) -> None:
-    """A hundred cron schedules at midnight: more than a page of one time, at any place of the pages."""
+    """A hundred cron schedules at midnight: more than a page of one time, anywhere on a page."""
     newer, older = _finished(above), _finished(40)[20:]
     midnight = [Run(NOW - HOUR - 10 * SECOND, NOW - HOUR + 15 * SECOND)] * alike
     ids = insert_flow_runs(server.database, flow_id, [*newer, *midnight, *older])

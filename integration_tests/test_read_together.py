@@ -1,4 +1,4 @@
-"""Task runs and their edges, both selected: one read serves both, and each is what it is when it is read alone."""
+"""Task runs and their edges: one read serves both, and each is the same as when read alone."""
 
 import json
 from collections.abc import Iterator

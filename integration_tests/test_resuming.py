@@ -1,4 +1,4 @@
-"""A first sync of a long history that is killed: the next one continues where it was, and nothing is lost."""
+"""A first sync of a long history is killed: the next one continues there and loses nothing."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta

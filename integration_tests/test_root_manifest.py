@@ -1,4 +1,4 @@
-"""The manifest alone is no connector: run without `SourcePrefect`, it says how to run it, and reads nothing."""
+"""The manifest without `SourcePrefect` reads nothing, and says how to run the connector."""
 
 import json
 import os

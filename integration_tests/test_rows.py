@@ -1,4 +1,4 @@
-"""What the connector emits is what the API returns, put through the record rules: field by field, on real runs."""
+"""The connector emits what the API returns, by the record rules: every field, on real runs."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A long history: each run once, at a constant price a page, in little memory; then a sync with nothing new."""
+"""A long history: each run once, pages at a constant price, little memory; then nothing new."""
 
 import math
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The clocks that write rows: replicas that disagree, no `Date`, a clock that was ahead or set back, a late commit."""
+"""The clocks that write rows: replicas disagree, no `Date`, ahead or set back, a late commit."""
 
 from datetime import datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime

@@ -1,4 +1,4 @@
-"""`python -m devtools.server`: a server or a stand-in for Prefect Cloud, and a config that reads it."""
+"""`python -m devtools.server`: a server or a stand-in for Cloud, and a config that reads it."""
 
 import json
 import signal

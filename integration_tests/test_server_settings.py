@@ -1,4 +1,4 @@
-"""What a Prefect Server's own settings change: the path of its API, that of its UI, how long it keeps events."""
+"""What a server's own settings change: the paths of its API and UI, how long it keeps events."""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Every state that a sync writes is one that the next sync reads, whatever the clocks and the rows say."""
+"""The next sync can read every state that a sync writes, whatever the clocks and rows say."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext

@@ -1,4 +1,4 @@
-"""The pages in docs/streams: the queries run on the rows of real runs, in DuckDB and PostgreSQL, in any time zone."""
+"""The queries of docs/streams run on real runs, in DuckDB and PostgreSQL, in any time zone."""
 
 import re
 from collections.abc import Iterator

@@ -29,7 +29,7 @@ OTHER_ORIGINS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
 
 @pytest.fixture(scope="module")
 def expected(filled_server: PrefectServer) -> list[dict[str, Any]]:
-    """The edges by the API's account, without their ids: of flows that have run, and of a task run by the API alone."""
+    """The edges by the API's account, without ids: of real flows, and a task run of the API."""
     inputs = {name: [origin] for name, (origin, _) in OTHER_ORIGINS.items()}
     flow_run = make_run(filled_server, make_flow(filled_server, "imported"), "COMPLETED")
     other = make_task_run(filled_server, flow_run, "imported", "COMPLETED", name="imported-0", task_inputs=inputs)

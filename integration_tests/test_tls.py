@@ -1,4 +1,4 @@
-"""A server behind TLS of one's own making: a private CA, client certificates, and what is said when they are wrong."""
+"""TLS of one's own: a private CA, client certificates, and what is said when they are wrong."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How long a sync waits, and for whom: 429, maintenance, failures, its own limit; by a clock that nobody sets."""
+"""How long a sync waits for a 429, maintenance, failures, its own limit; by a monotonic clock."""
 
 import itertools
 import os
@@ -180,7 +180,7 @@ def test_a_maintenance_of_a_part_that_ends_in_time_costs_no_row(front: Cloud, wh
 
 
 def timed(config: dict[str, Any], streams: list[str]) -> Sync:
-    """A sync that waits for two seconds at most for the end of a maintenance, and says little about it."""
+    """A sync that waits at most two seconds for the end of a maintenance, and says little."""
     with longest_maintenance(2.0), impatient():
         sync = read_here(config, streams)
     # What is not under maintenance is read at its own pace meanwhile: a hundred requests.

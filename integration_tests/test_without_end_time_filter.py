@@ -1,4 +1,4 @@
-"""Task runs of a Prefect that cannot filter them by their end: before 3.6.22, and perhaps on Prefect Cloud."""
+"""Task runs of a Prefect that cannot filter them by end: before 3.6.22, and perhaps on Cloud."""
 
 from collections import Counter
 from collections.abc import Callable

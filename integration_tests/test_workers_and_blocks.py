@@ -1,4 +1,4 @@
-"""Workers, the status of work queues, block documents, transitions of task runs: what people on call look for."""
+"""Workers, queues' status, blocks, task run transitions: what people on call look for."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -11,7 +11,7 @@ from prefect_health.build import build_duckdb
 
 @pytest.fixture(scope="session")
 def neglected_file(once: Once) -> Path:
-    """A neglected workspace in a DuckDB file, with the models; the tests of the package have passed there."""
+    """A neglected workspace in a DuckDB file, with models that passed the package's tests."""
     return _file(once, "neglected", neglected())
 
 

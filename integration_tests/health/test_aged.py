@@ -1,4 +1,4 @@
-"""What the models say once time has passed: flows gone, names used again, workspaces with the same names."""
+"""What the models say as time passes: gone flows, reused names, workspaces of the same name."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Building again: names are those of today, what is loaded late enters, and any part can be built by itself."""
+"""Building again: names are today's, late rows enter, and any part can be built by itself."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from prefect_health.build import PACKAGE, build_duckdb, find_dbt, marts_schema
 
 @pytest.fixture(scope="module")
 def built_again(tmp_path_factory: pytest.TempPathFactory) -> DuckDB:
-    """Built twice: first without deployments, then with them, with other names, and with rows that came late."""
+    """Built twice: without deployments, then with them, with other names and with late rows."""
     file = tmp_path_factory.mktemp("again") / "prefect.duckdb"
     early = [run("load", AS_OF - 2 * DAY + number * HOUR, _airbyte_extracted_at=AS_OF) for number in range(10)]
     write_duckdb(file, {"flows": [flow("load", _airbyte_extracted_at=AS_OF)], "flow_runs": early})
@@ -58,7 +58,7 @@ def test_what_is_loaded_late_enters(built_again: DuckDB) -> None:
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The package as dbt reads it, which has no complaint: a deprecation of dbt's own is an error."""
+    """The package as dbt reads it, without complaint: a deprecation of dbt's own is an error."""
     folder = tmp_path_factory.mktemp("parsed")
     done = subprocess.run(
         [find_dbt(), "--quiet", "--no-use-colors", "--warn-error", "--show-all-deprecations", "parse",

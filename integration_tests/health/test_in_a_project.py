@@ -1,4 +1,4 @@
-"""The package in a project of somebody else's: schemas of its own, and two connections, of which one lacks streams."""
+"""The package in another project: schemas of its own, two connections, one with fewer streams."""
 
 import json
 import os
@@ -46,7 +46,7 @@ group by 1, 2, 3
 
 
 def _connections() -> Mapping[str, Tables]:
-    """Two servers with a flow of the same name; the second one was synced without what is made of other streams."""
+    """Two servers with a flow of the same name; the second lacks what is made of other streams."""
     found: dict[str, dict[str, list[Row]]] = {}
     for schema, state in (("airbyte_sales", "COMPLETED"), ("airbyte_finance", "FAILED")):
         name = schema.removeprefix("airbyte_")

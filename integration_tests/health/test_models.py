@@ -1,4 +1,4 @@
-"""What the models say of a neglected workspace: no false alarm, no false comfort, on either database."""
+"""What the models say of a neglected workspace: no false alarm or comfort, on either database."""
 
 import re
 from collections import Counter

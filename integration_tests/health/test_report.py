@@ -1,4 +1,4 @@
-"""The page about pipeline health: its numbers are those of the models, and a real Chromium shows it without fault."""
+"""The pipeline health page: its numbers are the models', and a real Chromium shows no fault."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""A hundred schedules in autumn and in spring: their slots are the dates that Prefect itself reckons."""
+"""A hundred schedules in autumn and spring: their slots are the dates that Prefect computes."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

@@ -23,7 +23,7 @@ def sharp(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _reported(record_property: Callable[[str, object], None]) -> Iterator[None]:
-    """Hand on what a test has reported: it may run in a worker, and the output ends in another process."""
+    """Hand on what a test reported: it may run in a worker, and another process prints it."""
     yield
     for line in REPORT:
         record_property(PROPERTY, line)

@@ -36,7 +36,7 @@ class Destination:
         return list(self._states.values()) or None
 
     def load(self, sync: Sync) -> None:
-        """Take in a sync. Of one that broke off, only what came before the last state: the rest may be dropped."""
+        """Take in a sync, but not what a broken one sent after its last state: it may be lost."""
         for stream, records in sync.records.items():
             kept = records if sync.exit_code == 0 else records[: sync.committed[stream]]
             self.tables[stream].update({row["id"]: row for row in kept})

@@ -1,4 +1,4 @@
-"""The process killed at any moment, and started again from the last state that it printed: nothing is lost."""
+"""The process is killed at any moment and restarted from its last state: nothing is lost."""
 
 import random
 import subprocess
@@ -39,7 +39,7 @@ class Killer:
 
 
 def old_runs() -> list[Run]:
-    """Runs of half a year; among them some that were edited late, and some that were cancelled long before due."""
+    """Runs of half a year; some were edited late, and some cancelled long before they were due."""
     runs = list(history(300, until=NOW - timedelta(minutes=10), every=timedelta(hours=14)))
     edited = [run._replace(updated=NOW - timedelta(minutes=n)) for n, run in enumerate(runs[100:110], 1)]
     cancelled = [

@@ -26,7 +26,7 @@ LOOKBACK = timedelta(seconds=5)
 
 
 def edited_late(stream: str, raw: Row) -> bool:
-    """The exception that the documentation names: a finished run, edited longer after its end than the lookback."""
+    """The documented exception: a finished run, edited after its end by more than the lookback."""
     ended, updated = parse_time(raw.get("end_time")), parse_time(raw.get("updated"))
     return bool(stream.endswith("_runs") and ended and updated and updated > ended + LOOKBACK)
 

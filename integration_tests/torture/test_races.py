@@ -1,4 +1,4 @@
-"""Rows that come, go and change between two pages of one scan: nothing that exists throughout is missed."""
+"""Rows come, go and change between pages of a scan: none that exists throughout is missed."""
 
 import random
 import threading

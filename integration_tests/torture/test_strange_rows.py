@@ -1,4 +1,4 @@
-"""Rows such as no Prefect sends today: each is passed on, what is odd is logged, and no promise is broken by them."""
+"""Rows that no Prefect sends today: each is passed on, oddities are logged, promises are kept."""
 
 import json
 from collections.abc import Callable
@@ -152,7 +152,7 @@ def test_strange_schedules_are_passed_on(
 
 
 def settled(row: Row) -> Row:
-    """The row without what the server computes for each answer, and without nulls, which messages leave out."""
+    """The row without what the server computes per answer, and without nulls, as in messages."""
     return {key: value for key, value in row.items() if value is not None and not key.startswith("estimated_")}
 
 

@@ -1,4 +1,4 @@
-"""The same rows from every Prefect. `make test-versions` runs this against one server of each version."""
+"""The same rows from every Prefect. `make test-versions` runs this on a server of each version."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ NEVER = {"end_time": {"before_": "1970-01-01T00:00:00Z"}}
 
 @pytest.fixture(scope="module")
 def seeded(server: PrefectServer) -> PrefectServer:
-    """Rows of every kind, by REST, for the client of one Prefect does not run flows on the server of another."""
+    """Rows of every kind, by REST, because a client runs no flows on another version's server."""
     flow_ids = [make_flow(server, f"flow-{n}", tags=["Ünïcode 🚀", f"om-source:{ORDERS}"]) for n in range(7)]
     for n in range(7):
         make_deployment(server, flow_ids[0], f"nightly-{n}", cron="0 2 * * *" if n else None)
@@ -82,7 +82,7 @@ def test_lineage_comes_from_the_tags(front: Proxy) -> None:
 
 @pytest.mark.parametrize("table", ["flow_runs", "task_runs"])
 def test_the_price_of_a_page_is_constant(front: Proxy, table: str) -> None:
-    """Runs are bounded by time, never stepped over by an offset; but for those of one and the same time."""
+    """Runs are bounded by time; only those of the same time are stepped over by an offset."""
     read_here({**config_of(front), "page_size": 3}, [table]).ok()
     pages = [body for r in front.requests(f"{table}/filter") if (body := r.body)["sort"] == "EXPECTED_START_TIME_DESC"]
     assert len(pages) > 3
