@@ -1,4 +1,4 @@
-"""Runs of the past in the database of a Prefect server, written by SQL: one a minute, up to an hour ago."""
+"""Past runs, written by SQL into a Prefect server's database: one a minute, until an hour ago."""
 
 import io
 from collections.abc import Iterable, Iterator
@@ -22,7 +22,7 @@ _CHUNK = 20_000
 
 
 def fill(server: PrefectServer, database: Path | str, table: str, count: int) -> None:
-    """Add `count` runs to `table`, `flow_runs` or `task_runs`; a few have not finished, and some were renamed late."""
+    """Add `count` runs to `flow_runs` or `task_runs`; a few are unfinished, some renamed late."""
     until = datetime.now(UTC) - timedelta(hours=1)
     unfinished = (Run(until, None, state="RUNNING") for _ in range(UNFINISHED))
     finished = enumerate(history(count - UNFINISHED, until=until, every=EVERY))

@@ -24,7 +24,7 @@ TAKEN = "/taken"
 
 @dataclass
 class Taken:
-    """A request: when it arrived, by the clock of `perf_counter`, and the seconds that its answer took the server."""
+    """A request: when it arrived, by `perf_counter`, and the seconds of the server's answer."""
 
     at: float
     path: str

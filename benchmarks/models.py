@@ -1,4 +1,4 @@
-"""What building the models costs: `make bench-models` builds them on many runs, in full and after a small sync."""
+"""What building the models costs (`make bench-models`): in full, and after a small sync."""
 
 import argparse
 import resource

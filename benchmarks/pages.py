@@ -1,4 +1,4 @@
-"""What a page costs at the beginning of a table, and what at its far end: asked for again, one at a time."""
+"""What a page costs at a table's beginning and at its far end, asked for again, one by one."""
 
 from collections.abc import Sequence
 from datetime import datetime

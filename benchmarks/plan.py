@@ -80,7 +80,7 @@ def measure(setting: Setting, say: Callable[[str], None]) -> Results:
 
 
 def measure_on(server: PrefectServer, database: Path | str, setting: Setting, say: Callable[[str], None]) -> Results:
-    """The same on a server that is there: its database is a file of SQLite, or at an address of PostgreSQL."""
+    """The same on a running server: `database` is a SQLite file or an address of PostgreSQL."""
     results = Results(setting)
     with ExitStack() as stack:
         slow = {latency: stack.enter_context(slow_server(server.url, latency)) for latency in setting.rounds}

@@ -14,7 +14,7 @@ _EVERY = 0.1
 
 @dataclass
 class Usage:
-    """When it began, by the clock of `perf_counter`, its wall and CPU seconds, and the most bytes that it held."""
+    """When it began, by `perf_counter`, its wall and CPU seconds, and the most bytes it held."""
 
     began: float
     seconds: float
@@ -40,7 +40,7 @@ def run(command: Sequence[str], take: Callable[[bytes], None]) -> Usage:
 
 
 class _Memory(threading.Thread):
-    """Asks for the peak from time to time: it can no longer be asked for when the process has ended."""
+    """Asks for the peak from time to time, because nobody can once the process has ended."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)

@@ -116,7 +116,7 @@ def _run_script(module: str, server: SlowServer, table: str, state: str, parts: 
 
 
 def resume(server: SlowServer, table: str, count: int) -> Resumed:
-    """Kill a first sync at half, continue from its last state, and see that both together have all `count` rows."""
+    """Kill a first sync halfway, continue from its last state, and see that all rows arrive."""
     first, second = _Printed(keep_ids=True), _Printed(keep_ids=True)
     with _command(server, table, "") as command, subprocess.Popen(command, stdout=subprocess.PIPE) as killed:
         assert killed.stdout is not None

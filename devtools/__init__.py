@@ -1,1 +1,1 @@
-"""What tests, demo and benchmarks share: a throw-away Prefect server, ways to fill it, and the connector's process."""
+"""What tests, demo and benchmarks share: a throw-away server, rows for it, and the connector."""

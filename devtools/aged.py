@@ -202,7 +202,7 @@ def _subflows() -> Rows:
 
 
 def _last_words() -> Rows:
-    """A run that failed in its second try, with its tasks and logs, and the runs that are planned."""
+    """A run that failed in its second try, with its tasks and logs, and the planned runs."""
     yield "flows", flow("loader")
     yield "deployments", deployment("loader")
     edited = NOW - DAY

@@ -1,4 +1,4 @@
-"""Airbyte's own checks of a connector in its monorepo, in an environment of their own under `.venvs/`."""
+"""Airbyte's checks of a connector in its monorepo, in an environment of their own (`.venvs/`)."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ class Result(NamedTuple):
 
 
 def run_checks(monorepo: Path) -> dict[str, Result]:
-    """The result of each of Airbyte's checks of the connector in this tree, by the check's name."""
+    """The results of Airbyte's checks of the connector in this tree, by the check's name."""
     done = subprocess.run(
         [tool(OPS) / "python", "-I", "-W", "ignore", SCRIPT],
         cwd=monorepo,

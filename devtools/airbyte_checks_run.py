@@ -19,7 +19,7 @@ ON_THE_NETWORK = {
 
 
 class NewConnector(Connector):  # type: ignore[misc]  # untyped from here
-    """Not in the catalog yet, which Airbyte would ask its registry; held to the rules for certified connectors."""
+    """Not in the catalog yet: asks no registry, and keeps the rules for certified connectors."""
 
     is_released = False
     ab_internal_sl = 300

@@ -1,4 +1,7 @@
-"""The edition in pure YAML as Airbyte's monorepo wants it: `make airbyte-variant` writes it to `build/airbyte/`."""
+"""`make airbyte-variant`: the edition in pure YAML, as Airbyte's monorepo wants it.
+
+It is written to `build/airbyte/`.
+"""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A real Chromium, for the tests that look at pages. `python -m devtools.browser` installs one where there is none."""
+"""A real Chromium for tests of pages. `python -m devtools.browser` installs a missing one."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ def chromium() -> Iterator[Browser]:
 def open_page(
     browser: Browser, file: Path, viewport: ViewportSize, *, scheme: Literal["light", "dark"] = "light"
 ) -> Page:
-    """A report, drawn, without a network. Fails if the page complains or asks for anything else."""
+    """A report, drawn offline. Fails if the page complains or asks for anything else."""
     context = browser.new_context(viewport=viewport, color_scheme=scheme, offline=True)
     # A busy machine draws slowly.
     context.set_default_timeout(120_000)
@@ -62,7 +62,7 @@ def cells(page: Page, table: str) -> list[list[str]]:
 
 
 def faults(page: Page) -> list[str]:
-    """What is wrong with how the page looks: text that is cut off, overlaps, cannot be read, or says `null`."""
+    """Flaws in how the page looks: text that is cut off, overlaps, is unreadable, or `null`."""
     found: list[str] = page.evaluate(Path(__file__).with_name("page_faults.js").read_text())
     return found
 

@@ -46,7 +46,7 @@ def manifest() -> str:
 
 
 def form(package: Yaml, differences: Yaml) -> Yaml:
-    """The package's form with these differences: of its settings, and of each kind of connection."""
+    """The package's form with these differences, in its settings and each kind of connection."""
     whole = package["spec"]["connection_specification"]
     settings = _patched(whole["properties"], differences["settings"])
     connections = [
@@ -71,7 +71,7 @@ def _columns(package: Yaml, stream: str) -> Yaml:
 
 
 def _json_columns(text: str) -> Iterator[tuple[str, list[str]]]:
-    """Each stream's columns that hold JSON text. Only the anchor of their type tells them from other texts."""
+    """Each stream's columns of JSON text. Only the anchor of their type shows which they are."""
     definitions = _member(yaml.compose(text, yaml.SafeLoader), "definitions")
     json = _member(_member(definitions, "types"), "json")
     for stream, schema in _member(definitions, "schemas").value:
@@ -126,7 +126,7 @@ def _row(parameters: Yaml, columns: Yaml, json: Sequence[str]) -> Yaml:
 
 
 def _object(name: str, objects: Sequence[str], fields: Sequence[str]) -> str:
-    """A variable for a nested object, with all of its fields even where the object, or one of them, is missing."""
+    """A variable for a nested object, with all fields even where it or one of them is missing."""
     outer = next((other for other in objects if name.startswith(f"{other}_")), None)
     place = f"{outer}['{name.removeprefix(f'{outer}_')}']" if outer else f"record.pop('{name}', none)"
     nothing = "".join(f"\n  '{field}': none," for field in fields)

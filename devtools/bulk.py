@@ -17,7 +17,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Run(NamedTuple):
-    """A run as its row says. Times are UTC; an unfinished run has no end. Without `start`, it began when it was due."""
+    """A run as its row says. Times are UTC; an unfinished run has no end.
+
+    Without `start`, it began when it was due.
+    """
 
     expected: datetime
     end: datetime | None
@@ -87,7 +90,7 @@ def _insert_runs(database: Path, table: str, rows: Iterable[tuple[Columns, Colum
 
 
 def insert_deployments(database: Path, tag_lists: Iterable[Sequence[str]], *, until: datetime) -> None:
-    """Insert a deployment with each of these tags, of a flow of its own; one a second, the last of them at `until`."""
+    """Insert a deployment and a flow for each list of tags; one a second, the last at `until`."""
     flows, deployments = [], []
     for n, tags in enumerate(tag_lists):
         flow_id, created = str(uuid.uuid4()), until - timedelta(seconds=n)
@@ -102,7 +105,7 @@ def insert_deployments(database: Path, tag_lists: Iterable[Sequence[str]], *, un
 def insert_logs(
     database: Path, times: Iterable[datetime], *, level: int = 20, received: datetime | None = None
 ) -> list[str]:
-    """Log lines of these times, that came to the server when they were logged, or at another time; their ids."""
+    """Insert log lines of these times, received then or at another time; their ids."""
     rows = [
         {"id": str(uuid.uuid4()), "created": received or at, "updated": received or at, "name": "prefect.flow_runs",
          "level": level, "message": f"line {number}", "timestamp": at}
@@ -120,7 +123,7 @@ def insert_events(
     received: datetime | None = None,
     payload: Mapping[str, Any] | None = None,
 ) -> list[str]:
-    """Events that occurred at these times, and were received then, or at another time; their ids."""
+    """Insert events of these times, received then or at another time; their ids."""
     rows = [
         {"id": str(uuid.uuid4()), "event": event, "resource_id": "shop.order.1",
          "resource": '{"prefect.resource.id": "shop.order.1"}', "related": "[]", "payload": json.dumps(payload or {}),

@@ -49,7 +49,7 @@ class Catalog:
 
 @dataclass
 class Marquez(Catalog):
-    """Reads the event into its own classes, in which some fields may not be null. It asks for no key."""
+    """Reads events into its classes, in which some fields may not be null. It asks for no key."""
 
     path: str = "api/v1/lineage"
     key: str | None = None
@@ -72,7 +72,7 @@ class Marquez(Catalog):
 
 @dataclass
 class DataHub(Catalog):
-    """Validates the event and every facet against OpenLineage's schemas, and takes events of runs only."""
+    """Validates events and facets against OpenLineage's schemas. It takes events of runs only."""
 
     path: str = "openapi/openlineage/api/v1/lineage"
 
@@ -116,7 +116,7 @@ class Dataplex(Catalog):
 
 @dataclass
 class OpenMetadata(Catalog):
-    """Keeps edges: of COMPLETE events, between the tables that it knows. Everything else it drops, with a 200."""
+    """Keeps edges of COMPLETE events between tables it knows. It drops the rest, with a 200."""
 
     path: str = "api/v1/openlineage/lineage"
     # The names of tables with that of their service in front, and the service of each namespace.

@@ -24,7 +24,10 @@ VERSIONS = ("7.36.0", "7.39.1")
 
 
 def programs(version: str) -> Path:
-    """The bin folder of an environment with this CDK and the unit tests' tools. Made again, as the project changes."""
+    """The bin folder of an environment with this CDK and the unit tests' tools.
+
+    It is made again each time, because the project changes.
+    """
     folder = ROOT / ".venvs" / f"cdk-{version}"
     override = folder.with_name(f"{folder.name}-override.txt")
     override.parent.mkdir(exist_ok=True)

@@ -94,7 +94,7 @@ class Probe:
             yield f"   the oldest event is {'more' if age > timedelta(days=14) else 'less'} than 14 days old"
 
     def _last_page(self) -> Iterator[str]:
-        """What is older than any plan keeps; then the page after the last one, or an empty page that has one."""
+        """Events older than any plan keeps; then the page after the last, or an empty page."""
         old = {"since": _text(self._now - timedelta(days=3653)), "until": _text(self._now - timedelta(days=3652))}
         answer = self._events(old)
         yield self._title("events of ten years ago", answer)
@@ -125,7 +125,7 @@ class Probe:
 
 
 def _reason(answer: requests.Response) -> str:
-    """Why a request was not valid, which names nothing but its fields; other refusals may name whom they refuse."""
+    """Why a request was invalid, by its fields alone; other refusals may name whom they refuse."""
     if answer.status_code not in (400, 422):
         return ""
     try:

@@ -60,7 +60,7 @@ class Sync:
 
     @property
     def state(self) -> State:
-        """The state messages to start the next sync from, as a destination that has taken everything keeps them."""
+        """The state for the next sync, as a destination that has taken everything keeps it."""
         return [messages[-1] for messages in self.states.values()]
 
     def cursor(self, stream: str) -> str | None:
@@ -115,7 +115,7 @@ def run(
 
 
 def start(*arguments: str, command: Sequence[str] = COMMAND, **options: Any) -> subprocess.Popen[bytes]:
-    """The process of one command. It can be interrupted even where a shell started this one to ignore that."""
+    """The process of a command. It can be interrupted even if this process ignores interrupts."""
     inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, **options)
@@ -124,7 +124,7 @@ def start(*arguments: str, command: Sequence[str] = COMMAND, **options: Any) -> 
 
 
 def catalog(streams: Sequence[str] | None, sync_mode: str) -> dict[str, Any]:
-    """A configured catalog of these streams, in their order, or of all, each in this sync mode where it can."""
+    """A configured catalog of these streams in order, or of all; in this sync mode if possible."""
     known = {stream["name"]: stream for stream in _discovered()}
     chosen = [known[name] for name in (known if streams is None else streams)]
     return {

@@ -1,4 +1,4 @@
-"""Faults for `devtools.proxy`: each one that a network, a proxy or a server can make of an answer, and a random mix."""
+"""Faults for `devtools.proxy`: all that networks, proxies and servers do, and a random mix."""
 
 import json
 import random
@@ -106,7 +106,7 @@ class RandomFaults:
 
 @contextmanager
 def _waiting(pause: Callable[[Gate, float], None], close: Callable[[Gate, float], bool]) -> Iterator[None]:
-    """Wait like this before a request is sent again, and where a 429 closes the gate, in this process."""
+    """In this process, wait like this before a retry, and where a 429 closes the gate."""
     with patch.object(Gate, "pause", pause), patch.object(Gate, "close", close):
         yield
 
@@ -137,7 +137,7 @@ def impatient() -> Iterator[None]:
 
 @dataclass
 class Waits:
-    """The seconds of each wait: before a request is sent again, and of all requests, as a 429 asks for."""
+    """The seconds of each wait: before a retry, and of all requests, as a 429 asks for."""
 
     retries: list[float] = field(default_factory=list)
     gate: list[float] = field(default_factory=list)

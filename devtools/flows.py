@@ -210,7 +210,7 @@ def deployments() -> list[RunnerDeployment]:
 
 
 def set_up() -> None:
-    """Variables, an automation, a flow with tags, deployments with schedules, a run cancelled before it is due."""
+    """Variables, an automation, a tagged flow, scheduled deployments, a run cancelled early."""
     for name, value in VARIABLES.items():
         Variable.set(name, value, tags=["shop"], overwrite=True)
     with get_client(sync_client=True) as client:

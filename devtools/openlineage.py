@@ -1,4 +1,4 @@
-"""What is wrong with an OpenLineage event, by the schemas of OpenLineage, those of its facets included."""
+"""What is wrong with an OpenLineage event, by OpenLineage's schemas of events and facets."""
 
 import json
 from functools import cache

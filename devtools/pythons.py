@@ -1,4 +1,4 @@
-"""Every supported Python that this machine has: unit tests, spec and check on each (`make test-pythons`)."""
+"""`make test-pythons`: unit tests, spec and check on each supported Python of this machine."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def find_python(version: str) -> Path | None:
 
 
 def make_environment(folder: Path, python: str | Path, *what: str) -> Path:
-    """A fresh environment in `folder` with these arguments of `uv pip install` installed; its bin folder."""
+    """A fresh environment in `folder`, by these `uv pip install` arguments; its bin folder."""
     subprocess.run([UV, "venv", "--quiet", "--clear", "--python", python, folder], check=True)
     install: list[str | Path] = [UV, "pip", "install", "--quiet", "--python", folder / "bin" / "python"]
     subprocess.run([*install, *what], check=True, cwd=ROOT)
@@ -41,7 +41,7 @@ def make_environment(folder: Path, python: str | Path, *what: str) -> Path:
 
 
 def install_connector(folder: Path, python: str | Path, *what: str) -> Path:
-    """The connector's program in a fresh environment. It runs once: Python then keeps its bytecode."""
+    """The connector's program in a fresh environment, run once so that Python keeps bytecode."""
     program = make_environment(folder, python, *what) / "source-prefect"
     subprocess.run([program, "spec"], check=True, stdout=subprocess.DEVNULL)
     return program

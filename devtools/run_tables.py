@@ -26,7 +26,7 @@ def ddl() -> list[str]:
 
 
 def inserts(tables: Mapping[str, Rows], mark: str) -> list[tuple[str, list[Any]]]:
-    """The statements that insert rows, with their values; `mark` is how the database marks a value."""
+    """The statements that insert rows, with their values; `mark` is the database's placeholder."""
     return [
         (f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join([mark] * len(row))})", list(row.values()))
         for table, rows in tables.items()

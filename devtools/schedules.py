@@ -1,4 +1,4 @@
-"""A hundred schedules as people write them, and as they should not, for a comparison with Prefect's own dates."""
+"""A hundred schedules, as people write them and should not, to compare with Prefect's dates."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -132,7 +132,7 @@ class Schedule(NamedTuple):
 
 
 def known(within: datetime, after: datetime) -> Iterator[tuple[str, Schedule]]:
-    """The schedules that SQL follows, by a name; some begin `within` the time that is looked at, or `after` it."""
+    """The schedules that SQL follows, by a name; some begin `within` the period, or `after` it."""
     for zone, crons in CRONS.items():
         for cron in crons:
             yield f"{cron} {zone}", _cron(cron, zone)

@@ -1,4 +1,4 @@
-"""Ten syncs in any order: tables that come late, rows that are loaded after younger ones, names that change."""
+"""Ten syncs in any order: late tables, rows loaded after younger ones, names that change."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ STREAMS = (
 
 
 def syncs(seed: int) -> Iterator[Tables]:
-    """The tables of the destination after each sync; after the last, all that was read has been loaded."""
+    """The destination's tables after each sync; after the last, all that was read is loaded."""
     random = Random(seed)
     # Tables that are chosen later than others.
     first_sync = {stream: random.choice([0, 0, 0, random.randrange(SYNCS)]) for stream in STREAMS}

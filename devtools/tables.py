@@ -1,4 +1,4 @@
-"""Rows as a destination has them: a table for each stream, typed by the manifest, in DuckDB or PostgreSQL."""
+"""A destination's rows, in DuckDB or PostgreSQL: a table a stream, typed by the manifest."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -25,7 +25,7 @@ def _schemas() -> dict[str, dict[str, Any]]:
 
 
 def columns(stream: str) -> dict[str, str]:
-    """The columns of a stream and their types. Times have no zone and are in UTC: so PyAirbyte writes them."""
+    """A stream's columns and their types. Times are UTC without a zone: PyAirbyte writes so."""
     found = {name: _type(schema) for name, schema in _schemas()[stream]["properties"].items()}
     return {**found, "_airbyte_extracted_at": "TIMESTAMP"}
 

@@ -52,7 +52,7 @@ def issue(name: str, issuer: Identity | None = None, host: str | None = None) ->
 
 
 def terminator(folder: Path, identity: Identity, *, clients_of: Identity | None = None) -> ssl.SSLContext:
-    """The TLS end of a proxy; with `clients_of`, it demands a certificate that this CA has signed."""
+    """The TLS end of a proxy; with `clients_of`, it demands a certificate signed by this CA."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     file = folder / "server.pem"
     file.write_text(identity.pem + identity.key_pem)

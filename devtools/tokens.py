@@ -1,4 +1,4 @@
-"""An identity provider for tests: it gives access tokens for client credentials, as RFC 6749 has it."""
+"""An identity provider for tests: it gives access tokens for client credentials (RFC 6749)."""
 
 import json
 import threading
@@ -15,7 +15,7 @@ CLIENT_ID, CLIENT_SECRET = "airbyte", "1e10+a secret/that looks like a number"
 
 @dataclass
 class Tokens:
-    """A running provider. `lifetime` is what it says of its tokens, in seconds; None where it says nothing."""
+    """A running provider. It states the `lifetime` of its tokens in seconds, or, if None, not."""
 
     lifetime: int | None = 3600
     # Each request, as its fields.

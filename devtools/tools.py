@@ -9,7 +9,7 @@ PYTHON = ">=3.11,<3.13"
 
 
 def tool(requirement: str) -> Path:
-    """The bin folder of the environment for a requirement such as `uv==0.9.2`, made where it is not there yet."""
+    """The bin folder of the environment for a requirement like `uv==0.9.2`; made if missing."""
     folder = ROOT / ".venvs" / requirement.replace("==", "-")
     done = folder / ".made"
     if not done.exists():

@@ -27,7 +27,7 @@ TESTS_SINCE_3_1 = ("integration_tests/test_connections.py", "integration_tests/t
 
 
 class Pins(NamedTuple):
-    """What must be installed with a Prefect so that it starts: most of them are broken by today's newest FastAPI."""
+    """What a Prefect needs beside it to start: today's newest FastAPI breaks most versions."""
 
     requirements: tuple[str, ...]
     # Forced over Prefect's own requirements.
@@ -46,7 +46,7 @@ PINS = {
 
 
 def python(version: str) -> Path:
-    """The interpreter of the environment of this version, which is made where it is not there yet."""
+    """The interpreter of this version's environment, which is made if it is missing."""
     folder = ROOT / ".venvs" / f"prefect-{version}"
     interpreter = folder / "bin" / "python"
     done = folder / ".made"

@@ -1,4 +1,4 @@
-"""The tables of a sync of an hour-old server, without a server, and what made-up tables have in common."""
+"""The tables of an hour-old server's sync, without a server; what made-up tables share."""
 
 import json
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ def run(
     flow: str, due: datetime, *, deployment: bool = True, took: timedelta | None = timedelta(minutes=1),
     late: timedelta = timedelta(seconds=2), state: str = "COMPLETED", **columns: Any,
 ) -> Row:  # fmt: skip
-    """A run that began `late` after it was due and `took` so long; `took=None` if it has not ended."""
+    """A run that began `late` after it was due and `took` so long; None if it has not ended."""
     start = due + late
     run_id = columns.get("id") or f"{flow}-{due:%m%dT%H%M%S}"
     return {

@@ -3,7 +3,7 @@ or PostgreSQL.
 
     prefect-health prefect.duckdb report.html
     prefect-health postgresql://user:password@localhost:5432/warehouse report.html --schema prefect
-    prefect-health postgresql://user:password@localhost:5432/warehouse report.html --marts analytics_prefect_marts
+        prefect-health postgresql://localhost/warehouse report.html --marts analytics_prefect_marts
 
 The first two build the models of dbt/ beside the tables, which needs dbt; the third reads those
 that a dbt project of yours has built. With --exit-code the command ends with the sum of what is

@@ -1,4 +1,4 @@
-"""Builds the models of dbt/ beside the tables of a sync; with the command `build`, their tests as well."""
+"""Builds the models of dbt/ beside the tables of a sync; `build` runs their tests as well."""
 
 import json
 import os
@@ -18,7 +18,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pref
 
 
 def marts_schema(schema: str) -> str:
-    """Where the marts of the tables in a schema are: dbt writes each layer of models into a schema of its own."""
+    """The schema of the marts: dbt writes each layer of models into a schema of its own."""
     return f"{schema}_prefect_marts"
 
 
@@ -56,7 +56,7 @@ def build_postgres(url: str, schema: str, *, command: str = "run", options: Sequ
 
 
 def run_dbt(*arguments: str, settings: Mapping[str, str], folder: Path) -> None:
-    """Run dbt on the package, in a folder, with these environment variables, which profiles.yml asks for."""
+    """Run dbt on the package in a folder, with the environment variables of profiles.yml."""
     # To read the models is half of the work, and the same until a model or a setting changes.
     read = CACHE / f"{sha256(json.dumps([str(PACKAGE), settings], sort_keys=True).encode()).hexdigest()}.msgpack"
     # Of its own, so that two builds at a time do not meet.
@@ -78,7 +78,7 @@ def run_dbt(*arguments: str, settings: Mapping[str, str], folder: Path) -> None:
 
 
 def find_dbt() -> Path:
-    """The program: that of `make install`, which has an environment of its own, or of this one, or that on the PATH."""
+    """The dbt of `make install` (in its own environment), of this environment, or on the PATH."""
     here = Path(sys.prefix)
     candidates = [here / "dbt" / "bin" / "dbt", here / "bin" / "dbt", shutil.which("dbt")]
     found = next((Path(path) for path in candidates if path and Path(path).exists()), None)

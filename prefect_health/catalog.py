@@ -11,7 +11,7 @@ NAMES = ("name", "flow", "deployment", "workspace")
 
 
 def template(text: str) -> str:
-    """The address of a job in the catalog's UI; the words in braces stand for its name. For argparse."""
+    """A job's address in the catalog's UI, with words in braces for its name. For argparse."""
     try:
         used = text.format(**dict.fromkeys(NAMES, "x"))
     except (IndexError, KeyError, ValueError):
@@ -26,7 +26,7 @@ def template(text: str) -> str:
 
 
 def linked(sections: Sequence[Section], address: str | None) -> list[Section]:
-    """The sections, with a link to the catalog in each row about a flow, if there is an address."""
+    """The sections; with an address, each row about a flow gets a link to the catalog."""
     if not address:
         return list(sections)
     return [replace(section, parts=[_linked(part, address) for part in section.parts]) for section in sections]

@@ -76,7 +76,7 @@ def _bar(row: Row, x: float, step: float, scale: float) -> Iterator[Markup]:
 
 
 def durations(runs: Sequence[Row]) -> Markup:
-    """Each run: when it ended and how long it took. The flows that take most time have a mark each."""
+    """Each run: its end and its duration. The flows that take most time have their own marks."""
     by_flow: dict[str, list[Row]] = defaultdict(list)
     for row in runs:
         by_flow[row["label"]].append(row)
@@ -138,7 +138,7 @@ def hours(rows: Sequence[Row]) -> Markup:
 
 
 def lineage(edges: Sequence[Row], states: Mapping[str, str | None]) -> Markup:
-    """Tables in columns, each right of all that it is made from, with their states, and the edges between them."""
+    """Tables with their states, in columns, each right of its sources, and the edges between."""
     drawn = [edge for edge in edges if edge["source_id"] and edge["destination_id"]]
     names = {edge[f"{side}_id"]: edge[side] for edge in edges for side in ("source", "destination") if edge[side]}
     graph = place({(edge["source_id"], edge["destination_id"]) for edge in drawn}, sorted(names))

@@ -111,7 +111,7 @@ def lineage(marts: Marts) -> list[Part]:
 
 
 def failing_part(edges: Sequence[Row], states: Mapping[str, str | None]) -> Sequence[Row]:
-    """The edges of tables that have a state, the failing ones first; all of them where they are few."""
+    """The edges of tables with a state, the failing ones first; all of them if they are few."""
     if len(edges) <= MOST_EDGES:
         return edges
     order = ["failing", "downstream of a failure", "dead", "stale", None]

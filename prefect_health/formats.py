@@ -50,7 +50,7 @@ def shown(value: Any, kind: str) -> str:
 
 
 def percent(share: float, places: int) -> str:
-    """A share in percent. What is not all is not shown as 100, and what is not nothing not as 0."""
+    """A share in percent. Less than all never shows as 100, and more than nothing never as 0."""
     least = 10.0**-places
     if 0 < share < least / 200:
         return f"< {least:.{places}f}"
@@ -76,7 +76,7 @@ def trend(rate: float | None, n: int, earlier_rate: float | None, earlier_n: int
 
 
 def sparkline(rates: list[float | None]) -> str:
-    """A bar for each day, of which the share of runs that failed is at the top; a day without runs has none."""
+    """A bar for each day with runs, whose top part is the share of runs that failed."""
     known = [rate for rate in rates if rate is not None]
     label = f"Success by day: {percent(min(known), 0)} to {percent(max(known), 0)} %" if known else "No runs"
     low, rest = "", ""

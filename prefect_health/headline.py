@@ -16,7 +16,7 @@ MOST_NAMES = 6
 
 @dataclass(frozen=True)
 class Trouble:
-    """One pipeline, or several that fail with the same error: `of` are their incidents, the worst first."""
+    """One pipeline, or several with the same error: `of` are their incidents, the worst first."""
 
     of: Sequence[Row]
 

@@ -1,4 +1,4 @@
-"""Where the tables of a lineage stand in its picture: in columns from left to right, with few crossings."""
+"""Where a lineage's tables stand in its picture: columns from left to right, few crossings."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -24,7 +24,7 @@ class Station(NamedTuple):
 
 
 def place(edges: Collection[Edge], tables: Sequence[str]) -> Graph:
-    """Each table right of all that it is made from. An edge over several columns gets a free row in each."""
+    """Each table right of its sources. An edge over several columns gets a free row in each."""
     column = _columns(edges, tables)
     stops = {table: Station(column[table], table) for table in tables}
     paths = {
@@ -55,7 +55,7 @@ def _columns(edges: Collection[Edge], tables: Sequence[str]) -> dict[str, int]:
 
 
 def _rows(stations: Collection[Station], paths: Collection[Sequence[Station]]) -> dict[Station, float]:
-    """The row of each station: each column in the order of what its members come from, so that few edges cross."""
+    """The row of each station: columns follow the order of their sources, so few edges cross."""
     before = defaultdict(list)
     for path in paths:
         for left, right in pairwise(path):

@@ -74,7 +74,7 @@ def name_of(database: str) -> str:
 
 @contextmanager
 def open_marts(database: str, schema: str) -> Iterator[Marts]:
-    """The models in a schema of a DuckDB file, or of a PostgreSQL database. Nothing is written there."""
+    """The models in a schema of a DuckDB file or PostgreSQL database. It writes nothing there."""
     file, read_only = (":memory:", False) if is_postgres(database) else (database, True)
     with duckdb.connect(file, read_only=read_only) as connection:
         connection.execute("SET TimeZone = 'UTC'")
@@ -91,7 +91,7 @@ _TYPES = {"character varying": "VARCHAR", "text": "VARCHAR", "timestamp with tim
 
 
 def _copy(address: str, schema: str, target: duckdb.DuckDBPyConnection) -> None:
-    """Copy the models out of PostgreSQL, so that both databases are asked in one language, and answer the same."""
+    """Copy the models out of PostgreSQL, so that both databases answer the same queries alike."""
     source = psycopg2.connect(address, options="-c timezone=UTC")
     try:
         source.set_session(readonly=True, isolation_level="REPEATABLE READ")

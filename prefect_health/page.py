@@ -62,7 +62,7 @@ def render(
 
 
 def subjects(marts: Marts) -> list[dict[str, Any]]:
-    """Each flow and deployment, and each flow without one: what the page can be filtered by, and its figures."""
+    """Each deployment, and each flow without one: what the page filters by, and the figures."""
     found = marts.rows("""
         WITH tags AS (SELECT object_id, list(tag ORDER BY tag) AS tags FROM prefect__tags GROUP BY ALL),
         runs AS (

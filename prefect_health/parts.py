@@ -11,7 +11,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: `kind` says how its values are shown, `link` which column holds the address behind them."""
+    """A table's column: `kind` says how its values look, `link` which column has their address."""
 
     key: str
     title: str
@@ -33,7 +33,7 @@ def subject(level: str, link: str) -> list[Column]:
 
 @dataclass(frozen=True)
 class Part:
-    """A table, or a chart, which has a `figure`. The page filters rows by their workspace, flow and deployment."""
+    """A table, or a chart with a `figure`. The page filters by workspace, flow and deployment."""
 
     id: str
     caption: str = ""
@@ -50,7 +50,7 @@ class Part:
 
     @property
     def is_by_deployment(self) -> bool:
-        """Whether a row without a deployment is about runs without one, not about a flow with all its deployments."""
+        """Whether a row without a deployment is about runs without one, not about a whole flow."""
         return any(column.key == "deployment" for column in self.columns)
 
     def with_workspaces(self) -> "Part":

@@ -1,4 +1,4 @@
-"""The figures at the top. The page sums them up again for what is chosen: `figures` is in page.js as well."""
+"""The figures at the top. The page sums up what is chosen: `figures` is in page.js as well."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -73,7 +73,7 @@ def _warn_of_shared_namespace(settings: Settings, tables: Tables) -> None:
 
 
 def _transport(options: argparse.Namespace, catalog: Receiver) -> Any:
-    """One of the client's transports, as the options say or, where they name none, its own configuration."""
+    """A transport of the client, by the options or, if they name none, its own configuration."""
     config = _configuration(options, catalog)
     # The client would mix a configuration of its own, where it finds one, into that of the
     # options.
@@ -142,7 +142,7 @@ def _beside(database: str) -> Path:
 
 
 def _end_with_a_line(file: Path) -> None:
-    """Take away what a kill has left of a line: the next event would be written behind it, and be lost."""
+    """Remove what a kill left of a line: the next event would be written behind it and be lost."""
     if not file.exists():
         return
     with file.open("rb+") as events:

@@ -2,12 +2,13 @@
 
 A rule says what a name that begins with `prefix` is called in the catalog:
 
-    prefix     whole parts of a name in a tag (`warehouse.staging`), or of an asset key (`postgres://prod`)
-    namespace  of the catalog: `postgres://db.example.com:5432`, `snowflake://acme-prod`, `bigquery`
-    name       {name}, the whole name; {rest}, what follows the prefix; {path}, the same with slashes.
-               Without it: {name} for a name in a tag, {rest} for an asset key.
-    case       `upper` or `lower`, where the catalog writes names so
-
+        prefix     whole parts of a name in a tag (`warehouse.staging`), or of an asset key
+                   (`postgres://prod`)
+        namespace  of the catalog: `postgres://db.example.com:5432`, `snowflake://acme-prod`,
+                   `bigquery`
+        name       {name}, the whole name; {rest}, what follows the prefix; {path}, the same with
+                   slashes. Without it: {name} for a name in a tag, {rest} for an asset key.
+        case       `upper` or `lower`, where the catalog writes names so
 The rule with the longest prefix counts.
 """
 
@@ -47,7 +48,7 @@ class Rule:
             raise ValueError(f"The name for {self.prefix} holds {{{unknown.pop()}}}: it may hold name, rest or path.")
 
     def rest(self, name: str) -> list[str] | None:
-        """The parts of a name that follow the prefix; None where the name does not begin with it."""
+        """The parts of a name after the prefix; None if the name does not begin with it."""
         if not name.startswith(self.prefix):
             return None
         rest = name[len(self.prefix) :]

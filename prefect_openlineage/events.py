@@ -65,7 +65,7 @@ class Parent(NamedTuple):
 
 @dataclass
 class Jobs:
-    """The jobs of flows and deployments: their names, what describes them, and what their tags declare."""
+    """The jobs of flows and deployments: names, descriptions, and what their tags declare."""
 
     namespace: str = "prefect"
     # Whether each deployment is a job of its own, as its tags are, or the flow is one for all of
@@ -96,7 +96,7 @@ class Jobs:
         return self.namespace.format(workspace=self.workspaces.get(workspace, workspace) or "default")
 
     def name(self, flow_run: Row) -> str:
-        """`load-orders/nightly`, as Prefect names a deployment; `load-orders` for a run without one."""
+        """`load-orders/nightly`, Prefect's name of a deployment; without one, `load-orders`."""
         flow = self.flows.get(flow_run["flow_id"], {}).get("name") or str(flow_run["flow_id"])
         deployment = self.deployments.get(flow_run["deployment_id"] or "", {}).get("name")
         return f"{flow}/{deployment}" if deployment and self.per_deployment else flow
@@ -133,7 +133,7 @@ class Events:
         )
 
     def of_flow_run(self, run: Row, assets: Iterable[Row], parent: Parent | None) -> Iterator[RunEvent]:
-        """The events of a flow run, with the tables that its tags declare and the assets that it has made."""
+        """The events of a flow run, with the tables in its tags and the assets that it made."""
         inputs, outputs = self._observed(assets)
         for edge in self.jobs.declared(run):
             inputs |= self._dataset(edge["source"])
@@ -232,7 +232,7 @@ class Events:
         return facets
 
     def _observed(self, assets: Iterable[Row]) -> tuple[dict[Dataset, None], dict[Dataset, None]]:
-        """What the assets were made from, and the assets. As dicts, for their order stays the same."""
+        """What the assets were made from, and the assets: dicts, because these keep an order."""
         inputs: dict[Dataset, None] = {}
         outputs: dict[Dataset, None] = {}
         for made in assets:

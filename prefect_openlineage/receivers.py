@@ -33,20 +33,20 @@ class Receiver:
 
 
 class Whole(Receiver):
-    """Takes each event for itself. An end without owners would take them away from a job of DataHub's."""
+    """Takes each event by itself. An end without owners would remove those of a DataHub job."""
 
     whole = True
 
 
 class OpenMetadata(Receiver):
-    """Keeps edges between tables and no runs. An edge whose tables it does not find is dropped, with a 200."""
+    """Keeps edges between tables, no runs. It drops an edge of unknown tables, with a 200."""
 
     def __init__(self, endpoint: str) -> None:
         super().__init__(endpoint)
         self._sent: set[Any] = set()
 
     def wants(self, event: RunEvent) -> bool:
-        """A COMPLETE with both sides, once for each job: a hundred runs of it draw the same edges."""
+        """A COMPLETE with both sides, once for each job: a hundred runs draw the same edges."""
         if event.eventType is not RunState.COMPLETE or not (event.inputs and event.outputs):
             return False
         sides = [

@@ -96,7 +96,7 @@ class Runs:
             yield from self.events.of_task_run(run, assets[run["id"]], above.of(run["flow_run_id"]))
 
     def _runs_of_late_assets(self, made: Sequence[Row]) -> Iterator[RunEvent]:
-        """The runs whose assets a sync has brought later than the runs themselves: they are sent again."""
+        """The runs whose assets came with a later sync than the runs: they are sent again."""
         yield from self._flow_runs(self._sent_before("flow_runs", {row["flow_run_id"] for row in made} - {None}))
         if self.with_tasks:
             yield from self._task_runs(self._sent_before("task_runs", {row["task_run_id"] for row in made} - {None}))

@@ -1,4 +1,4 @@
-"""Sends the events to where a transport leads, and remembers how far it has got: at least once, and resumable."""
+"""Sends events by a transport, and remembers how far it got: at least once, and resumable."""
 
 import json
 import os

@@ -21,7 +21,7 @@ class SourceCode(NamedTuple):
 
 
 def source_code(entrypoint: str | None, pull_steps: str | None) -> SourceCode | None:
-    """The file of `flows/orders.py:load` in the repository that a git_clone step names; None without such a step."""
+    """The file of `flows/orders.py:load` in a git_clone step's repository; None without one."""
     step = next(_clones(pull_steps), None)
     if step is None:
         return None
@@ -47,7 +47,7 @@ def _clones(pull_steps: str | None) -> Any:
 
 
 def _web_address(repository: str) -> str | None:
-    """The address of a repository in a browser, without credentials: a catalog shows it to everyone."""
+    """A repository's address in a browser, without credentials: a catalog shows it to everyone."""
     if match := _SSH.match(repository):
         repository = f"https://{match['host']}/{match['path']}"
     parts = urlsplit(repository)

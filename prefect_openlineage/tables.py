@@ -1,4 +1,4 @@
-"""The tables of a sync, in a DuckDB file or in PostgreSQL: whatever a sync left out is there, and empty."""
+"""The tables of a sync, in a DuckDB file or PostgreSQL; those that a sync left out are empty."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -108,7 +108,7 @@ class Tables:
 
 @contextmanager
 def open_tables(address: str, schema: str | None = None) -> Iterator[Tables]:
-    """The tables in a DuckDB file, or at the address of a PostgreSQL database. Nothing is written there."""
+    """The tables in a DuckDB file, or at an address of PostgreSQL. Nothing is written there."""
     if address.startswith(("postgres://", "postgresql://")):
         with _postgres(address) as execute:
             yield Tables(execute, schema or "public")

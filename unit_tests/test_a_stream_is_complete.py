@@ -1,4 +1,4 @@
-"""A stream is complete when it is declared, documented and modelled: this says what is missing, without a server."""
+"""What a stream still lacks, without a server: it must be declared, documented and modelled."""
 
 import re
 from pathlib import Path

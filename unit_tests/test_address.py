@@ -1,4 +1,4 @@
-"""Every form of an address that a person would paste: made right where it is clear, refused where it is not."""
+"""Every form of address that a person would paste: corrected where it is clear, else refused."""
 
 import re
 

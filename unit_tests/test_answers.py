@@ -1,4 +1,4 @@
-"""How answers are read. What becomes of bad ones is tested against a server: integration_tests/test_errors.py."""
+"""How answers are read. integration_tests/test_errors.py tests bad ones against a server."""
 
 import json
 from collections.abc import Collection, Mapping

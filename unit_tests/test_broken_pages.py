@@ -1,4 +1,4 @@
-"""A page that a row breaks is read in parts: no row is missed without a word, whatever changes between two requests."""
+"""A page broken by a row is read in parts: no row is lost quietly, whatever changes meanwhile."""
 
 import pytest
 from hypothesis import example, given, settings
@@ -10,7 +10,7 @@ SIZE = 16
 
 
 class Table:
-    """Rows in their order, some of which break each page that holds them, and a change after each request."""
+    """Ordered rows, of which some break each page with them, and a change after each request."""
 
     def __init__(self, rows: int, bad: set[int], changes: list[tuple[str, int]] = []) -> None:  # noqa: B006  (read only)
         self.rows = [{"id": str(n), "is_bad": n in bad} for n in range(rows)]

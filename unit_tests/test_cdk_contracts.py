@@ -1,4 +1,4 @@
-"""What the connector knows about the CDK (source_prefect/cdk.py). After an upgrade, what has changed fails here."""
+"""What source_prefect/cdk.py knows about the CDK. What an upgrade changes fails here."""
 
 import logging
 import threading
@@ -283,7 +283,7 @@ def test_a_sync_of_no_stream_ends() -> None:
 
 @pytest.mark.parametrize("workers", [1, 4])
 def test_a_partition_may_bring_records_of_another_stream(api: requests_mock.Mocker, workers: int) -> None:
-    """They are counted and sent as those of their own stream, which has started before and may end later."""
+    """They are counted and sent as their own stream's, which started before and may end later."""
     origins = {"x": [{"input_type": "parameter", "name": "regions"}]}
     api.get(f"{API}/health", json=True)
     api.post(f"{API}/task_runs/filter", json=[{"id": "run", "updated": NOW, "task_inputs": origins}])

@@ -82,7 +82,7 @@ def test_without_limits_everything_may_be_asked_for() -> None:
 
 
 def _within_limits(since: int, until: int | None, **ways: Any) -> dict[str, Any] | Answer:
-    """What is left of a request for events from so many days ago until so many days ago, or until now."""
+    """What is left of a request for events from `since` to `until` days ago, or until now."""
     now = datetime.now(UTC)
     occurred = {"since": (now - since * DAY).isoformat()}
     if until is not None:

@@ -1,4 +1,4 @@
-"""The examples for the command line, run as the README runs them: by their path, with any Python."""
+"""The examples for the command line, run as in the README: by their path, with any Python."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The models in the SQL of Snowflake and BigQuery, where they were never run: sqlglot can parse them."""
+"""The models in Snowflake's and BigQuery's SQL, where they never ran: sqlglot can parse them."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping

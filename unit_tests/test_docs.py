@@ -108,7 +108,7 @@ def test_links_between_the_documents_lead_somewhere(document: str) -> None:
 
 
 def _column_rows(page: str) -> Iterator[tuple[list[str], str | None]]:
-    """The names in a row of the table under `## Columns`, and their type where the table has a column for it."""
+    """The names in a row of the table under `## Columns`, and their type if the table has it."""
     section = page.split("\n## Columns\n", 1)[1].split("\n## ", 1)[0]
     table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line.startswith("|")]
     assert table, "no table of columns"
@@ -157,7 +157,7 @@ def _titles(properties: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _documented_settings(guide: str) -> Settings:
-    """The same from a guide: bullets such as `- **Start date** (`start_date`)` within their `FieldAnchor`."""
+    """The same from a guide: bullets like `- **Start date** (`start_date`)` in a `FieldAnchor`."""
     for field, text in re.findall(r'<FieldAnchor field="(.+?)">\n\n(.+?)\n\n</FieldAnchor>', guide, re.DOTALL):
         yield field, {name: title for title, name in re.findall(r"^ *- \*\*(.+?)\*\* \(`(\w+)`", text, re.MULTILINE)}
 

@@ -120,7 +120,7 @@ def test_a_request_waits_for_its_minute_and_for_the_gate_to_open(minute: float, 
 
 @contextmanager
 def waiting(gate: Gate) -> Iterator[None]:
-    """A request waits in front of the gate while the block runs. At its end, the gate is shut, and refuses it."""
+    """A request waits at the gate while the block runs; then the gate is shut and refuses it."""
     outcome: list[object] = []
 
     def request() -> None:

@@ -1,4 +1,4 @@
-"""Nothing that the manifest says is lost: the CDK hands over what a component knows, and drops the rest silently."""
+"""Nothing in the manifest is lost: the CDK silently drops what a component does not know."""
 
 import inspect
 import re
@@ -44,13 +44,13 @@ def components(value: Any, path: str = "manifest") -> Iterator[tuple[str, Compon
 
 
 def is_schema(value: Component) -> bool:
-    """Whether this is JSON schema, whose `type` names none of the CDK's. `properties` may hold a column named type."""
+    """Whether this is JSON schema: its `type` is none of the CDK's. A column may be named type."""
     kind = value.get("type")
     return kind == "object" or (kind is not None and not isinstance(kind, str))
 
 
 def known(component: Component) -> Collection[str]:
-    """The keys that reach the component, by the CDK's rule: fields of its model, of a custom one hints of its class."""
+    """The keys that reach a component: its model's fields; of a custom one, its class's hints."""
     if "class_name" in component:
         module, _, name = component["class_name"].rpartition(".")
         return {"type", "class_name", PARAMETERS, *get_type_hints(getattr(import_module(module), name))}
@@ -75,7 +75,7 @@ def dropped_parameters(manifest: Component) -> list[str]:
 
 
 def taken(component: Component) -> Collection[str]:
-    """The parameters that the CDK hands to the constructor of a component that a custom one holds."""
+    """The parameters that the CDK gives the constructor of a component within a custom one."""
     model = getattr(declarative_component_schema, component["type"])
     return inspect.getfullargspec(ModelToComponentFactory().PYDANTIC_MODEL_TO_CONSTRUCTOR[model]).kwonlyargs
 

@@ -1,4 +1,4 @@
-"""The registry card and what belongs to it: Airbyte's tools read them, and nothing else would notice a slip."""
+"""The registry card and its files: Airbyte's tools read them; nothing else would notice a slip."""
 
 import re
 from importlib.metadata import version

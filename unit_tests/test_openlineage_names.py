@@ -1,4 +1,4 @@
-"""How datasets are called in a catalog, and where code is: what prefect_openlineage makes of names and settings."""
+"""Names of datasets in a catalog, and places of code: what prefect_openlineage makes of both."""
 
 import json
 import re

@@ -174,7 +174,7 @@ def test_rows_deleted_while_a_tie_is_read_in_no_order_hide_none_of_it() -> None:
 
 
 class Shuffled:
-    """A table whose ties are in another order for each offset and page size, as PostgreSQL sorts without an index."""
+    """A table that orders ties by offset and page size, as PostgreSQL does without an index."""
 
     def __init__(self, ticks: list[int], limit: int) -> None:
         self.rows: list[Row] = [{"id": f"{n:03}", "time": tick(number)} for n, number in enumerate(ticks)]

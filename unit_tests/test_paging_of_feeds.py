@@ -103,7 +103,7 @@ def test_an_empty_page_that_more_rows_follow_is_no_end() -> None:
 
 
 def passes(tables: list[list[int]], limit: int) -> Callable[[int], Iterator[Page]]:
-    """The passes over a set that looks like each of these tables, one after the other; the last one stays."""
+    """The passes over a set that looks like each of these tables in turn; the last one stays."""
 
     def read(number: int) -> Iterator[Page]:
         table = [row(n, 0) for n in tables[min(number, len(tables) - 1)]]

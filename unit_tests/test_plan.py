@@ -158,7 +158,7 @@ class Server:
             self._touch(row)
 
     def _end(self, row: Row) -> None:
-        """Let a run end. One that has ended keeps its end: a person marks a failed run as completed."""
+        """Let a run end. One that has ended keeps its end: people mark failed runs completed."""
         if row["end_time"] is None:
             row["end_time"] = format_time(self.now)
             row["state_type"] = DECLARED["terminal_states"][row["version"] % 4]
@@ -187,7 +187,7 @@ class Destination:
         return [run for run, count in self.got.items() if count > 1 and run in server.rows]
 
     def sync(self, server: Server, changes: list[Change], *, killed_after: int | None = None) -> None:
-        """One sync, in which these changes happen, one for each request; `killed_after` so many steps."""
+        """One sync, with one of these changes for each request; `killed_after` so many steps."""
         server.changes, began = iter(changes), server.now
         # What a sync that is killed has sent since its last state is lost.
         pending: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""A state that was reached with narrower settings lacks rows: then a stream is read from the beginning."""
+"""A state reached with narrower settings lacks rows: the stream is read from the beginning."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which texts are masked: every secret of the config, in every form in which a server may send it back."""
+"""Which texts are masked: every secret of the config, in every form a server may send back."""
 
 import base64
 from typing import Any

@@ -1,4 +1,4 @@
-"""An object that is gone was deleted - if it stays missing, no event reports it, and the server is the same."""
+"""A missing object was deleted if it stays missing, without an event, on the same server."""
 
 import json
 from datetime import UTC, datetime

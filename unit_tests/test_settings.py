@@ -1,4 +1,4 @@
-"""Whatever a person types or pastes: either it works, or one sentence names the field and what would be right."""
+"""Whatever a person types or pastes works, or a sentence names the field and what is right."""
 
 import dataclasses
 import re
@@ -44,7 +44,7 @@ def settings_of(config: Mapping[str, Any]) -> Settings:
 
 
 def several(*workspaces: Any, named: bool = False) -> dict[str, Any]:
-    """A connection to these workspaces, which may name one in the fields for a single one as well."""
+    """A connection to these workspaces; the fields for a single one may name one as well."""
     ids = {name: CLOUD[name] for name in ("account_id", "workspace_id") if named}
     return {"connection": {"type": "cloud", "api_key": "pnu_1", "workspaces": list(workspaces), **ids}}
 

@@ -1,4 +1,4 @@
-"""Of two streams that are read together, one partition reads and the other waits; neither waits for ever."""
+"""Of two streams read together, one partition reads and one waits; neither waits for ever."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""The form and the code behind it agree: Airbyte checks what the spec says, every other caller what the code says."""
+"""The form and the code agree: Airbyte checks by the spec, every other caller by the code."""
 
 import json
 import re
@@ -161,7 +161,7 @@ def test_what_the_choice_of_workspaces_replaces_is_hidden() -> None:
 
 
 def test_airbytes_acceptance_test_sets_every_setting() -> None:
-    """All of a server without TLS, which is what the test reads. `oauth` excludes `auth_string`."""
+    """All of a server without TLS, which the test reads. `oauth` excludes `auth_string`."""
     config = json.loads((ACCEPTANCE / "every_setting.json").read_text())
     of_tls = {"ca_certificate", "client_certificate", "client_key", "verify_tls"}
     assert config.keys() == SPEC["properties"].keys()

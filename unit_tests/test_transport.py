@@ -1,4 +1,4 @@
-"""What is sent again, how often, and what ends the tries. The answers of real servers: integration_tests."""
+"""What is retried, how often, and what ends it. Real servers' answers: integration_tests."""
 
 import logging
 import time
@@ -28,7 +28,7 @@ Answer = int | str
 
 
 class Server:
-    """Gives the answers in their order, and the last one from then on: a status, or the error of a connection."""
+    """Gives the answers in order, then the last one forever: statuses, or a connection's error."""
 
     def __init__(self) -> None:
         self.answers: Iterator[Answer] = iter(())

@@ -1,4 +1,4 @@
-"""The workspaces of Prefect Cloud that a command reads, the limits of their plans, and their states."""
+"""The Prefect Cloud workspaces that a command reads, their plans' limits, and their states."""
 
 import threading
 import time
@@ -35,7 +35,7 @@ WORKSPACES = [
 
 @pytest.fixture
 def api() -> Iterator[requests_mock.Mocker]:
-    """Two accounts, the first with two workspaces; its plan has another limit than that of the second."""
+    """Two accounts, the first with two workspaces; the limits of their plans differ."""
     with requests_mock.Mocker() as mocker:
         mocker.get(f"{ROOT}/me/workspaces", json=WORKSPACES)
         for account, rate in zip(ACCOUNTS, (1_000, 1_000, 600), strict=True):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 @dataclass
 class Tally:
-    """What a contender tells of itself: the rows that it kept, and the wall and CPU seconds of its loop alone."""
+    """What a contender tells: the rows it kept, and the wall and CPU seconds of its loop alone."""
 
     rows: int
     seconds: float

@@ -1,4 +1,4 @@
-"""How most connectors read Prefect: every page of the table in every sync, the filter on `updated` in the client."""
+"""How most connectors read Prefect: all pages in every sync; the client filters by `updated`."""
 
 import requests
 

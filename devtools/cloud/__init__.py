@@ -1,4 +1,4 @@
-"""A stand-in for Prefect Cloud, which no test can reach: real Prefect servers behind what is known of its ways."""
+"""A stand-in for Prefect Cloud, which no test can reach: real servers behind its known ways."""
 
 from devtools.cloud.front import Cloud, cloud
 from devtools.cloud.settings import HOBBY, PRO, STARTER, TEAM, Key, Limits, Plan, Settings, Workspace

@@ -1,4 +1,4 @@
-"""What Prefect Cloud tells beside the workspaces: whose key it is, what it may read, and the limits of the plan."""
+"""What Prefect Cloud tells beside workspaces: a key's owner and rights, and the plan's limits."""
 
 from collections.abc import Sequence
 from typing import Any

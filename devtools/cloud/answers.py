@@ -22,7 +22,7 @@ def forbidden() -> Answer:
 
 
 def not_found() -> Answer:
-    """Also for a workspace that the key's owner is not a member of: nobody learns whether it exists."""
+    """Also where the key's owner is no member of a workspace: nobody learns whether it exists."""
     return refusal(404, "Not Found")
 
 

@@ -1,4 +1,4 @@
-"""The events of Prefect Cloud: how far back a request may ask, and how a page of them differs from a server's."""
+"""Prefect Cloud's events: how far back a request may ask, and how pages differ from a server's."""
 
 import base64
 import json
@@ -54,7 +54,7 @@ def page(answer: Answer, url: str, workspace: Workspace, settings: Settings) -> 
 
 
 def cloud_events(plan: Plan, workspace: Workspace, occurred: datetime) -> list[Body]:
-    """Events such as only Cloud has, to be posted to a server: log lines, automations, the audit log."""
+    """Events that only Cloud has, to be posted to a server: log lines, automations, audit log."""
     actor = {"prefect.resource.id": f"prefect-cloud.user.{uuid4()}", "prefect.resource.role": "actor"}
     names = {
         "prefect.log.write": f"prefect.flow-run.{uuid4()}",

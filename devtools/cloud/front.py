@@ -20,7 +20,7 @@ _WORKSPACE = re.compile(r"accounts/([^/?]+)/workspaces/([^/?]+)/(.*)")
 
 
 class Cloud:
-    """A running stand-in. Workspaces and keys may come and go, and `spoil` may be set to a fault, at any time."""
+    """A running stand-in. Workspaces, keys and the fault `spoil` may be changed at any time."""
 
     def __init__(self, workspaces: Sequence[Workspace], keys: Sequence[Key], settings: Settings) -> None:
         self.workspaces = list(workspaces)
@@ -114,7 +114,7 @@ class Cloud:
 
 
 class _Translation:
-    """One request for a workspace, as its server understands it, and the server's answer, as Cloud would give it."""
+    """A request for a workspace as its server understands it; the answer as Cloud gives it."""
 
     def __init__(self, front: Cloud, workspace: Workspace) -> None:
         self._settings = front.settings
@@ -160,7 +160,7 @@ class _Translation:
 
 @contextmanager
 def cloud(workspaces: Sequence[Workspace], *, keys: Sequence[Key] = (Key(),), **ways: Any) -> Iterator[Cloud]:
-    """Serve these workspaces as Prefect Cloud would, until the block ends; `ways` are fields of `Settings`."""
+    """Serve these workspaces as Cloud would, until the block ends; `ways` are for `Settings`."""
     front = Cloud(workspaces, keys, Settings(**ways))
     with proxy(workspaces[0].server_url, front) as served:
         front.proxy = served

@@ -1,4 +1,4 @@
-"""END_TIME_DESC with the unfinished runs in front, as PostgreSQL has them; a server on SQLite puts them last."""
+"""END_TIME_DESC with unfinished runs first, as on PostgreSQL; a server on SQLite has them last."""
 
 from collections.abc import Callable
 from typing import Any

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 
 class RateLimit:
-    """So many requests a minute and account. A minute begins with the first request after the last one ended."""
+    """So many requests a minute and account. The first request after a minute begins the next."""
 
     def __init__(self, requests: int, minute: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._requests = requests

@@ -1,4 +1,4 @@
-"""What a stand-in for Prefect Cloud can be told to be: plan, workspaces, keys, and each of its ways by name."""
+"""What a stand-in for Cloud can be told to be: plan, workspaces, keys, and its ways by name."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -77,7 +77,7 @@ class Key:
 
 
 class Limits(Enum):
-    """What becomes of a request for events over more than 14 days, or older than the plan keeps."""
+    """What becomes of a request for over 14 days of events, or for older ones than are kept."""
 
     REFUSE = "refuse"
     CLAMP = "clamp"
@@ -86,7 +86,7 @@ class Limits(Enum):
 
 @dataclass(frozen=True)
 class Settings:
-    """The ways of a stand-in. Each can be switched off by itself; all are on that are documented or were seen."""
+    """The ways of a stand-in, each with a switch. Those documented or seen are on by default."""
 
     plan: Plan = PRO
     # What time it is there, in UTC.

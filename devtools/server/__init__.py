@@ -1,4 +1,4 @@
-"""A real Prefect server on a free port of 127.0.0.1, in a folder of its own, gone when the block ends."""
+"""A real Prefect server on a free port of 127.0.0.1, in its own folder, until the block ends."""
 
 import os
 import shutil
@@ -39,7 +39,7 @@ QUIET = {
 
 @dataclass
 class PrefectServer:
-    """A running server. `url` ends in /api; `home` is its PREFECT_HOME, which holds `prefect.db` on SQLite."""
+    """A running server. `url` ends in /api; `home` is PREFECT_HOME, with SQLite's `prefect.db`."""
 
     url: str
     home: Path
@@ -68,7 +68,7 @@ class PrefectServer:
         return self._call("DELETE", path, None)
 
     def rows(self, table: str, **body: Any) -> list[dict[str, Any]]:
-        """Every row of a table, by the simplest means: for servers that do not change meanwhile."""
+        """Every row of a table, by simple means: for servers that do not change meanwhile."""
         rows: list[dict[str, Any]] = []
         while True:
             page = self.post(f"{table}/filter", {"limit": 200, "offset": len(rows), **body})
@@ -77,7 +77,7 @@ class PrefectServer:
                 return rows
 
     def wait_for_events(self) -> None:
-        """Return when all events on their way are written: the server keeps their order, and a last one is sent."""
+        """Return when all events are written: a last one is sent, and the server keeps order."""
         last = {"id": str(uuid4()), "occurred": datetime.now(UTC).isoformat(), "event": "devtools.last"}
         self.post("events", [{**last, "resource": {"prefect.resource.id": f"devtools.{last['id']}"}}])
         deadline = time.monotonic() + 60
@@ -87,7 +87,7 @@ class PrefectServer:
             time.sleep(0.05)
 
     def clear(self) -> None:
-        """Empty the tables that the connector reads, and the events: a new server takes seconds to start."""
+        """Empty the tables of the connector's streams: a new server takes seconds to start."""
         tables = (
             "flow_run_state task_run_state task_run flow_run deployment_schedule deployment flow artifact_collection "
             "artifact variable event_resources events log automation work_queue work_pool concurrency_limit_v2"
@@ -103,7 +103,7 @@ class PrefectServer:
         _copy_database(self.database, file)
 
     def restore(self, file: Path) -> None:
-        """Take over all rows of a database that `save` wrote on a server of the same version, and keep none else."""
+        """Replace all rows with those that `save` wrote on a server of the same version."""
         self.wait_for_events()
         # Autocommit: SQLite attaches nothing within a transaction, and the server is to see all of
         # it or nothing.
