@@ -30,11 +30,11 @@ class Entrypoint(AirbyteEntrypoint):
 
     @staticmethod
     def validate_connection(source_spec: ConnectorSpecification, config: Mapping[str, Any]) -> None:
-        """Nothing: the source validates its config. The CDK would print the complete connection."""
+        """Nothing: the source validates its config. The CDK would print the whole connection."""
 
     @staticmethod
     def set_up_secret_filter(config: Mapping[str, Any], connection_specification: Mapping[str, Any]) -> None:
-        """Register the secrets in every form; the CDK knows the plain one, and none inside a list."""
+        """Register secrets in every form; the CDK knows the plain one, and none inside a list."""
         update_secrets(secret_texts(connection_specification, config))
 
     def read(

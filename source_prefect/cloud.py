@@ -61,7 +61,7 @@ def workspaces_to_read(session: Session) -> list[Workspace]:
 
 
 def with_plans(session: Session, workspaces: Sequence[Workspace]) -> list[Workspace]:
-    """The workspaces with the retention of their plans. Asks each account once; keeps its limit."""
+    """The workspaces with their plans' retention. Asks each account once; keeps its limit."""
     accounts = dict.fromkeys(each.account_id for each in workspaces if each.account_id and not each.problem)
     plans = {account_id: _plan(session, account_id) for account_id in accounts}
     return [replace(each, retention_days=plans.get(each.account_id)) for each in workspaces]

@@ -47,8 +47,8 @@ _LARGE_BODY = 16_000_000
 class Client:
     """Asks a workspace for pages of a table, from any thread.
 
-    `why_missing` explains a 404, or returns an empty text where it knows no more than the address. What stands under
-    the keys `left_out` is removed from each row before anything else sees it.
+    `why_missing` explains a 404, or returns an empty text where it knows no more than the address.
+    What stands under the keys `left_out` is removed from each row before anything else sees it.
     """
 
     stream: str
@@ -70,9 +70,10 @@ class Client:
         self._maintenance = Maintenance(self.session, self.stream)
 
     def fetch(self, table: str = "", /, *, offset: int | None = None, limit: int | None = None, **body: Any) -> Page:
-        """One page of the stream's table, or of another: of `page_size` rows, unless `limit` asks for fewer.
+        """One page of the stream's table, or of another. `limit` asks for fewer than `page_size`.
 
-        Raises RequestRefusedError where Prefect refuses the request itself, AirbyteTracedException where it fails.
+        Raises RequestRefusedError where Prefect refuses the request itself, AirbyteTracedException
+        where it fails.
         """
         while True:
             size = min(self.page_size, limit or self.page_size)
@@ -86,7 +87,10 @@ class Client:
             self._lower_page_size(response, size)
 
     def follow(self, requester: Requester, address: str, size: int) -> Page:
-        """The page of `size` rows at a `next_page` address. Only its query is used: a proxy changes the host."""
+        """The page of `size` rows at a `next_page` address.
+
+        Only its query is used, because a proxy changes the host.
+        """
         response = self._send(requester, self.table, request_params=query_of(address))
         if self._may_be_divided(response) and (token := EventToken.of(address)):
             return self._divided(self.table, {"filter": token.filter}, token.offset, size, response)
@@ -168,7 +172,10 @@ class Client:
         return is_broken and bool(cast(Any, self.paginator).page_token_option or not self.workspace.workspace_id)
 
     def _divided(self, table: str, body: Mapping[str, Any], offset: int, size: int, failed: requests.Response) -> Page:
-        """The rows of a page that fails as a whole. Raises AirbyteTracedException where its parts fail, too."""
+        """The rows of a page that fails as a whole.
+
+        Raises AirbyteTracedException where its parts fail, too.
+        """
         part = partial(self._part, table, body)
         with self.session.transport.without_patience():
             # A server that is down answers neither for a row nor behind the end of the table.
@@ -206,9 +213,10 @@ class Client:
         return self._page(response, limit) if response.ok else None
 
     def _row_alone(self, table: str, body: Mapping[str, Any], offset: int, before: Row | None) -> Row | None:
-        """A flow run by its id, which a Prefect Server reports in another list; its list fails at strange parameters.
+        """A flow run by its id from another list, because its own fails at strange parameters.
 
-        Prefect 3.8.8 and 3.9.0: an integer over 64 bits. Up to 3.9.1 on SQLite: a lone surrogate.
+        Only a Prefect Server has the other list. Prefect 3.8.8 and 3.9.0: an integer over 64 bits.
+        Up to 3.9.1 on SQLite: a lone surrogate.
         """
         name = f"the row after {before.get('id')}" if before else f"the row {offset + 1} of a page"
         if table == "flow_runs":

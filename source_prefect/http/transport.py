@@ -175,7 +175,7 @@ class Transport(TcpKeepaliveHTTPAdapter):
         return answer
 
     def try_twice(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response | None:
-        """The answer to a request that need not succeed, sent without patience. Teaches `clock`."""
+        """The answer to a request that may fail, sent without patience. Teaches `clock`."""
         for _ in range(2):
             with suppress(requests.RequestException):
                 return self._send_once(request, **kwargs)

@@ -47,7 +47,7 @@ class SeenObjects:
         self._seen.get(object_type, {}).pop(object_id, None)
 
     def compare(self, object_type: str, names: Mapping[str, Any], now: datetime) -> Iterator[tuple[str, Seen]]:
-        """Take in a complete table, the names by their ids. Yields the objects that were deleted."""
+        """Take in a complete table, names by their ids. Yields the objects that were deleted."""
         seen = {key: Seen(name) for key, name in names.items() if key not in self._reported}
         gone = {key: known for key, known in self._seen.get(object_type, {}).items() if key not in names}
         for key, known in gone.items():

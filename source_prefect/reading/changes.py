@@ -15,10 +15,11 @@ LOGGER = logging.getLogger("airbyte")
 
 @dataclass(kw_only=True)
 class ChangeLogRetriever(EventRetriever):
-    """Changes by their events, and the deletions without an event: of objects that are gone from their table.
+    """Changes by their events, and deletions without one: of objects gone from their table.
 
-    A server up to 3.7.2 sends no event for most deletions, and none sends one for deployments that are deleted with
-    their flow. A table of more than a page is not compared, because the state has no room for it.
+    A server up to 3.7.2 sends no event for most deletions, and none sends one for deployments that
+    are deleted with their flow. A table of more than a page is not compared, because the state has
+    no room for it.
     """
 
     # The tables that a Prefect Server is asked for, by the type of their objects.

@@ -23,13 +23,16 @@ _MOST_RANGES = 16
 
 @dataclass(kw_only=True)
 class EventRetriever(FeedRetriever):
-    """Events whose names begin with one of `prefixes` and are not in `exclude`, as the rows that `makes` names.
+    """Events, as the rows that `makes` names.
 
-    Every page is requested by time. Prefect's token for the next page is an offset: if retention deletes old events
-    meanwhile, the rest shifts, and some would be skipped. Only ties longer than a page use the token.
+    Their names begin with one of `prefixes` and are not in `exclude`.
 
-    ISO 8601 durations: a first sync reads as far back as `history`; Prefect Cloud accepts requests for at most
-    `longest_window`.
+    Every page is requested by time. Prefect's token for the next page is an offset: if retention
+    deletes old events meanwhile, the rest shifts, and some would be skipped. Only ties longer than
+    a page use the token.
+
+    ISO 8601 durations: a first sync reads as far back as `history`; Prefect Cloud accepts requests
+    for at most `longest_window`.
     """
 
     page_size: int
@@ -62,7 +65,8 @@ class EventRetriever(FeedRetriever):
         page = self._fetch(scan, Range(at, at), self.page_size - number)
         yield page
         size = count = len(page.rows)
-        # Prefect Cloud names a next page even after the last one, and answers 500 to a request for it.
+        # Prefect Cloud names a next page even after the last one, but answers 500 to a request for
+        # it.
         while page.full and page.next_page and count != page.total:
             page = scan.client.follow(self.next_page_requester, page.next_page, size)
             yield page
@@ -77,7 +81,7 @@ class EventRetriever(FeedRetriever):
         return (row for event in rows for row in make(event))
 
     def _kept(self, scan: Scan, span: Range) -> Page:
-        """The first page of the part of a range that Prefect Cloud keeps. It refuses requests for older events."""
+        """The first page of the part of a range that Prefect Cloud keeps: it refuses the rest."""
         days = scan.workspace.retention_days or parse_duration(self.history).days
         kept: KeptEvents = scan.session.once(("kept events", scan.workspace.api_url), lambda: KeptEvents(days))
         while True:
@@ -106,7 +110,8 @@ class EventRetriever(FeedRetriever):
 
     def _fetch(self, scan: Scan, span: Range, limit: int) -> Page:
         """The first page of the stream's events in a range."""
-        # A server's own end is the present, which hides events that a clock ahead has dated; Cloud limits the range.
+        # A server's own end is the present, which hides events that a clock ahead has dated; Cloud
+        # limits the range.
         end = span.end or (None if scan.workspace.workspace_id else END)
         occurred = {"since": format_time(span.start)} | ({"until": format_time(end)} if end else {})
         names = {"prefix": [*(self.prefixes or scan.settings.event_prefixes)], "exclude_name": [*self.exclude]}

@@ -20,8 +20,9 @@ _EDGES_AT_A_TIME = 1000
 class LineageRetriever(PrefectRetriever):
     """The edges between tables that the tags of flows and deployments declare.
 
-    A deployment does not hold its flow's name and tags. So the flows are read first and kept, and then the deployments
-    page by page. In this order, a flow that gets its first deployment between the two reads has no rows without one.
+    A deployment does not hold its flow's name and tags. So the flows are read first and kept, and
+    then the deployments page by page. In this order, a flow that gets its first deployment between
+    the two reads has no rows without one.
     """
 
     creation_time: str

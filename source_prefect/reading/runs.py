@@ -10,7 +10,7 @@ from source_prefect.records.task_edges import task_edges
 
 @dataclass(kw_only=True)
 class RunRetriever(PrefectRetriever):
-    """Flow runs and task runs, which the API can neither order nor filter by `updated`: see `plan`."""
+    """Flow runs and task runs; the API cannot order or filter them by `updated`: see `plan`."""
 
     due_time: str
     end_time: str
@@ -34,7 +34,7 @@ class RunRetriever(PrefectRetriever):
         for step in sync_runs(runs, scan.state, scan.settings.lookback_window, scan.settings.start_date):
             if not isinstance(step, Remaining):
                 yield step
-            # Without a cursor, the next sync could not find what changed among the runs that were read.
+            # Without a cursor, the next sync could not find what changed among the runs read.
             elif cursor := scan.watermark.value:
                 yield scan.checkpoint(cursor, remaining=step.ranges)
         yield scan.checkpoint(scan.watermark.value)
@@ -42,7 +42,10 @@ class RunRetriever(PrefectRetriever):
 
 @dataclass(kw_only=True)
 class TaskDependencyRetriever(RunRetriever):
-    """One row for each origin of every input of a task run. The API has no list of them; the task runs hold them."""
+    """One row for each origin of every input of a task run.
+
+    The API has no list of them; the task runs hold them.
+    """
 
     def rows_of(self, rows: Rows) -> Iterable[Row]:
         return (edge for task_run in rows for edge in task_edges(task_run))

@@ -43,8 +43,8 @@ Step = Rows | StreamState
 class PrefectRetriever(ABC):
     """How a stream is read, as the manifest declares it. What a sync knows is in its `Scan`.
 
-    Replaces the CDK's `SimpleRetriever`, which reads all pages in one order, and whose cursor is the largest value
-    seen: it can pass rows that changed, unseen, during the scan.
+    Replaces the CDK's `SimpleRetriever`, which reads all pages in one order, and whose cursor is
+    the largest value seen: it can pass rows that changed, unseen, during the scan.
     """
 
     name: str
@@ -124,10 +124,10 @@ class Output:
 
 
 class Scan:
-    """What one sync of a stream of a workspace has learned, and how far it has come. It ends with the sync.
+    """What one sync of a workspace's stream has learned, and how far it has come.
 
-    The `derived` streams are made of the same pages. Their records come first, because transformations change rows in
-    place.
+    It ends with the sync. The `derived` streams are made of the same pages. Their records come
+    first, because transformations change rows in place.
     """
 
     def __init__(self, session: Session, workspace: Workspace, output: Output, derived: Sequence[Output] = ()) -> None:
@@ -154,7 +154,10 @@ class Scan:
         self._outputs = (*derived, output)
 
     def records(self) -> Iterator[Record]:
-        """All records of a sync. It continues from the earliest state of its streams. Raises AirbyteTracedException."""
+        """All records of a sync, which continues from the earliest state of its streams.
+
+        Raises AirbyteTracedException.
+        """
         with self._errors_explained():
             states = [output.saved_state() for output in self._outputs]
             self.state = self._trusted(min(states, key=lambda state: state.cursor or BEGINNING))

@@ -1,4 +1,4 @@
-"""Makes the scans of a workspace: one for each stream, or one for two streams that are made of the same pages."""
+"""Makes the scans of a workspace: one a stream, or one for two streams made of the same pages."""
 
 import logging
 import threading
@@ -37,10 +37,11 @@ def scans(session: Session, workspace: Workspace, outputs: Mapping[str, Output])
 
 
 class SharedScan:
-    """Brings the records of a stream together with those of another one that is made of the same pages.
+    """Brings the records of a stream together with those of another made of the same pages.
 
-    The CDK reads the partition of each stream in a thread. The one that starts first brings the records of both
-    streams. The other one brings nothing; it waits for the end, so that its stream is complete after its last record.
+    The CDK reads the partition of each stream in a thread. The one that starts first brings the
+    records of both streams. The other one brings nothing; it waits for the end, so that its stream
+    is complete after its last record.
     """
 
     def __init__(self, scan: Scan, source: Output, derived: Output) -> None:
@@ -70,7 +71,7 @@ class SharedScan:
 
 
 def _begin_alike(source: Output, derived: Output) -> bool:
-    """Whether both streams can be read from the earlier of their states: that sends few rows again."""
+    """Whether both can be read from the earlier of their states: that sends few rows again."""
     try:
         first, second = source.saved_state(), derived.saved_state()
     except StateError:

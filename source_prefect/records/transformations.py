@@ -71,7 +71,7 @@ def _schedule_text(schedule: Any) -> str | None:
 
 @dataclass
 class NameValueType(RecordTransformation):
-    """`value_type`, a variable's JSON type: as text, the number 1 and the string "1" look alike."""
+    """`value_type`, a variable's JSON type: as text, the number 1 and the text "1" look alike."""
 
     config: Mapping[str, Any]
 
