@@ -65,8 +65,7 @@ class EventRetriever(FeedRetriever):
         page = self._fetch(scan, Range(at, at), self.page_size - number)
         yield page
         size = count = len(page.rows)
-        # Prefect Cloud names a next page even after the last one, but answers 500 to a request for
-        # it.
+        # Prefect Cloud names a next page even after the last one, whose address answers 500.
         while page.full and page.next_page and count != page.total:
             page = scan.client.follow(self.next_page_requester, page.next_page, size)
             yield page
