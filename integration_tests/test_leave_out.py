@@ -44,6 +44,8 @@ def plant_everywhere(server: PrefectServer) -> dict[str, list[str]]:
         "variables": {"properties": {"env": {"default": it.plant("job_variables")}}},
     }
     server.post("work_pools/", {"name": "shop", "type": "process", "base_job_template": pool})
+    step = {"prefect_aws.experimental.bundles.upload": {"bucket": it.plant("pull_steps")}}
+    server.patch("work_pools/shop", {"storage_configuration": {"bundle_upload_step": step}})
     pool["variables"]["properties"]["env"]["default"] = it.plant("job_variables")
     server.patch("work_pools/shop", {"base_job_template": pool})
     flow = make_flow(server)
@@ -58,6 +60,7 @@ def plant_everywhere(server: PrefectServer) -> dict[str, list[str]]:
             "parameters": {"password": it.plant("parameters")},
             "parameter_openapi_schema": schema,
             "job_variables": {"env": {"TOKEN": it.plant("job_variables")}},
+            "pull_steps": [{"prefect.deployments.steps.git_clone": {"access_token": it.plant("pull_steps")}}],
             "schedules": [schedule],
         },
     )["id"]
