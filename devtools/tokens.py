@@ -1,6 +1,7 @@
 """An identity provider for tests: it gives access tokens for client credentials (RFC 6749)."""
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -22,8 +23,10 @@ class Tokens:
     asked: list[dict[str, str]] = field(default_factory=list)
     # Each token, and when it was given.
     given: dict[str, float] = field(default_factory=dict)
-    # What it answers in place of tokens.
-    status: int = 200
+    # What it answers in place of tokens, in turn.
+    failures: list[int] = field(default_factory=list)
+    # In seconds, before each answer.
+    delay: float = 0.0
     url: str = ""
 
     def accepts(self, authorization: str | None, seconds: float = 3600.0) -> bool:
@@ -33,8 +36,9 @@ class Tokens:
 
     def answer(self, fields: dict[str, str]) -> tuple[int, dict[str, object]]:
         self.asked.append(fields)
-        if self.status != 200:
-            return self.status, {"error": "server_error"}
+        time.sleep(self.delay)
+        if self.failures:
+            return self.failures.pop(0), {"error": "server_error"}
         if (fields.get("client_id"), fields.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
             return 401, {"error": "invalid_client", "echo": fields}
         token = f"token-{uuid4().hex}"
@@ -44,7 +48,7 @@ class Tokens:
 
 
 @contextmanager
-def token_server() -> Iterator[Tokens]:
+def token_server(tls: ssl.SSLContext | None = None) -> Iterator[Tokens]:
     tokens = Tokens()
 
     class Handler(BaseHTTPRequestHandler):
@@ -60,7 +64,9 @@ def token_server() -> Iterator[Tokens]:
             """Nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        tokens.url = f"http://127.0.0.1:{server.server_port}/oauth2/token"
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        tokens.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}/oauth2/token"
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield tokens

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from devtools.bulk import history, insert_flow_runs
 from devtools.connector import read_here as read
 from devtools.proxy import Answer, Forward, Proxy, Request
 from devtools.server import PrefectServer
+from devtools.tls import issue, terminator
 from devtools.tokens import CLIENT_ID, CLIENT_SECRET, Tokens, token_server
 from integration_tests.connecting import check, config
 from integration_tests.seeding import make_flow, make_one_of_everything, now
@@ -115,21 +117,60 @@ def test_a_token_that_is_refused_early_is_renewed_once(
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"client_secret": "another secret"}, "/oauth2/token answered 401. Check token_url, client_id"),
+        ({"client_secret": "another secret"}, "/oauth2/token: it answered 401. Check token_url, client_id"),
         ({"token_url": "http://127.0.0.1:9/token"}, "http://127.0.0.1:9/token"),
         ({"token_url": "login.example.com"}, "connection.oauth.token_url is 'login.example.com'; it should look like"),
         ({"client_id": " "}, "connection.oauth.client_id is missing"),
     ],
 )
-def test_who_gets_no_token_is_told_why(
-    guarded: Proxy, tokens: Tokens, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], sentence: str
-) -> None:
-    # The CDK asks again for five minutes where nobody listens.
-    monkeypatch.setattr("backoff._sync.time.sleep", lambda _: None)
-    monkeypatch.setattr("source_prefect.check.CONNECTION_SECONDS", 60.0)
+def test_who_gets_no_token_is_told_why(guarded: Proxy, tokens: Tokens, changes: dict[str, str], sentence: str) -> None:
     said = check(config(guarded, oauth=oauth(tokens, **changes)))
     assert sentence in said
     assert "another secret" not in said
+
+
+def test_a_provider_that_never_answers_ends_the_check(
+    guarded: Proxy, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("source_prefect.http.oauth._TIMEOUT", (0.3, 0.3))
+    tokens.delay = 1.0
+    said = check(config(guarded, oauth=oauth(tokens)))
+    assert f"There is no token from {tokens.url}: " in said
+    assert "timed out" in said
+
+
+def test_a_provider_that_fails_for_a_moment_is_asked_again(guarded: Proxy, tokens: Tokens, runs: list[str]) -> None:
+    tokens.failures = [503, 429]
+    sync = read(config(guarded, oauth=oauth(tokens)), ["flow_runs"]).ok()
+    assert set(runs) <= set(sync.ids("flow_runs"))
+
+
+def test_a_provider_that_is_down_fails_the_stream_in_a_sentence(
+    guarded: Proxy, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("source_prefect.http.gate.Gate.pause", lambda *_: None)
+    tokens.failures = [500] * 100
+    sync = read(config(guarded, oauth=oauth(tokens)), ["flows"])
+    [error] = sync.errors
+    assert f"There is no token from {tokens.url}: it answered 500. Check token_url" in error["message"]
+
+
+@pytest.mark.parametrize("authority", ["ca_certificate", "of the machine"])
+def test_a_provider_may_have_a_certificate_of_a_private_ca(
+    guarded: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, authority: str
+) -> None:
+    """Where `ca_certificate` is that of the server alone, the CAs of the machine still count."""
+    ca, other = issue("Shop CA"), issue("Another CA")
+    (tmp_path / "ca.pem").write_text(ca.pem)
+    if authority == "of the machine":
+        monkeypatch.setattr("requests.certs.where", lambda: str(tmp_path / "ca.pem"))
+    pasted = ca if authority == "ca_certificate" else other
+    with token_server(terminator(tmp_path, issue("login", ca, "127.0.0.1"))) as tokens:
+        guarded.behaviour = guard(tokens)
+        assert check(config(guarded, oauth=oauth(tokens), ca_certificate=pasted.pem)) == ""
+        monkeypatch.undo()
+        said = check(config(guarded, oauth=oauth(tokens), ca_certificate=other.pem))
+        assert f"There is no token from {tokens.url}: TLS failed: " in said
 
 
 @pytest.mark.parametrize(

@@ -105,10 +105,7 @@ def problem_of(response: requests.Response, longest_wait: float) -> Problem | No
 
 def no_answer(error: requests.RequestException, url: str, has_answered: bool) -> Problem:
     """Why there is no answer. `has_answered`: the server answered another request before."""
-    host, cause = urlsplit(url).netloc, _innermost(error)
-    # Before such a reason, urllib3 names a connection of its own.
-    has_prefix = isinstance(cause, urllib3.exceptions.NewConnectionError | urllib3.exceptions.TimeoutError)
-    reason = (str(cause.args[-1]).rsplit(": ", 1)[-1] if has_prefix else str(cause)).rstrip(".")
+    host, reason = urlsplit(url).netloc, reason_of(error)
     if any(sign in reason.lower() for sign in _PLAIN_HTTP):
         return Problem(f"{host} speaks plain http: its address begins with http://, not with https:// ({reason}).")
     if isinstance(error, requests.exceptions.SSLError) or "alert" in reason:
@@ -117,7 +114,7 @@ def no_answer(error: requests.RequestException, url: str, has_answered: bool) ->
         return Problem(f"{host} is not a usable address: {reason}. {RIGHT_ADDRESS}")
     is_unconnected = any(name in repr(error) for name in ("NewConnectionError", "NameResolutionError"))
     if not is_unconnected and not isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError):
-        is_closed = isinstance(cause, http.client.HTTPException | ConnectionError)
+        is_closed = isinstance(_innermost(error), http.client.HTTPException | ConnectionError)
         hint = " Does its address begin with https://?" if is_closed and url[:5] == "http:" and not has_answered else ""
         return _temporary(f"The connection to {host} failed: {reason}.{hint}")
     if has_answered:
@@ -126,6 +123,14 @@ def no_answer(error: requests.RequestException, url: str, has_answered: bool) ->
     hint = _CONTAINER_HINT if host.startswith(("localhost", "127.0.0.1", "[::1]")) else ""
     sentence = f"Could not connect to {host}: {reason}. {hint}{RIGHT_ADDRESS}"
     return Problem(sentence, is_temporary=True, is_unreached=True)
+
+
+def reason_of(error: requests.RequestException) -> str:
+    """Why a request has no answer, without a full stop."""
+    cause = _innermost(error)
+    # Before such a reason, urllib3 names a connection of its own.
+    has_prefix = isinstance(cause, urllib3.exceptions.NewConnectionError | urllib3.exceptions.TimeoutError)
+    return (str(cause.args[-1]).rsplit(": ", 1)[-1] if has_prefix else str(cause)).rstrip(".")
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -64,7 +64,7 @@ class Session(Mapping[str, Any], AbstractContextManager["Session"]):
             settings.num_workers,
             settings.max_requests_per_minute,
             patience,
-            Token(connection.oauth) if connection.oauth else None,
+            Token(connection.oauth, connection.tls) if connection.oauth else None,
         )
         self._made: dict[Hashable, Any] = {}
         self._making = threading.RLock()

@@ -13,15 +13,13 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from airbyte_cdk.sources.http_config import MAX_CONNECTION_POOL_SIZE
-from airbyte_cdk.sources.streams.http.tcp_keepalive import TcpKeepaliveHTTPAdapter
 from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 
-from source_prefect.http import limits
+from source_prefect.http.adapter import Adapter
 from source_prefect.http.answers import parse, retry_after, server_date
 from source_prefect.http.errors import Problem, failure, no_answer, problem_of
 from source_prefect.http.gate import Gate
-from source_prefect.http.oauth import Token
+from source_prefect.http.oauth import Token, TokenError
 from source_prefect.settings.address import is_local
 from source_prefect.settings.tls import TlsSettings
 from source_prefect.times import shift
@@ -78,7 +76,7 @@ class ServerClock:
         return None if self._ahead is None else shift(_EPOCH, timedelta(seconds=self._ahead + time.monotonic()))
 
 
-class Transport(TcpKeepaliveHTTPAdapter):
+class Transport(Adapter):
     """Sends the requests to one Prefect API.
 
     - TLS as configured. No redirect is followed: that would send the credentials to another
@@ -90,7 +88,7 @@ class Transport(TcpKeepaliveHTTPAdapter):
       once.
     - CSRF protection is detected. All requests share one token, because a second one invalidates
       the first.
-    - An answer has a limit of time and of size: see `limits`.
+    - An answer has a limit of time and of size: see `Adapter`.
     """
 
     def __init__(
@@ -106,7 +104,6 @@ class Transport(TcpKeepaliveHTTPAdapter):
         self._token = token
         self._api_url = api_url
         self._patience = patience
-        self._tls = tls.context()
         self._gate = Gate(per_minute)
         self._gates: dict[str, Gate] = {}
         self._slots = threading.BoundedSemaphore(workers)
@@ -116,7 +113,7 @@ class Transport(TcpKeepaliveHTTPAdapter):
         self._csrf_lock = threading.Lock()
         self._has_answered = False
         self._of_thread = threading.local()
-        super().__init__(pool_connections=MAX_CONNECTION_POOL_SIZE, pool_maxsize=MAX_CONNECTION_POOL_SIZE)
+        super().__init__(tls.context())
 
     def limit(self, account_id: str, per_minute: int) -> None:
         """Send no more requests a minute to this account of Prefect Cloud."""
@@ -163,6 +160,8 @@ class Transport(TcpKeepaliveHTTPAdapter):
                 answer = response = self._send_with_token(request, *args, **kwargs)
                 problem = problem_of(response, self._patience.longest_wait)
                 self._has_answered = True
+            except TokenError as error:
+                problem = error.problem
             except requests.RequestException as error:
                 problem = no_answer(error, request.url or "", self._has_answered)
             if problem is None or not problem.is_temporary or pause is None:
@@ -226,28 +225,12 @@ class Transport(TcpKeepaliveHTTPAdapter):
         # A slot first: a 429 must find all others still in front of the gate.
         with self._slots, gate.passing():
             response = super().send(request, *args, **kwargs)
-            limits.read_body(response)
             self.clock.read(server_date(response))
             if response.status_code == requests.codes.too_many_requests:
                 seconds = retry_after(response) or self._patience.pauses[0]
                 if seconds <= self._patience.longest_wait and gate.close(seconds):
                     LOGGER.info(f"Prefect asked to slow down (429): all requests wait for {seconds:g} s.")
             return response
-
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        return limits.limit(super().get_connection_with_tls_context(*args, **kwargs))
-
-    # The two places where requests lets an adapter bring its own SSLContext.
-
-    def build_connection_pool_key_attributes(
-        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
-    ) -> tuple[Any, Any]:
-        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
-        return host, pool if self._tls is None else {"ssl_context": self._tls}
-
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        if self._tls is None:
-            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
 
 
 def _csrf_token(answer: requests.Response) -> str:

@@ -6,6 +6,8 @@ import tempfile
 import textwrap
 from typing import NamedTuple
 
+import requests
+
 _PEM_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
 
 
@@ -38,6 +40,16 @@ class TlsSettings(NamedTuple):
         if self.client_certificate or self.client_key:
             certificate = _pem("client_certificate", self.client_certificate, "CERTIFICATE")
             _load(context, certificate + _pem("client_key", self.client_key, "PRIVATE KEY"))
+        return context
+
+    def of_other_peers(self) -> ssl.SSLContext | None:
+        """The context for an identity provider: `ca_certificate` and the public CAs are trusted.
+
+        None without `ca_certificate`.
+        """
+        context = TlsSettings(self.ca_certificate).context()
+        if context:
+            context.load_verify_locations(requests.certs.where())
         return context
 
 
