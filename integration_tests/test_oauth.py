@@ -163,7 +163,7 @@ def test_a_provider_may_have_a_certificate_of_a_private_ca(
     ca, other = issue("Shop CA"), issue("Another CA")
     (tmp_path / "ca.pem").write_text(ca.pem)
     if authority == "of the machine":
-        monkeypatch.setattr("requests.certs.where", lambda: str(tmp_path / "ca.pem"))
+        monkeypatch.setattr("source_prefect.settings.tls.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "ca.pem"))
     pasted = ca if authority == "ca_certificate" else other
     with token_server(terminator(tmp_path, issue("login", ca, "127.0.0.1"))) as tokens:
         guarded.behaviour = guard(tokens)

@@ -6,7 +6,7 @@ import tempfile
 import textwrap
 from typing import NamedTuple
 
-from requests import certs
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 _PEM_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
 
@@ -49,7 +49,7 @@ class TlsSettings(NamedTuple):
         """
         context = TlsSettings(self.ca_certificate).context()
         if context:
-            context.load_verify_locations(certs.where())
+            context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
         return context
 
 
