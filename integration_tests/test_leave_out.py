@@ -1,4 +1,4 @@
-"""What `leave_out` names leaves Prefect nowhere: not in its columns, in other streams, in logs, traces or states."""
+"""What `leave_out` names never leaves Prefect: in no column, stream, log, trace or state."""
 
 import json
 import subprocess
