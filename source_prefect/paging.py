@@ -201,7 +201,7 @@ def _rest_of_tie(page_at: Callable[[int, int], Page], key: Key, at: Any, seen: s
     """The rows whose key is `at`, in no order, without those in `seen`, to which their ids are added."""
 
     def read(number: int) -> Iterator[Page]:
-        for page in consecutive_pages(lambda offset: page_at(offset, number)):
+        for page in consecutive_pages(page_at, number):
             keys = _without_gaps(page.rows, key, None)
             yield page._replace(rows=[row for row, its in zip(page.rows, keys, strict=True) if its == at])
             if keys and keys[-1] < at:
@@ -222,7 +222,7 @@ def _without_gaps(rows: Rows, key: Key, boundary: Any) -> list[Any]:
 def pages_unordered(read: Callable[[int], Iterable[Page]]) -> Iterator[Rows]:
     """The rows of a set that has no reliable order, and is therefore read more than once.
 
-    `read(number)` reads the complete set, in pages of the size `smaller(page_size, number)`. A set of one page is
+    `read(number)` reads the complete set, the first page in the size `smaller(page_size, number)`. A set of one page is
     complete. Others are read until a pass brings no new row and as many rows as are known: if the set does not change,
     that proves completeness in any order.
     """
@@ -236,19 +236,25 @@ def pages_unordered(read: Callable[[int], Iterable[Page]]) -> Iterator[Rows]:
             yield list(fresh.values())
         if len(sizes) == 1 or sum(sizes) <= len(known) == before:
             return
-    raise PaginationError(f"The rows came in a different order each of {_MOST_PASSES} times.")
+    raise PaginationError(
+        f"The rows came in a different order each of {_MOST_PASSES} times. A larger page_size shows more of them."
+    )
 
 
 def smaller(page_size: int, number: int) -> int:
-    """The size of the pages of a pass. With another size, a database orders tied rows differently."""
-    return max(SMALLEST_PAGE, page_size - number)
+    """The size of the first page of a pass: `page_size`, then others, spread evenly (a golden section)."""
+    return page_size - int(page_size * (number * 0.618034 % 1))
 
 
-def consecutive_pages(page_at: Callable[[int], Page]) -> Iterator[Page]:
-    """The pages of a set by offset, in the order of the API."""
+def consecutive_pages(page_at: Callable[[int, int], Page], number: int) -> Iterator[Page]:
+    """The pages of a set by offset, in the order of the API. `page_at(offset, number)` gets one.
+
+    PostgreSQL orders tied rows by where the page ends, and so hides the same ones at the beginning of a page each time.
+    Hence all pages of another pass begin elsewhere, because its first page is smaller: pages of two rows suffice.
+    """
     offset = 0
     while True:
-        page = page_at(offset)
+        page = page_at(offset, 0 if offset else number)
         yield page
         if not page.full:
             return

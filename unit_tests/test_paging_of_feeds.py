@@ -17,6 +17,7 @@ from source_prefect.paging import (
     consecutive_pages,
     pages_ascending,
     pages_unordered,
+    smaller,
 )
 from source_prefect.times import format_time, parse_time
 
@@ -52,11 +53,12 @@ class Feed:
     def tied(self, time: datetime) -> Iterator[Rows]:
         at = format_time(time)
 
-        def page_at(offset: int, limit: int) -> Page:
+        def page_at(offset: int, number: int) -> Page:
+            limit = smaller(LIMIT, number)
             rows = self._ordered(at, at)[offset : offset + limit]
             return Page(rows, full=len(rows) == limit)
 
-        return pages_unordered(lambda number: consecutive_pages(lambda offset: page_at(offset, max(2, LIMIT - number))))
+        return pages_unordered(lambda number: consecutive_pages(page_at, number))
 
     def read(self) -> list[str]:
         return ids(pages_ascending(self.page_from, self.tied, "at", START))
@@ -108,11 +110,11 @@ def passes(tables: list[list[int]], limit: int) -> Callable[[int], Iterator[Page
     def read(number: int) -> Iterator[Page]:
         table = [row(n, 0) for n in tables[min(number, len(tables) - 1)]]
 
-        def page_at(offset: int) -> Page:
+        def page_at(offset: int, _: int) -> Page:
             rows = table[offset : offset + limit]
             return Page(rows, full=len(rows) == limit)
 
-        return consecutive_pages(page_at)
+        return consecutive_pages(page_at, number)
 
     return read
 
@@ -146,6 +148,23 @@ def test_a_row_that_hid_behind_another_twice_is_still_found() -> None:
 def test_a_set_that_never_settles_is_an_error() -> None:
     with pytest.raises(PaginationError, match="different order each of 20 times"):
         list(pages_unordered(passes([[1, 2, 2, 4]], limit=2)))
+
+
+@pytest.mark.parametrize("size", [2, 3, 6, 200])
+def test_no_two_passes_in_a_row_have_a_page_that_begins_at_the_same_row(size: int) -> None:
+    def begin(number: int) -> set[int]:
+        asked: list[int] = []
+
+        def page_at(offset: int, number: int) -> Page:
+            asked.append(offset)
+            rows = [row(n, 0) for n in range(1000)[offset : offset + smaller(size, number)]]
+            return Page(rows, full=offset + len(rows) < 1000)
+
+        assert sum(page.size for page in consecutive_pages(page_at, number)) == 1000
+        return set(asked)
+
+    assert begin(0) & begin(1) == begin(1) & begin(2) == {0}
+    assert begin(0) == set(range(0, 1000, size))
 
 
 def test_times_are_compared_as_times() -> None:

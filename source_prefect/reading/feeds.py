@@ -42,7 +42,7 @@ class FeedRetriever(PrefectRetriever):
 
     @abstractmethod
     def pages_of_tie(self, scan: Scan, at: datetime, number: int) -> Iterable[Page]:
-        """All pages of the rows with this event time, each `number` rows smaller than a full page."""
+        """All pages of the rows with this event time, cut elsewhere for each `number`."""
 
     @abstractmethod
     def ranges(self, scan: Scan, start: datetime, first_page: Page) -> list[Range]:
@@ -158,8 +158,10 @@ class LogRetriever(FeedRetriever):
         return scan.client.fetch(sort=self.sort, logs={self.event_time: bounds, "level": level}, **more)
 
     def pages_of_tie(self, scan: Scan, at: datetime, number: int) -> Iterable[Page]:
-        limit = smaller(scan.client.page_size, number)
-        return consecutive_pages(lambda offset: self.page(scan, Range(at, at), limit=limit, offset=offset))
+        def page_at(offset: int, number: int) -> Page:
+            return self.page(scan, Range(at, at), limit=smaller(scan.client.page_size, number), offset=offset)
+
+        return consecutive_pages(page_at, number)
 
     def ranges(self, scan: Scan, start: datetime, first_page: Page) -> list[Range]:  # noqa: ARG002  (for events)
         def time_at(start: datetime, position: int) -> datetime | None:

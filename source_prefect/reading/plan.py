@@ -117,8 +117,10 @@ class Runs:
                 seen.update(row["id"] for row in rows if "id" in row)
 
     def _leading_undated(self, order: str, filters: Filters, number: int) -> Iterator[Page]:
-        limit = smaller(self.page_size(), number)
-        for page in consecutive_pages(lambda offset: self.page(order, filters, offset=offset, limit=limit)):
+        def page_at(offset: int, number: int) -> Page:
+            return self.page(order, filters, offset=offset, limit=smaller(self.page_size(), number))
+
+        for page in consecutive_pages(page_at, number):
             rows = [row for row in page.rows if self.due(row) is None]
             yield page._replace(rows=rows)
             if len(rows) < len(page.rows):

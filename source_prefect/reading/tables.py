@@ -193,11 +193,10 @@ def ordered_by(scan: Scan, column: str, table: str = "") -> Iterator[Rows]:
 def unordered(scan: Scan, table: str = "", **body: Any) -> Iterator[Rows]:
     """All rows of the stream's table, or of another, whose order changes while it is read."""
 
-    def read(number: int) -> Iterator[Page]:
-        limit = smaller(scan.client.page_size, number)
-        return consecutive_pages(lambda offset: scan.client.fetch(table, limit=limit, offset=offset, **body))
+    def page_at(offset: int, number: int) -> Page:
+        return scan.client.fetch(table, limit=smaller(scan.client.page_size, number), offset=offset, **body)
 
-    return pages_unordered(read)
+    return pages_unordered(lambda number: consecutive_pages(page_at, number))
 
 
 def _all(scan: Scan) -> list[Row]:
