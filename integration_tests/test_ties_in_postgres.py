@@ -1,4 +1,4 @@
-"""PostgreSQL sorts rows that tie without an index, by where the page ends: each row comes all the same."""
+"""PostgreSQL sorts ties by where the page ends, if no index does: every row comes all the same."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -1,6 +1,7 @@
-"""Reads a table page by page while it changes. The caller passes a function that gets a page; no HTTP in here.
+"""Reads a table page by page while it changes.
 
-Each function yields the rows of one page at a time, and no row twice.
+The caller passes a function that gets a page; no HTTP in here. Each function yields the rows of
+one page at a time, and no row twice.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -29,7 +30,7 @@ _MOST_PASSES = 20
 class Page(NamedTuple):
     """One answer. `full`: it has as many rows as were asked for, so more may follow.
 
-    Events also bring the address of the next page and the number of all rows that match the request.
+    Events also bring the address of the next page, and the number of all rows that match.
     """
 
     rows: Rows
@@ -72,10 +73,11 @@ def pages_descending(
     before: datetime | None = None,
     seen: Collection[Any] = (),
 ) -> Iterator[Rows]:
-    """The rows in descending order of the time `field`, from `before` back to `after`, both included.
+    """The rows in descending order of the time `field`, from `before` to `after`, both included.
 
-    Rows whose ids are in `seen` are left out. `page_before(time)` gets the newest page of the rows at or before a
-    time; `tied_at(time, offset)` a page of the rows of exactly that time, in descending order of their ids.
+    Rows whose ids are in `seen` are left out. `page_before(time)` gets the newest page of the rows
+    at or before a time; `tied_at(time, offset)` a page of the rows of exactly that time, in
+    descending order of their ids.
     """
 
     def rows_at(at: datetime) -> Iterator[Rows]:
@@ -91,10 +93,11 @@ def pages_ascending(
     since: datetime,
     until: datetime | None = None,
 ) -> Iterator[Rows]:
-    """The rows of a table that only grows, in ascending order of the time `field`, from `since` to `until` inclusive.
+    """The rows of a table that only grows, in ascending order of the time `field`.
 
-    Rows that retention deletes at the old end shift no page. `page_from(time)` gets the oldest page of the rows at or
-    after a time; `tied_at(time)` all rows of exactly that time.
+    They are those from `since` to `until` inclusive. Rows that retention deletes at the old end
+    shift no page. `page_from(time)` gets the oldest page of the rows at or after a time;
+    `tied_at(time)` all rows of exactly that time.
     """
     yield from _pages_by_time(page_from, tied_at, field, since, lambda edge: (edge, until), ONE_MICROSECOND, ())
 
@@ -108,12 +111,13 @@ def _pages_by_time(
     step: timedelta,
     seen: Collection[Any],
 ) -> Iterator[Rows]:
-    """The rows from the time `edge` on. `bounds(edge)` is the range that a page may cover, `step` leads out of a tie.
+    """The rows from the time `edge` on.
 
-    Each page begins at the time of the last row, so it costs as much as the first one. The bound is inclusive: rows
-    that tie with the last row are sent again and dropped by their ids. An offset would not do: if a tied row left the
-    set between two pages, a row after it would be skipped. Where all rows of a page have one time, the rows of that
-    time are read separately.
+    `bounds(edge)` is the range that a page may cover, `step` leads out of a tie. Each page begins
+    at the time of the last row, so it costs as much as the first one. The bound is inclusive: rows
+    that tie with the last row are sent again and dropped by their ids. An offset would not do: if
+    a tied row left the set between two pages, a row after it would be skipped. Where all rows of a
+    page have one time, the rows of that time are read separately.
     """
     while True:
         page = page_at(edge)
@@ -142,20 +146,23 @@ def time_key(field: str) -> Callable[[Row], datetime | None]:
 def pages_by_offset(page_at: Callable[[int, int], Page], key: Key) -> Iterator[Rows]:
     """The rows in descending order of `key`, where the API can page by offset only.
 
-    `page_at(offset, number)` gets a page of the size `smaller(page_size, number)`. The next page must overlap the rows
-    that tie with the last row. If rows were inserted before them, it begins earlier, and rows already yielded are
-    dropped. If rows were deleted, it begins too late, and the offset steps back until the pages overlap again.
+    `page_at(offset, number)` gets a page of the size `smaller(page_size, number)`. The next page
+    must overlap the rows that tie with the last row. If rows were inserted before them, it begins
+    earlier, and rows already yielded are dropped. If rows were deleted, it begins too late, and
+    the offset steps back until the pages overlap again.
 
-    Without an index, PostgreSQL orders rows that tie differently for each offset. So a tie that fills a page, or whose
-    pages do not overlap, is also read as a set without an order. If they never overlap, a page may start with any row
-    of the tie. That comes last: if rows were deleted meanwhile, the set may be incomplete.
+    Without an index, PostgreSQL orders rows that tie differently for each offset. So a tie that
+    fills a page, or whose pages do not overlap, is also read as a set without an order. If they
+    never overlap, a page may start with any row of the tie. That comes last: if rows were deleted
+    meanwhile, the set may be incomplete.
 
-    Where the table grows as fast as it is read, each page may bring only rows that are known: then the read fails.
+    Where the table grows as fast as it is read, each page may bring only rows that are known: then
+    the read fails.
     """
     offset = size = turns = known_pages = 0
     stepped_back = is_tie_read = False
     boundary: Any = None
-    # Of the rows that tie at the boundary: those on a page of this loop, and all that were yielded.
+    # Of the rows that tie at the boundary: those on a page of this loop, and all yielded ones.
     paged_ids: set[Any] = set()
     tied_ids: set[Any] = set()
     while True:
@@ -185,7 +192,7 @@ def pages_by_offset(page_at: Callable[[int, int], Page], key: Key) -> Iterator[R
             if not page.full:
                 return
             is_tie_wanted = keys[0] == keys[-1] == boundary
-            # From the first row that ties with the last one, or, where they fill the page, from its last row.
+            # From the first row that ties with the last, or, if they fill the page, its last row.
             known_pages = 0 if fresh or keys[0] == boundary else known_pages + 1
             if known_pages > _MOST_KNOWN_PAGES:
                 raise PaginationError("The table grows faster than it is read.")
@@ -198,7 +205,7 @@ def pages_by_offset(page_at: Callable[[int, int], Page], key: Key) -> Iterator[R
 
 
 def _rest_of_tie(page_at: Callable[[int, int], Page], key: Key, at: Any, seen: set[Any]) -> Iterator[Rows]:
-    """The rows whose key is `at`, in no order, without those in `seen`, to which their ids are added."""
+    """The rows whose key is `at`, in no order, without those in `seen`, which gets their ids."""
 
     def read(number: int) -> Iterator[Page]:
         for page in consecutive_pages(page_at, number):
@@ -213,7 +220,10 @@ def _rest_of_tie(page_at: Callable[[int, int], Page], key: Key, at: Any, seen: s
 
 
 def _without_gaps(rows: Rows, key: Key, boundary: Any) -> list[Any]:
-    """The keys of the rows; a row without one takes that of the row before it, or else of the first that has one."""
+    """The keys of the rows.
+
+    A row without one takes that of the row before it, or else of the first row that has one.
+    """
     keys = [key(row) for row in rows]
     first = boundary if boundary is not None else next((at for at in keys if at is not None), END)
     return list(accumulate(keys, lambda last, at: last if at is None else at, initial=first))[1:]
@@ -222,9 +232,9 @@ def _without_gaps(rows: Rows, key: Key, boundary: Any) -> list[Any]:
 def pages_unordered(read: Callable[[int], Iterable[Page]]) -> Iterator[Rows]:
     """The rows of a set that has no reliable order, and is therefore read more than once.
 
-    `read(number)` reads the complete set, the first page in the size `smaller(page_size, number)`. A set of one page is
-    complete. Others are read until a pass brings no new row and as many rows as are known: if the set does not change,
-    that proves completeness in any order.
+    `read(number)` reads the complete set, the first page in the size `smaller(page_size, number)`.
+    A set of one page is complete. Others are read until a pass brings no new row and as many rows
+    as are known: if the set does not change, that proves completeness in any order.
     """
     known: set[Any] = set()
     for number in range(_MOST_PASSES):
@@ -242,15 +252,16 @@ def pages_unordered(read: Callable[[int], Iterable[Page]]) -> Iterator[Rows]:
 
 
 def smaller(page_size: int, number: int) -> int:
-    """The size of the first page of a pass: `page_size`, then others, spread evenly (a golden section)."""
+    """The size of a first page: `page_size`, then others, spread evenly (a golden section)."""
     return page_size - int(page_size * (number * 0.618034 % 1))
 
 
 def consecutive_pages(page_at: Callable[[int, int], Page], number: int) -> Iterator[Page]:
     """The pages of a set by offset, in the order of the API. `page_at(offset, number)` gets one.
 
-    PostgreSQL orders tied rows by where the page ends, and so hides the same ones at the beginning of a page each time.
-    Hence all pages of another pass begin elsewhere, because its first page is smaller: pages of two rows suffice.
+    PostgreSQL orders tied rows by where the page ends, and so hides the same ones at the beginning
+    of a page each time. Hence all pages of another pass begin elsewhere, because its first page is
+    smaller: pages of two rows suffice.
     """
     offset = 0
     while True:
@@ -276,7 +287,8 @@ def _times_of_full_page(
 ) -> tuple[datetime, datetime] | None:
     """The times of the first and the last row; None where no page follows.
 
-    Raises PaginationError where no page could follow, or rows are outside of the range from `start` to `end`.
+    Raises PaginationError where no page could follow, or rows are outside of the range from
+    `start` to `end`.
     """
     if page.full and not page.rows:
         raise PaginationError("The server said that more rows follow an empty page.")
@@ -298,11 +310,12 @@ def _times_of_full_page(
 def read_in_parts(
     page_at: Callable[[int, int], Page | None], offset: int, size: int
 ) -> tuple[dict[int, Row], list[int]]:
-    """The rows of a page that fails as a whole, by their offsets, and the offsets of those that fail alone.
+    """The rows of a page that fails as a whole, by offset, and the offsets that fail alone.
 
-    The page is halved, down to single rows. `page_at(offset, limit)` gets a part, None where it fails. Each part begins
-    with the last row of the one before it, and in the end all is where it was: a row that was deleted meanwhile would
-    hide another. Raises PaginationError where rows have moved.
+    The page is halved, down to single rows. `page_at(offset, limit)` gets a part, None where it
+    fails. Each part begins with the last row of the one before it, and in the end all is where it
+    was: a row that was deleted meanwhile would hide another. Raises PaginationError where rows
+    have moved.
     """
     rows: dict[int, Row] = {}
     failed: list[int] = []

@@ -11,7 +11,7 @@ from source_prefect.http import limits
 
 
 class Adapter(TcpKeepaliveHTTPAdapter):
-    """TLS by a context, or else as `requests` has it. Each answer is read at once: see `limits`."""
+    """TLS by a context, or as `requests` has it. Each answer is read at once: see `limits`."""
 
     def __init__(self, context: ssl.SSLContext | None) -> None:
         self._context = context

@@ -27,7 +27,7 @@ class TokenError(requests.RequestException):
 
 
 class Token:
-    """The token of one command, by client credentials. It is renewed when it expires or is refused.
+    """The token of one command, by client credentials; renewed when it expires or is refused.
 
     The manifest's `OAuthAuthenticator` would fetch one for each stream and none for other
     questions, and its templates change a secret that looks like a number.

@@ -14,7 +14,8 @@ from source_prefect.progress.state import StreamState
 from source_prefect.reading.scan import PrefectRetriever, Scan, Step
 from source_prefect.times import BEGINNING, END, ONE_MICROSECOND, format_time, parse_time, shift
 
-# A server may write rows into its tables after their ingestion time: events wait in a queue until they are persisted.
+# A server may write rows into its tables after their ingestion time: events wait in a queue until
+# they are persisted.
 PERSISTING = timedelta(minutes=15)
 # A shorter time is read as one range.
 SHORT_TIME = timedelta(days=1)
@@ -26,10 +27,10 @@ CLOCKS_APART = timedelta(minutes=5)
 class FeedRetriever(PrefectRetriever):
     """Rows that never change, in the order of their event time: logs and events.
 
-    The event time comes from the clock of the machine that made the row. The row reaches the server later, at its
-    ingestion time, which the server's clock writes. So the cursor is the watermark of the server's clock. A sync reads
-    from the cursor less `lookback` on, and sends the rows ingested since the last one. A long time is read in ranges,
-    several at once.
+    The event time comes from the clock of the machine that made the row. The row reaches the
+    server later, at its ingestion time, which the server's clock writes. So the cursor is the
+    watermark of the server's clock. A sync reads from the cursor less `lookback` on, and sends the
+    rows ingested since the last one. A long time is read in ranges, several at once.
     """
 
     event_time: str
@@ -102,15 +103,16 @@ class FeedRetriever(PrefectRetriever):
             span.end,
         )
         for rows in pages:
-            # The next sync reads these rows and all later ones. Without an end, a scan would go on for as long as rows
-            # come faster than it reads. Decided before the yield, because whoever takes the rows changes them in place.
+            # The next sync reads these rows and all later ones. Without an end, a scan would go on
+            # for as long as rows come faster than it reads. Decided before the yield, because
+            # whoever takes the rows changes them in place.
             is_last = span.end is None and self._came_during(scan, rows)
             yield rows
             if is_last:
                 return
 
     def _came_during(self, scan: Scan, rows: Rows) -> bool:
-        """Whether the server ingested all of these rows since the scan began, and their event times are as late.
+        """Whether all of these rows were ingested, and occurred, since the scan began.
 
         Rows dated in the future, by a clock that was ahead, may have been there before.
         """

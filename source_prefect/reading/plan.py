@@ -1,14 +1,19 @@
 """The order in which a sync reads runs, and which it sends. No CDK and no HTTP in here.
 
-The API can neither order nor filter runs by `updated`. So there are two ways to read, and four plans made of them:
+The API can neither order nor filter runs by `updated`. So there are two ways to read, and four
+plans made of them:
 
     first sync                every run, by the time it is due (`read_all`)
-    first sync resumed        what changed among the runs that were read; then the others, by the time they are due
-    later sync                what changed (`read_changes`): the runs without an end, then those that ended since
-    ... without the filter    the same rows, where the API cannot filter by `end_time`: those that ended by offset
+    first sync resumed        what changed among the runs that were read; then the others, by the
+                              time they are due
+    later sync                what changed (`read_changes`): the runs without an end, then those
+                              that ended since
+    ... without the filter    the same rows, where the API cannot filter by `end_time`: those that
+                              ended by offset
 
-A run's due time never changes, so `read_all` reads each run exactly once, whatever happens to it meanwhile.
-`read_changes` reads the unfinished runs first: a run that ends in between is then read in the second part.
+A run's due time never changes, so `read_all` reads each run exactly once, whatever happens to it
+meanwhile. `read_changes` reads the unfinished runs first: a run that ends in between is then read
+in the second part.
 """
 
 import logging
@@ -42,8 +47,9 @@ Filters = Mapping[str, Any]
 class Runs:
     """A table of runs in the API. `page_size` is the number of rows on a full page.
 
-    A run is due at `due_time`, which never changes, and has an `end_time` in one of the `terminal_states`. The
-    unfinished states are named one by one, because the filter of task runs knows no `not_any_`.
+    A run is due at `due_time`, which never changes, and has an `end_time` in one of the
+    `terminal_states`. The unfinished states are named one by one, because the filter of task runs
+    knows no `not_any_`.
     """
 
     name: str
@@ -81,7 +87,8 @@ class Runs:
     def has_changed(self, row: Row, since: datetime) -> bool:
         """Whether to send the run. A run without a time is sent."""
         updated, ended = parse_time(row.get("updated")), parse_time(row.get(self.end_time))
-        # A task run's end is set by the clock of the machine that ran it, which may be ahead of the server's.
+        # A task run's end is set by the clock of the machine that ran it, which may be ahead of
+        # the server's.
         return updated is None or max(updated, ended or updated) >= since
 
     def by_time(
@@ -107,8 +114,9 @@ class Runs:
     def undated(self, filters: Filters) -> Iterator[Rows]:
         """The runs without a due time, each once: task runs made from some events.
 
-        They come first in one of the two orders: PostgreSQL sorts them as the latest, SQLite as the earliest. Both
-        orders are read, because a page of nothing else does not show which one it is.
+        They come first in one of the two orders: PostgreSQL sorts them as the latest, SQLite as
+        the earliest. Both orders are read, because a page of nothing else does not show which one
+        it is.
         """
         seen: set[Any] = set()
         for order in (self.newest_first, self.oldest_first):
@@ -127,12 +135,14 @@ class Runs:
                 return
 
     def due_at(self, after: datetime, position: int) -> datetime | None:
-        """When the run at this position is due, among those due from `after` on in ascending order."""
+        """When the run at this position is due, by ascending due time from `after` on."""
         page = self.page(self.oldest_first, _between({}, self.due_time, after, None), offset=position, limit=1)
         return self.due(page.rows[0]) if page.rows else None
 
     def filters_by_end(self) -> bool:
-        """Send a filter that matches no run: a refusal shows that it is unknown, a row that it is ignored.
+        """Send a filter that matches no run.
+
+        A refusal shows that the server does not know the filter, a row that it ignores it.
 
         Flow runs have it since Prefect 3.0.4, task runs since 3.6.22.
         """
@@ -150,7 +160,7 @@ class Runs:
 
 
 class _Rest(NamedTuple):
-    """What remains after the newest page: the runs up to the time of its last row, without the page's rows."""
+    """What remains after the newest page: the runs up to its last row's time, not on the page."""
 
     before: datetime
     seen: frozenset[Any]
@@ -197,9 +207,10 @@ def read_changes(
     due_since: datetime | None,
     remaining: Iterable[Range] = (),
 ) -> Iterator[Rows]:
-    """The runs that changed since `changed_since`, each once, and have not ended, or ended since `ended_since`.
+    """The runs that changed since `changed_since`, each once.
 
-    Only those due at or after `due_since` and in none of the `remaining` ranges, and those without a due time.
+    They have not ended, or ended since `ended_since`. They are due at or after `due_since` and in
+    none of the `remaining` ranges, or have no due time.
     """
     filters_by_end = runs.filters_by_end()
     unfinished: Filters = {runs.end_time: {"is_null_": True}} if filters_by_end else _in_state(runs.unfinished_states)
@@ -224,7 +235,7 @@ def read_changes(
 
 
 def _newest(runs: Runs, filters: Filters, due_since: datetime | None) -> Generator[Rows, None, _Rest | None]:
-    """The newest page and the runs without a due time. Returns what remains to read, if anything."""
+    """The newest page and the runs without a due time. Returns what remains to read, if any."""
     newest = runs.page(runs.newest_first, filters)
     runs.progress(newest.rows, runs.due_time)
     if not newest.full:

@@ -23,17 +23,17 @@ from source_prefect.records.flatten import objects_in
 from source_prefect.records.transformations import is_off
 from source_prefect.times import ONE_MICROSECOND, format_time, latest, parse_time, shift
 
-# Fields of a schedule in Prefect Cloud that change with each run, and are no change of the deployment.
+# Fields of a schedule in Prefect Cloud that change with each run, not with the deployment.
 _MOVING = {"last_scheduled_at", "soonest_scheduled_run", "latest_scheduled_run"}
 
 
 @dataclass(kw_only=True)
 class TableRetriever(PrefectRetriever):
-    """Flows, variables, artifacts, automations: tables that the API can order by time, but not filter.
+    """Flows, variables, artifacts, automations: the API can order them by time, but not filter.
 
-    A first sync reads them by `creation_time`, which never changes. A later one reads by `change_time`, newest first,
-    and stops at the cursor, so its cost depends on what changed. `since_start_date` leaves out what was created before
-    the `start_date` of the settings.
+    A first sync reads them by `creation_time`, which never changes. A later one reads by
+    `change_time`, newest first, and stops at the cursor, so its cost depends on what changed.
+    `since_start_date` leaves out what was created before the `start_date` of the settings.
     """
 
     creation_time: str = "created"
@@ -56,11 +56,11 @@ class TableRetriever(PrefectRetriever):
 class DeploymentRetriever(PrefectRetriever):
     """Deployments. A change of a schedule, a limit or a work queue does not move their `updated`.
 
-    Every sync reads them all and sends those whose digests differ from those in the state. The `volatile` columns
-    change without a change of the deployment.
+    Every sync reads them all and sends those whose digests differ from those in the state. The
+    `volatile` columns change without a change of the deployment.
 
-    A destination keeps the row with the latest `updated`. So it becomes the latest of the deployment and its
-    schedules, or, where only the digest shows a change, the time of the sync.
+    A destination keeps the row with the latest `updated`. So it becomes the latest of the
+    deployment and its schedules, or, where only the digest shows a change, the time of the sync.
     """
 
     creation_time: str
@@ -91,14 +91,14 @@ def _by_id(scan: Scan, ids: list[str]) -> Iterator[Rows]:
             updated = parse_time(row.get("updated"))
             # No time shows the change.
             if updated and newest and updated <= newest:
-                # The `Date` of an answer may be a second old or missing, so the row's own time counts too.
+                # The `Date` of an answer may be old or missing, so the row's time counts too.
                 row["updated"] = format_time(max(scan.watermark.scan_start or updated, shift(updated, ONE_MICROSECOND)))
         yield page.rows
 
 
 @dataclass(kw_only=True)
 class UnorderedTableRetriever(PrefectRetriever):
-    """Work pools, work queues, concurrency limits: small tables that the API always orders by name.
+    """Work pools, work queues, concurrency limits: small tables that the API orders by name only.
 
     Every sync reads them completely and sends what changed. `body` is what a request says besides.
     """
@@ -148,7 +148,7 @@ class WorkerRetriever(PrefectRetriever):
 
 @dataclass(kw_only=True)
 class QueueStatusRetriever(PrefectRetriever):
-    """The status of each work queue of `table`, one request each: the list does not tell of late runs."""
+    """The status of each queue of `table`, one request each: the list tells of no late runs."""
 
     def sync(self, scan: Scan) -> Iterator[Step]:
         for queue in _all(scan):
@@ -159,7 +159,10 @@ class QueueStatusRetriever(PrefectRetriever):
 
 @dataclass(kw_only=True)
 class ScheduleRetriever(PrefectRetriever):
-    """One row for each schedule of every deployment. The API has no list of schedules; the deployments hold them."""
+    """One row for each schedule of every deployment.
+
+    The API has no list of schedules; the deployments hold them.
+    """
 
     creation_time: str
 
