@@ -1,7 +1,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from source_prefect.progress.state import names_workspaces
 from source_prefect.reading.scan import Output
 from source_prefect.reading.shared import scans
 from source_prefect.settings.parse import ConfigError, parse
+from source_prefect.settings.secrets import MASKS, secret_texts
 from source_prefect.settings.values import Settings, Workspace
 
 LOGGER = logging.getLogger("airbyte")
@@ -74,24 +75,25 @@ class SourcePrefect(Source):
         [first] = written["check"]["stream_names"]
         others = [name for name in manifest.stream_names(written) if name != first]
         status = models.Status.SUCCEEDED
-        try:
-            settings = _settings(config, written)
-            # A person waits: the limit of a sync would make a check of many workspaces wait for a
-            # minute.
-            with Session(replace(settings, max_requests_per_minute=None), IN_A_CHECK) as session:
-                message = check(
-                    session,
-                    lambda: _declared(written, [first], session)[0],
-                    lambda: _declared(written, others, session),
-                    most_tries=settings.max_requests_per_minute,
-                )
-        except (ConfigError, CheckError) as error:
-            status, message = models.Status.FAILED, str(error)
-        return models.AirbyteConnectionStatus(status=status, message=message and filter_secrets(message))
+        with _masked(config, written):
+            try:
+                settings = _settings(config, written)
+                # A person waits: the limit of a sync would make a check of many workspaces wait
+                # for a minute.
+                with Session(replace(settings, max_requests_per_minute=None), IN_A_CHECK) as session:
+                    message = check(
+                        session,
+                        lambda: _declared(written, [first], session)[0],
+                        lambda: _declared(written, others, session),
+                        most_tries=settings.max_requests_per_minute,
+                    )
+            except (ConfigError, CheckError) as error:
+                status, message = models.Status.FAILED, str(error)
+            return models.AirbyteConnectionStatus(status=status, message=message and filter_secrets(message))
 
     def discover(self, logger: logging.Logger, config: Mapping[str, Any]) -> models.AirbyteCatalog:  # noqa: ARG002
         written = manifest.load()
-        with _config_errors(), Session(_settings(config, written), IN_A_CHECK) as session:
+        with _masked(config, written), _config_errors(), Session(_settings(config, written), IN_A_CHECK) as session:
             streams = _declared(written, manifest.stream_names(written), session)
         return models.AirbyteCatalog(streams=[each.stream.as_airbyte_stream() for each in streams])
 
@@ -107,7 +109,7 @@ class SourcePrefect(Source):
         # A full refresh reads everything, even if a state is passed.
         incremental = [name for name, mode in modes.items() if mode == models.SyncMode.incremental]
         saved = {name: it for name, it in cdk.stream_states(state or []).items() if name in incremental}
-        with _config_errors(), Session(_settings(config, written), IN_A_SYNC) as session:
+        with _masked(config, written), _config_errors(), Session(_settings(config, written), IN_A_SYNC) as session:
             workspaces = with_plans(session, workspaces_to_read(session))
             streams = _declared(written, modes, session)
             outbox = cdk.Outbox.new()
@@ -132,6 +134,10 @@ def _from_file(what: str, path: str, reader: Callable[[str], Content]) -> Conten
     except Exception as error:  # The CDK's readers raise whatever their parsers raise.
         reason = quoted((str(error) or type(error).__name__).splitlines()[0])
         raise failure(f"The {what} is not valid: {reason}") from None
+
+
+def _masked(config: Mapping[str, Any], written: manifest.Manifest) -> AbstractContextManager[None]:
+    return MASKS.of_command(secret_texts(written["spec"]["connection_specification"], config))
 
 
 def _settings(config: Mapping[str, Any], written: manifest.Manifest) -> Settings:

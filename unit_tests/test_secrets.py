@@ -5,10 +5,10 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, update_secrets
+from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets, filter_secrets, update_secrets
 
 from source_prefect import manifest
-from source_prefect.settings.secrets import secret_texts
+from source_prefect.settings.secrets import Masks, secret_texts
 
 SPEC = manifest.load()["spec"]["connection_specification"]
 KEY = 'pnu_"0123/45+67 é'
@@ -57,3 +57,18 @@ def test_a_secret_of_the_wrong_type_is_masked_too() -> None:
 @pytest.mark.parametrize("config", [{}, {"connection": None}, {"connection": []}, {"connection": "text"}])
 def test_a_config_of_the_wrong_shape_has_no_secrets(config: Any) -> None:
     assert masked("nothing to hide", config) == "nothing to hide"
+
+
+def test_a_command_that_begins_keeps_the_masks_of_those_that_run_and_no_others() -> None:
+    masks = Masks()
+    with masks.of_command(["old"]):
+        pass
+    assert filter_secrets("old") == "****"
+    with masks.of_command(["one"]):
+        add_to_secrets("token of one")
+        with masks.of_command(["two", "two and one"]):
+            assert filter_secrets("one, token of one, two, two and one, old") == "****, ****, ****, ****, old"
+        with masks.of_command(["three"]):
+            assert filter_secrets("one, token of one, three") == "****, ****, ****"
+    with masks.of_command(["four"]):
+        assert filter_secrets("one, token of one, two, four") == "one, token of one, two, ****"

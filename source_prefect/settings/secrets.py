@@ -4,21 +4,56 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, quote_plus
+
+from airbyte_cdk.utils.airbyte_secrets_utils import update_secrets
 
 # To mask shorter parts would hide more of a message than it protects.
 SHORTEST_PART = 6
 
 
-def secret_texts(specification: Mapping[str, Any], config: Any) -> list[str]:
-    """Every form of every value that the specification calls secret, the longest first.
+class Masks:
+    """The texts that the CDK masks.
 
-    Masks are applied one after the other: a short secret must not break up a long one.
+    It has one list for the process, in which several commands may run at once.
     """
-    forms = {form for secret in _secrets(specification, config) for form in _forms(secret.strip())}
-    return sorted(forms, key=lambda form: (-len(form), form))
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running = 0
+        # The CDK adds tokens to it.
+        self._texts: list[str] = []
+
+    @contextmanager
+    def of_command(self, texts: Collection[str]) -> Iterator[None]:
+        """Mask the texts, also after the command, until another one begins that runs alone."""
+        with self._lock:
+            known = self._texts if self._running else ()
+            self._texts = _longest_first({*known, *texts})
+            self._running += 1
+            update_secrets(self._texts)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
+
+
+MASKS = Masks()
+
+
+def secret_texts(specification: Mapping[str, Any], config: Any) -> list[str]:
+    """Every form of every value that the specification calls secret, the longest first."""
+    return _longest_first({form for secret in _secrets(specification, config) for form in _forms(secret.strip())})
+
+
+def _longest_first(texts: Collection[str]) -> list[str]:
+    """Masks are applied one after the other: a short secret must not break up a long one."""
+    return sorted(texts, key=lambda text: (-len(text), text))
 
 
 def _secrets(specification: Mapping[str, Any], value: Any) -> Iterator[str]:
