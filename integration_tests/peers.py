@@ -1,5 +1,6 @@
 """A peer that answers whatever a test says, byte by byte."""
 
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,19 @@ def say(status: str, body: bytes = b"[]", headers: Mapping[str, str] = {}) -> Sp
     return lambda peer, _: peer.sendall(ANSWER % (status.encode(), lines.encode(), len(body), body))
 
 
+def _request(connection: socket.socket) -> bytes:
+    """A whole request, whose body may come after its head; empty at the end of the connection."""
+    request = b""
+    while b"\r\n\r\n" not in request and (part := connection.recv(1 << 16)):
+        request += part
+    head, _, body = request.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
+    missing = int(length[1]) - len(body) if length else 0
+    while missing > 0 and (part := connection.recv(missing)):
+        request, missing = request + part, missing - len(part)
+    return request
+
+
 @contextmanager
 def peer(speak: Speak) -> Iterator[str]:
     """A server that hands each request to `speak`; its address."""
@@ -25,7 +39,7 @@ def peer(speak: Speak) -> Iterator[str]:
 
     def talk(connection: socket.socket) -> None:
         with connection, suppress(OSError):
-            while request := connection.recv(1 << 16):
+            while request := _request(connection):
                 speak(connection, request)
 
     def accept() -> None:

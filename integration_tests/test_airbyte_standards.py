@@ -13,7 +13,7 @@ from airbyte_cdk.test.standard_tests import SourceTestSuiteBase
 
 from devtools.faults import recorded_waits
 from devtools.server import PrefectServer
-from integration_tests.seeding import make_block
+from integration_tests.seeding import add_worker_and_block
 from source_prefect import SourcePrefect
 
 pytest_plugins = ["airbyte_cdk.test.standard_tests.pytest_hooks"]
@@ -32,9 +32,7 @@ CONFIGS = tempfile.TemporaryDirectory(prefix="acceptance-")
 @pytest.fixture(scope="module", autouse=True)
 def configs(filled_server: PrefectServer) -> Iterator[Path]:
     """The configs, with the address of the server that runs."""
-    filled_server.post("block_types/install_system_block_types")
-    make_block(filled_server, "crm-password", "secret", {"value": "open sesame"})
-    filled_server.post("work_pools/shop/workers/heartbeat", {"name": "shop-1"})
+    add_worker_and_block(filled_server)
     folder = Path(CONFIGS.name)
     for config in (ROOT / "integration_tests" / "acceptance").glob("*.json"):
         address = filled_server.url.removesuffix("/api")

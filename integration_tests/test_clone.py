@@ -8,6 +8,7 @@ from pathlib import Path
 
 from devtools.pythons import ROOT
 from devtools.server import PrefectServer
+from integration_tests.seeding import add_worker_and_block
 
 PROGRAMS = Path(sys.executable).parent
 # Where the configs of acceptance-test-config.yml mean a Prefect Server to be.
@@ -24,6 +25,7 @@ def clone(folder: Path) -> None:
 
 
 def test_airbyte_cdk_connector_test_passes(filled_server: PrefectServer, tmp_path: Path) -> None:
+    add_worker_and_block(filled_server)
     folder = tmp_path / "source-prefect"
     clone(folder)
     for config in (folder / "integration_tests" / "acceptance").glob("*.json"):

@@ -62,7 +62,8 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("parsed")
     done = subprocess.run(
         [find_dbt(), "--quiet", "--no-use-colors", "--warn-error", "--show-all-deprecations", "parse",
-         "--no-partial-parse", "--project-dir", PACKAGE, "--profiles-dir", PACKAGE, "--target-path", folder],
+         "--no-partial-parse", "--project-dir", PACKAGE, "--profiles-dir", PACKAGE, "--target-path", folder,
+         "--log-path", folder],
         env={**os.environ, "DO_NOT_TRACK": "1", "PREFECT_SOURCE_DUCKDB": "prefect.duckdb"},
         cwd=folder, capture_output=True, text=True, check=False,
     )  # fmt: skip

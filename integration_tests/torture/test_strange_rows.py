@@ -36,7 +36,7 @@ ODDITIES: dict[str, tuple[Row, Row]] = {
     "long parameters": ({"parameters": {"text": LONG}}, {"parameters": f'{{"text":"{LONG}"}}'}),
     "odd letters": (
         {"parameters": {"a\x00": "b\ud800"}, "work_queue_name": "\x00\ud800é"},
-        {"parameters": '{"a\\u0000":"b\\ud800"}', "work_queue_name": "\x00\ud800é"},
+        {"parameters": '{"a\\ufffd":"b\\ud800"}', "work_queue_name": "\ufffd\ud800é"},
     ),
     "offset": ({"start_time": "2026-11-20T13:00:00+02:00"}, {"start_time": "2026-11-20T13:00:00+02:00"}),
     "huge number": ({"run_count": HUGE, "context": {"n": HUGE}}, {"run_count": HUGE, "context": f'{{"n":{HUGE}}}'}),
