@@ -42,10 +42,13 @@ def read_page(response: requests.Response) -> Page:
     follows.
 
     A list of events comes in an object, with the address of the next page, or null, as
-    `next_page`. All other lists are bare. Raises ValueError for any other body.
+    `next_page`. All other lists are bare. Raises ValueError for any other body, and for one from a
+    cache.
     """
     page: Page | None = getattr(response, _PAGE, None)
     if page is None:
+        if is_cached(response):
+            raise ValueError("The answer is from a cache.")
         body, full, next_page, total = parse(response.content), True, None, None
         if "/events/filter" in urlsplit(response.url).path:
             if not isinstance(body, dict) or not {"events", "next_page"} <= body.keys():
@@ -57,6 +60,11 @@ def read_page(response: requests.Response) -> Page:
         page = Page(body, full, next_page, total if isinstance(total, int) else None, server_date(response))
         setattr(response, _PAGE, page)
     return page
+
+
+def is_cached(response: requests.Response) -> bool:
+    """Whether a cache on the way has kept the answer for a while, as it must say."""
+    return bool(response.headers.get("Age", "0").strip("0 "))
 
 
 def parse(body: bytes) -> Any:

@@ -4,7 +4,7 @@
 400, 422: a filter or limit is refused  RequestRefusedError, which the stream may handle
 maintenance of Prefect Cloud            the stream waits for its end, at most half an hour
 401, 403, 404, 405, redirect, TLS,
-  unusable address                      config error, at once
+  unusable address, a cached answer     config error, at once
 Retry-After beyond 10 minutes           transient error, at once
 408, 425, 429, 5xx, time-out, reset,
   a body cut short, no list of objects  sent six times in all, then a transient error
@@ -22,7 +22,7 @@ import urllib3
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_prefect.http.answers import is_maintenance, quoted, read_page, retry_after
+from source_prefect.http.answers import is_cached, is_maintenance, quoted, read_page, retry_after
 
 RIGHT_ADDRESS = (
     "It should look like http://localhost:4200/api for a Prefect Server, and like https://api.prefect.cloud/api for "
@@ -159,6 +159,11 @@ def _unreadable(response: requests.Response) -> Problem | None:
     """Why a 200 to the request of a page holds no page."""
     if not urlsplit(response.url).path.endswith(("/filter", "/filter/next")):
         return None
+    if is_cached(response):
+        return Problem(
+            f"{urlsplit(response.url).netloc} answered from a cache, as its header Age says, so rows could be missing. "
+            "Let the proxy in front of Prefect cache no POST requests."
+        )
     try:
         read_page(response)
     except ValueError as error:

@@ -88,6 +88,7 @@ class Transport(Adapter):
       once.
     - CSRF protection is detected. All requests share one token, because a second one invalidates
       the first.
+    - No cache is to answer.
     - An answer has a limit of time and of size: see `Adapter`.
     """
 
@@ -222,6 +223,7 @@ class Transport(Adapter):
     def _pass(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         account = _ACCOUNT.search(request.url or "")
         gate = self._gates.get(account[1], self._gate) if account else self._gate
+        request.headers.setdefault("Cache-Control", "no-cache, no-store")
         # A slot first: a 429 must find all others still in front of the gate.
         with self._slots, gate.passing():
             response = super().send(request, *args, **kwargs)
