@@ -73,9 +73,9 @@ slow: install ## The long forms of other tests
 	$(BIN)/python -m pytest integration_tests -m slow
 
 torture: install ## Tries the promises for long (TORTURE=10 times the work of CI)
-	TORTURE=$(or $(TORTURE),10) $(BIN)/python -m pytest integration_tests/torture
+	TORTURE=$(or $(TORTURE),10) $(BIN)/python -m pytest integration_tests/torture integration_tests/health/test_syncs.py
 
-bench: install ## The connector beside its peers (FULL=1: up to 1,000,000 runs)
+bench: install ## The connector beside its peers (FULL=1: up to 200,000 runs)
 	$(BIN)/python -m benchmarks $(if $(FULL),--full)
 
 bench-models: install ## The models of dbt/ on RUNS=1000000 runs, on two databases

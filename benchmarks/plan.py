@@ -44,7 +44,7 @@ QUICK = [Setting("SQLite", "flow_runs", 10_000, {0.0: 1})]
 FULL = [
     Setting("SQLite", "flow_runs", 10_000, {0.0: 5}),
     Setting("SQLite", "flow_runs", 60_000, {0.0: 5, 0.1: 5}),
-    Setting("PostgreSQL", "flow_runs", 1_000_000, {0.0: 1}),
+    Setting("PostgreSQL", "flow_runs", 200_000, {0.0: 1}),
 ]
 
 

@@ -11,6 +11,7 @@ from devtools.connector import Sync, read_here
 from devtools.faults import impatient
 
 ANSWER = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s"
+TLS = b"\x16"
 Speak = Callable[[socket.socket, bytes], None]
 
 
@@ -20,9 +21,9 @@ def say(status: str, body: bytes = b"[]", headers: Mapping[str, str] = {}) -> Sp
 
 
 def _request(connection: socket.socket) -> bytes:
-    """A whole request, whose body may come after its head; empty at the end of the connection."""
+    """A whole request, or the start of one that is no HTTP; empty at the end of the connection."""
     request = b""
-    while b"\r\n\r\n" not in request and (part := connection.recv(1 << 16)):
+    while b"\r\n\r\n" not in request and not request.startswith(TLS) and (part := connection.recv(1 << 16)):
         request += part
     head, _, body = request.partition(b"\r\n\r\n")
     length = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)

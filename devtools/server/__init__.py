@@ -90,7 +90,8 @@ class PrefectServer:
         """Empty the tables of the connector's streams: a new server takes seconds to start."""
         tables = (
             "flow_run_state task_run_state task_run flow_run deployment_schedule deployment flow artifact_collection "
-            "artifact variable event_resources events log automation work_queue work_pool concurrency_limit_v2"
+            "artifact variable event_resources events log automation work_queue work_pool worker block_document "
+            "concurrency_limit_v2"
         )
         self.wait_for_events()
         with closing(sqlite3.connect(self.database, timeout=60)) as connection, connection:
