@@ -1,6 +1,6 @@
 """Reads the same tables with each contender, side by side, and writes what that cost as markdown.
 
-`python -m benchmarks` takes about a minute; with `--full` it takes more than an hour and needs
+`python -m benchmarks` takes about a minute; with `--full` it takes half an hour and needs
 PostgreSQL.
 """
 
