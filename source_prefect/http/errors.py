@@ -159,14 +159,14 @@ def _unreadable(response: requests.Response) -> Problem | None:
     """Why a 200 to the request of a page holds no page."""
     if not urlsplit(response.url).path.endswith(("/filter", "/filter/next")):
         return None
-    if is_cached(response):
-        return Problem(
-            f"{urlsplit(response.url).netloc} answered from a cache, as its header Age says, so rows could be missing. "
-            "Let the proxy in front of Prefect cache no POST requests."
-        )
     try:
         read_page(response)
     except ValueError as error:
+        if is_cached(response):
+            return Problem(
+                f"{urlsplit(response.url).netloc} answered from a cache, as its header Age says, so rows could be "
+                "missing. Let the proxy in front of Prefect cache no POST requests."
+            )
         start = quoted(response.text.lstrip())[:80]
         if not start.startswith("<"):
             # Rows that were cut short are not quoted: `leave_out` may concern them.
