@@ -8,9 +8,18 @@ import psycopg2
 import pytest
 
 from devtools.postgres import postgres
-from source_prefect.paging import Page, consecutive_pages, pages_by_offset, pages_unordered, smaller
+from source_prefect.paging import (
+    Page,
+    Rows,
+    consecutive_pages,
+    pages_by_offset,
+    pages_unordered,
+    pages_with_ties,
+    smaller,
+)
 
 LINES = 1430
+POOLS = 1500
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +32,16 @@ def database() -> Iterator[psycopg2.extensions.cursor]:
             "FROM generate_series(1, %s) AS id",
             [420],
         )
+        cursor.execute(
+            "CREATE TABLE many AS SELECT id, CASE id %% 7 WHEN 0 THEN -id WHEN 1 THEN id ELSE id %% 2 END AS time "
+            "FROM generate_series(1, %s) AS id",
+            [POOLS],
+        )
         yield cursor
 
 
-def ask(database: psycopg2.extensions.cursor, table: str, offset: int, limit: int) -> Page:
-    database.execute(f"SELECT id, time FROM {table} ORDER BY time DESC LIMIT {limit} OFFSET {offset}")
+def ask(database: psycopg2.extensions.cursor, table: str, offset: int, limit: int, where: str = "true") -> Page:
+    database.execute(f"SELECT id, time FROM {table} WHERE {where} ORDER BY time DESC LIMIT {limit} OFFSET {offset}")
     rows = [{"id": number, "time": time} for number, time in database.fetchall()]
     return Page(rows, full=len(rows) == limit)
 
@@ -56,3 +70,20 @@ def test_more_than_a_page_of_ties_among_other_rows_comes_once(database: psycopg2
     by_offset = pages_by_offset(page_at, key=lambda row: row["time"])
     for found in (unordered, by_offset):
         assert Counter(row["id"] for rows in found for row in rows) == Counter(range(1, 421))
+
+
+@pytest.mark.parametrize("size", [2, 50, 200])
+def test_many_queues_of_a_few_names_come_once(database: psycopg2.extensions.cursor, size: int) -> None:
+    """Each of 1,500 work pools has a queue of a common name; no page shows some."""
+
+    def page_at(offset: int, number: int) -> Page:
+        return ask(database, "many", offset, smaller(size, number))
+
+    def named(name: int) -> Iterator[Rows]:
+        def page_at(offset: int, number: int) -> Page:
+            return ask(database, "many", offset, smaller(size, number), f"time = {name}")
+
+        return pages_unordered(lambda number: consecutive_pages(page_at, number))
+
+    found = pages_unordered(pages_with_ties(page_at, named, "time"))
+    assert Counter(row["id"] for rows in found for row in rows) == Counter(range(1, POOLS + 1))

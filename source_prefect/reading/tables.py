@@ -14,6 +14,7 @@ from source_prefect.paging import (
     consecutive_pages,
     pages_by_offset,
     pages_unordered,
+    pages_with_ties,
     smaller,
     time_key,
 )
@@ -101,13 +102,15 @@ class UnorderedTableRetriever(PrefectRetriever):
     """Work pools, work queues, concurrency limits: small tables that the API orders by name only.
 
     Every sync reads them completely and sends what changed. `body` is what a request says besides.
+    `has_ties`: several rows may have one name.
     """
 
     change_time: str
+    has_ties: bool = False
     body: Mapping[str, Any] = field(default_factory=dict)
 
     def sync(self, scan: Scan) -> Iterator[Step]:
-        for rows in unordered(scan, **self.body):
+        for rows in unordered(scan, has_ties=self.has_ties, **self.body):
             yield [row for row in rows if _at_or_after(row, self.change_time, scan.state.changed_since)]
         yield scan.checkpoint(scan.watermark.value)
 
@@ -140,7 +143,7 @@ class WorkerRetriever(PrefectRetriever):
     """
 
     def sync(self, scan: Scan) -> Iterator[Step]:
-        for pool in _all(scan):
+        for pool in _all(scan, has_ties=False):
             with _unless_deleted(scan, pool):
                 for rows in unordered(scan, f"{self.table}/{quote(pool['name'], safe='')}/workers"):
                     yield [{**row, "work_pool_name": pool["name"]} for row in rows]
@@ -151,7 +154,7 @@ class QueueStatusRetriever(PrefectRetriever):
     """The status of each queue of `table`, one request each: the list tells of no late runs."""
 
     def sync(self, scan: Scan) -> Iterator[Step]:
-        for queue in _all(scan):
+        for queue in _all(scan, has_ties=True):
             with _unless_deleted(scan, queue):
                 known = {name: queue.get(name) for name in ("id", "name", "work_pool_id", "work_pool_name")}
                 yield [{**scan.client.get(f"{self.table}/{queue['id']}/status"), **known}]
@@ -193,18 +196,27 @@ def ordered_by(scan: Scan, column: str, table: str = "") -> Iterator[Rows]:
         yield rows
 
 
-def unordered(scan: Scan, table: str = "", **body: Any) -> Iterator[Rows]:
-    """All rows of the stream's table, or of another, whose order changes while it is read."""
+def unordered(scan: Scan, table: str = "", *, has_ties: bool = False, **body: Any) -> Iterator[Rows]:
+    """All rows of the stream's table, or of another, whose order changes while it is read.
+
+    `has_ties`: it is ordered by names, several rows may have one, and the API filters by it.
+    """
 
     def page_at(offset: int, number: int) -> Page:
         return scan.client.fetch(table, limit=smaller(scan.client.page_size, number), offset=offset, **body)
 
+    def named(name: str) -> Iterator[Rows]:
+        wanted: dict[str, Any] = {table or scan.client.table: {"name": {"any_": [name]}}}
+        return unordered(scan, table, **body, **wanted)
+
+    if has_ties:
+        return pages_unordered(pages_with_ties(page_at, named, "name"))
     return pages_unordered(lambda number: consecutive_pages(page_at, number))
 
 
-def _all(scan: Scan) -> list[Row]:
+def _all(scan: Scan, *, has_ties: bool) -> list[Row]:
     """All rows of the stream's table, before anything is asked about one of them."""
-    return [row for rows in unordered(scan) for row in rows]
+    return [row for rows in unordered(scan, has_ties=has_ties) for row in rows]
 
 
 @contextmanager
