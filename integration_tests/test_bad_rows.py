@@ -10,7 +10,7 @@ import pytest
 
 from devtools.bulk import history, insert_deployments, insert_events, insert_flow_runs, insert_logs, insert_task_runs
 from devtools.connector import State, read_here
-from devtools.faults import impatient
+from devtools.faults import impatient, recorded_waits
 from devtools.proxy import Answer, Forward, Proxy, Request
 from devtools.server import PrefectServer
 from integration_tests.month import NOW
@@ -149,3 +149,52 @@ def test_a_server_that_fails_for_every_page_costs_two_requests_more(empty_gate: 
     sync = read_here(settings(empty_gate.url), ["flow_runs"])
     assert sync.errors[0]["message"].startswith("Gave up after several tries. Prefect answered 500")
     assert len(empty_gate.log) == 6 + 2
+
+
+def test_only_the_first_of_many_bad_pages_waits(empty: PrefectServer, ids: list[str]) -> None:
+    for run in ids[::5]:
+        break_run(empty, run, INTEGER)
+    with recorded_waits() as waits:
+        sync = read_here(settings(empty.url), ["flow_runs"]).ok()
+    assert Counter(sync.ids("flow_runs")) == Counter(ids)
+    assert [seconds for seconds in waits.retries if seconds] == [1, 2, 4, 8, 16]
+
+
+def test_a_server_that_stops_after_a_bad_page_is_asked_with_patience(
+    empty: PrefectServer, ids: list[str], empty_gate: Proxy
+) -> None:
+    for run in ids[:PAGE_SIZE]:
+        break_run(empty, run, INTEGER)
+    down = 0
+
+    def stops_for_a_while(request: Request, forward: Forward) -> Answer:
+        nonlocal down
+        answer = forward(request)
+        # The second page.
+        if "before_" in json.dumps(request.body) and down < 5:
+            down += 1
+            return Answer(500)
+        return answer
+
+    empty_gate.behaviour = stops_for_a_while
+    sync = read_here(settings(empty_gate.url), ["flow_runs"]).ok()
+    assert Counter(sync.ids("flow_runs")) == Counter(ids)
+
+
+def test_a_rate_limit_met_while_a_page_is_divided_costs_no_row(
+    empty: PrefectServer, ids: list[str], empty_gate: Proxy
+) -> None:
+    for run in ids[::7]:
+        break_run(empty, run, INTEGER)
+
+    asked = set()
+
+    def limits(request: Request, forward: Forward) -> Answer:
+        if (request.path, str(request.body)) in asked:
+            return forward(request)
+        asked.add((request.path, str(request.body)))
+        return Answer(429, headers={"Retry-After": "1"})
+
+    empty_gate.behaviour = limits
+    sync = read_here(settings(empty_gate.url), ["flow_runs"]).ok()
+    assert Counter(sync.ids("flow_runs")) == Counter(ids)

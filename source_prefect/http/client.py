@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -67,6 +67,7 @@ class Client:
         self.unreadable: set[str] = set()
         # Those that held U+0000.
         self.mended: set[Any] = set()
+        self._has_broken = False
         self._maintenance = Maintenance(self.session, self.stream)
 
     def fetch(self, table: str = "", /, *, offset: int | None = None, limit: int | None = None, **body: Any) -> Page:
@@ -77,12 +78,15 @@ class Client:
         """
         while True:
             size = min(self.page_size, limit or self.page_size)
-            response = self._request(table or self.table, body, offset, size)
+            response = self._answer(
+                partial(self._request, table or self.table, body, offset, size),
+                partial(self._divided, table or self.table, body, offset or 0, size),
+            )
+            if isinstance(response, Page):
+                return response
             if response.ok:
                 return self._page(response, size)
             self.watermark.observe((), server_date(response))
-            if self._may_be_divided(response):
-                return self._divided(table or self.table, body, offset or 0, size, response)
             self._raise_problem(response)
             self._lower_page_size(response, size)
 
@@ -91,9 +95,15 @@ class Client:
 
         Only its query is used, because a proxy changes the host.
         """
-        response = self._send(requester, self.table, request_params=query_of(address))
-        if self._may_be_divided(response) and (token := EventToken.of(address)):
-            return self._divided(self.table, {"filter": token.filter}, token.offset, size, response)
+
+        def divided(failed: requests.Response) -> Page | None:
+            if token := EventToken.of(address):
+                return self._divided(self.table, {"filter": token.filter}, token.offset, size, failed)
+            return None
+
+        response = self._answer(partial(self._send, requester, self.table, request_params=query_of(address)), divided)
+        if isinstance(response, Page):
+            return response
         self._raise_problem(response)
         return self._page(response, size)
 
@@ -165,22 +175,40 @@ class Client:
 
     # A page that breaks
 
+    def _answer(
+        self, send: Callable[[], requests.Response], divided: Callable[[requests.Response], Page | None]
+    ) -> requests.Response | Page:
+        """The answer to the request of a page, or the page in parts, if only those are answered.
+
+        Where a page broke before, the next one is likely to: it is divided at its first failure.
+        Only a server that is down is then asked with patience.
+        """
+        while True:
+            is_hasty = self._has_broken
+            with self.session.transport.without_patience() if is_hasty else nullcontext():
+                response = send()
+            if not self._may_be_divided(response):
+                return response
+            page = divided(response)
+            self._has_broken = page is not None
+            if page or not is_hasty:
+                return page or response
+
     def _may_be_divided(self, response: requests.Response) -> bool:
         """Whether a row may have broken the page, or the answer be too large for a gateway."""
         is_broken = response.status_code == requests.codes.request_entity_too_large or response.status_code >= 500
         # Prefect Cloud has no offset for events.
         return is_broken and bool(cast(Any, self.paginator).page_token_option or not self.workspace.workspace_id)
 
-    def _divided(self, table: str, body: Mapping[str, Any], offset: int, size: int, failed: requests.Response) -> Page:
-        """The rows of a page that fails as a whole.
-
-        Raises AirbyteTracedException where its parts fail, too.
-        """
+    def _divided(
+        self, table: str, body: Mapping[str, Any], offset: int, size: int, failed: requests.Response
+    ) -> Page | None:
+        """The rows of a page that fails as a whole; None where no part of it is answered."""
         part = partial(self._part, table, body)
         with self.session.transport.without_patience():
             # A server that is down answers neither for a row nor behind the end of the table.
             if part(offset, 1) is None and part(_BEHIND_THE_END, 1) is None:
-                self._raise_problem(failed)
+                return None
             while True:
                 rows, alone = self._in_parts(part, offset, size)
                 for place in alone:

@@ -126,8 +126,7 @@ class Transport(Adapter):
 
     @contextmanager
     def without_patience(self) -> Iterator[None]:
-        """In this thread, take the first answer to each request, and send it again at once where
-        there is none.
+        """In this thread, do not repeat what Prefect failed at (5xx), and all else at once, too.
 
         A server closes the connection after a failure, so the next request may find it closed.
         """
@@ -167,7 +166,9 @@ class Transport(Adapter):
                 problem = no_answer(error, request.url or "", self._has_answered)
             if problem is None or not problem.is_temporary or pause is None:
                 break
-            if (problem.is_unreached and sent >= self._patience.unreached) or (is_impatient and response is not None):
+            if problem.is_unreached and sent >= self._patience.unreached:
+                break
+            if is_impatient and response is not None and response.status_code >= 500:
                 break
             self._wait(problem, response, pause)
         if answer is None or answer.is_redirect:  # `requests` would follow it.
