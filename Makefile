@@ -82,25 +82,25 @@ bench-models: install ## The models of dbt/ on RUNS=1000000 runs, on two databas
 	$(BIN)/python -m benchmarks.models $(RUNS)
 
 test-pythons: install ## Unit tests, spec and check on each supported Python found
-	$(BIN)/python -m devtools.pythons
+	$(BIN)/python -m devtools.matrix.pythons
 
 test-versions: install ## Other versions of Prefect (VERSIONS="3.0.11 3.9.1")
-	$(BIN)/python -m devtools.versions $(VERSIONS)
+	$(BIN)/python -m devtools.matrix.versions $(VERSIONS)
 
 test-cdks: install ## Other versions of Airbyte's CDK (CDKS="7.36.0 7.39.1")
-	$(BIN)/python -m devtools.cdks $(CDKS)
+	$(BIN)/python -m devtools.matrix.cdks $(CDKS)
 
 builder: install ## Writes builder/manifest.yaml, the edition in pure YAML
-	$(BIN)/python -m devtools.builder
+	$(BIN)/python -m devtools.release.builder
 
 airbyte-variant: install ## Writes to build/ what Airbyte's monorepo wants of it
-	$(BIN)/python -m devtools.airbyte_variant
+	$(BIN)/python -m devtools.release.airbyte_variant
 
 test-airbyte: install ## Airbyte's own checks on that tree
 	$(BIN)/python -m pytest -m airbyte_checks integration_tests/test_airbyte_checks.py
 
 image: install ## Builds the image with buildah and tries it (BASE=another)
-	$(BIN)/python -m devtools.image $(BASE)
+	$(BIN)/python -m devtools.release.image $(BASE)
 
 everything: ## All of these in turn; reports at the end which failed
 	@failed=; \

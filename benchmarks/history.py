@@ -10,8 +10,8 @@ from typing import Any
 
 import psycopg2
 
-from devtools.bulk import Columns, Run, flow_run_rows, history, insert, task_run_rows
-from devtools.server import PrefectServer
+from devtools.data.bulk import Columns, Run, flow_run_rows, history, insert, task_run_rows
+from devtools.servers.prefect import PrefectServer
 
 EVERY = timedelta(minutes=1)
 UNFINISHED = 20

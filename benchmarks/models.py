@@ -11,8 +11,8 @@ from pathlib import Path
 import duckdb
 import psycopg2
 
-from devtools.postgres import postgres
-from devtools.tables import write_duckdb, write_postgres
+from devtools.data.tables import write_duckdb, write_postgres
+from devtools.servers.postgres import postgres
 from prefect_health.build import build_duckdb, build_postgres
 
 FLOWS = 50

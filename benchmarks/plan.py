@@ -12,8 +12,8 @@ from benchmarks import history, pages, sync
 from benchmarks.latency import SlowServer, slow_server
 from benchmarks.pages import PagePrice
 from benchmarks.sync import CONTENDERS, DLT, SCAN, Part, Resumed, Sync
-from devtools.postgres import postgres, system_programs
-from devtools.server import QUIET, PrefectServer, prefect_server
+from devtools.servers.postgres import postgres, system_programs
+from devtools.servers.prefect import QUIET, PrefectServer, prefect_server
 
 FIRST, NOTHING, CHANGED = "first sync", "nothing changed", "1 % changed"
 

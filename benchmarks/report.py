@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.goals import goal_rows
 from benchmarks.plan import FIRST, Results
 from benchmarks.sync import CONTENDERS, OURS
-from devtools.postgres import system_programs
+from devtools.servers.postgres import system_programs
 
 _PACKAGES = ("prefect", "airbyte-cdk", "airbyte-source-prefect", "dlt", "requests", "orjson")
 

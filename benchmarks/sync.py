@@ -18,7 +18,7 @@ from benchmarks import process
 from benchmarks.contenders import Tally
 from benchmarks.latency import SlowServer, Taken
 from devtools.connector import catalog
-from devtools.pythons import ROOT, install_connector
+from devtools.matrix.pythons import ROOT, install_connector
 
 OURS = "source-prefect"
 LOOPS = "four bare loops"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from devtools.pythons import ROOT, make_environment
+from devtools.matrix.pythons import ROOT, make_environment
 
 # What uv may choose from: Airbyte's checks run on no other.
 PYTHON = ">=3.11,<3.13"

@@ -18,9 +18,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from devtools.cloud import Workspace, cloud
-from devtools.proxy import Proxy, proxy
-from devtools.server import PrefectServer, prefect_server
+from devtools.servers.cloud import Workspace, cloud
+from devtools.servers.prefect import PrefectServer, prefect_server
+from devtools.servers.proxy import Proxy, proxy
 from prefect_openlineage.demo import write_events
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def main() -> None:
             counter, connection = running.enter_context(served(server, by_cloud="--cloud" in sys.argv))
         connected = aside.submit(connect, connection)
         with progress("Running a data team's flows on it, and adding a month of earlier runs"):
-            run_module(server, "devtools.past")
+            run_module(server, "devtools.data.demo_history")
         source, cache = connected.result()
         with progress("First sync: all streams, by PyAirbyte, into DuckDB"):
             first = sync(source, cache, counter)
@@ -136,7 +136,7 @@ def run_module(server: PrefectServer, *arguments: str) -> None:
 
 
 def change(server: PrefectServer) -> None:
-    run_module(server, "devtools.flows", "refresh-marts")
+    run_module(server, "devtools.data.flows", "refresh-marts")
     deployment = server.get("deployments/name/load-orders/nightly")
     schedule = next(entry for entry in deployment["schedules"] if entry["active"])
     server.patch(f"deployments/{deployment['id']}/schedules/{schedule['id']}", {"active": False})

@@ -1,9 +1,9 @@
 """What a destination holds after syncs, beside what the API says."""
 
-from devtools.cloud import Workspace
-from devtools.server import PrefectServer
+from devtools.data.seeding import RUNS
+from devtools.servers.cloud import Workspace
+from devtools.servers.prefect import PrefectServer
 from integration_tests.record_rules import comparable, expected_row
-from integration_tests.seeding import RUNS
 from integration_tests.torture.destination import Destination
 
 

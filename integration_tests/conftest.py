@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from devtools.cloud import Workspace
 from devtools.connector import Sync, read_here
-from devtools.faults import impatient
-from devtools.proxy import Proxy, proxy
-from devtools.pythons import ROOT, find_python, install_connector
-from devtools.run_tables import write_rows
-from devtools.server import QUIET, PrefectServer, prefect_server
-from devtools.versions import chosen_python
+from devtools.data.openlineage_tables import write_rows
+from devtools.matrix.pythons import ROOT, find_python, install_connector
+from devtools.matrix.versions import chosen_python
+from devtools.servers.cloud import Workspace
+from devtools.servers.faults import impatient
+from devtools.servers.prefect import QUIET, PrefectServer, prefect_server
+from devtools.servers.proxy import Proxy, proxy
 from integration_tests.month import make_month
 from integration_tests.openlineage_rows import TABLES
 from integration_tests.torture.effort import PROPERTY
@@ -143,7 +143,7 @@ def pipelines(shared_server: PrefectServer, once: Once) -> Path:
 
     def run_them(file: Path) -> None:
         shared_server.clear()
-        subprocess.run([sys.executable, "-m", "devtools.flows"], env=shared_server.env, check=True, timeout=120)
+        subprocess.run([sys.executable, "-m", "devtools.data.flows"], env=shared_server.env, check=True, timeout=120)
         shared_server.save(file)
 
     return once("pipelines.db", run_them)

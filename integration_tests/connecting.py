@@ -3,7 +3,7 @@
 from typing import Any
 
 from devtools.connector import Sync, run_here
-from devtools.proxy import Proxy
+from devtools.servers.proxy import Proxy
 
 
 def config(front: Proxy, **connection: Any) -> dict[str, Any]:

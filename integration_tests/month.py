@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from devtools.bulk import Run, insert_flow_runs, insert_logs
-from devtools.server import PrefectServer
-from integration_tests.seeding import make_flow, make_one_of_everything, make_run, make_task_run
+from devtools.data.bulk import Run, insert_flow_runs, insert_logs
+from devtools.data.seeding import make_flow, make_one_of_everything, make_run, make_task_run
+from devtools.servers.prefect import PrefectServer
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 

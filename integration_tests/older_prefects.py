@@ -2,7 +2,7 @@
 
 import json
 
-from devtools.proxy import Answer, Forward, Request
+from devtools.servers.proxy import Answer, Forward, Request
 
 
 def refuses_end_time(request: Request, forward: Forward) -> Answer:

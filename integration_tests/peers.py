@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from devtools.connector import Sync, read_here
-from devtools.faults import impatient
+from devtools.servers.faults import impatient
 
 ANSWER = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s"
 TLS = b"\x16"

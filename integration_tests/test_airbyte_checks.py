@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from devtools.airbyte_checks import Result, run_checks
-from devtools.airbyte_variant import write
+from devtools.release.airbyte_checks import Result, run_checks
+from devtools.release.airbyte_variant import write
 
 pytestmark = pytest.mark.airbyte_checks
 

@@ -11,9 +11,9 @@ import pytest
 from airbyte_cdk.test.models import ConnectorTestScenario
 from airbyte_cdk.test.standard_tests import SourceTestSuiteBase
 
-from devtools.faults import recorded_waits
-from devtools.server import PrefectServer
-from integration_tests.seeding import add_worker_and_block
+from devtools.data.seeding import add_worker_and_block
+from devtools.servers.faults import recorded_waits
+from devtools.servers.prefect import PrefectServer
 from source_prefect import SourcePrefect
 
 pytest_plugins = ["airbyte_cdk.test.standard_tests.pytest_hooks"]

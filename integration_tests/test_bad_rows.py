@@ -8,13 +8,20 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import history, insert_deployments, insert_events, insert_flow_runs, insert_logs, insert_task_runs
 from devtools.connector import State, read_here
-from devtools.faults import impatient, recorded_waits
-from devtools.proxy import Answer, Forward, Proxy, Request
-from devtools.server import PrefectServer
+from devtools.data.bulk import (
+    history,
+    insert_deployments,
+    insert_events,
+    insert_flow_runs,
+    insert_logs,
+    insert_task_runs,
+)
+from devtools.data.seeding import execute, make_flow, state_at
+from devtools.servers.faults import impatient, recorded_waits
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Forward, Proxy, Request
 from integration_tests.month import NOW
-from integration_tests.seeding import execute, make_flow, state_at
 
 HOUR = timedelta(hours=1)
 RUNS = 70

@@ -9,7 +9,7 @@ from benchmarks.latency import slow_server
 from benchmarks.plan import CHANGED, FIRST, NOTHING, PART, Cell, Results, Setting, measure_on, turns
 from benchmarks.report import report
 from benchmarks.sync import CONTENDERS, DLT, LOOPS, OURS, SCAN
-from devtools.server import PrefectServer
+from devtools.servers.prefect import PrefectServer
 
 COUNT = 3_000
 

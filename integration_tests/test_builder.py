@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from devtools.airbyte_variant import write as write_for_airbyte
-from devtools.cloud import Workspace, cloud
 from devtools.connector import Sync, read_here
-from devtools.edition import NEWEST_CDK, OLDEST_CDK, STREAMS, Builder, builder, read_edition, read_edition_here
-from devtools.server import PrefectServer
+from devtools.data.seeding import make_flow, make_run, make_task_run, set_state
+from devtools.release.airbyte_variant import write as write_for_airbyte
+from devtools.release.edition import NEWEST_CDK, OLDEST_CDK, STREAMS, Builder, builder, read_edition, read_edition_here
+from devtools.servers.cloud import Workspace, cloud
+from devtools.servers.prefect import PrefectServer
 from integration_tests.record_rules import comparable
-from integration_tests.seeding import make_flow, make_run, make_task_run, set_state
 from source_prefect import manifest
 
 PROGRAMS = Path(sys.executable).parent

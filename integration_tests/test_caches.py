@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from devtools.connector import read_here as read
-from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request
-from devtools.server import PrefectServer
-from integration_tests.seeding import make_flow
+from devtools.data.seeding import make_flow
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Behaviour, Forward, Proxy, Request
 
 STREAMS = ["flows", "flow_runs", "logs", "work_pools"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from devtools.catalogs import KEY, Atlan, Catalog, DataHub, Dataplex, Marquez, OpenMetadata, served
-from devtools.run_tables import write_rows
+from devtools.data.openlineage_tables import write_rows
+from devtools.servers.data_catalogs import KEY, Atlan, Catalog, DataHub, Dataplex, Marquez, OpenMetadata, served
 from integration_tests.openlineage_rows import (
     DONE,
     FAILED,

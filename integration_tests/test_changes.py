@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import insert_deployments, insert_events
 from devtools.connector import State, Sync
 from devtools.connector import read_here as read
-from devtools.faults import impatient
-from devtools.proxy import Answer, Forward, Request, pass_on, proxy
-from devtools.server import PrefectServer
-from integration_tests.seeding import execute, make_deployment, make_flow
+from devtools.data.bulk import insert_deployments, insert_events
+from devtools.data.seeding import execute, make_deployment, make_flow
+from devtools.servers.faults import impatient
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Forward, Request, pass_on, proxy
 
 STREAM = "change_log"
 # A row that the server ingested so long before the cursor may not have been persisted yet.

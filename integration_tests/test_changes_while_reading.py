@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from devtools.connector import read_here as read
-from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on
-from devtools.server import PrefectServer
+from devtools.data.seeding import RUNS, make_flow, make_run, make_task_run, set_state
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on
 from integration_tests.comparing import assert_equal
 from integration_tests.older_prefects import refuses_end_time
-from integration_tests.seeding import RUNS, make_flow, make_run, make_task_run, set_state
 from integration_tests.torture.destination import Destination
 
 PAGE_SIZE = 5

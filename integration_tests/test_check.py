@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import history, insert_task_runs
 from devtools.connector import run_here
-from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on
-from devtools.server import PrefectServer, free_port
-from integration_tests.seeding import make_flow, make_run
+from devtools.data.bulk import history, insert_task_runs
+from devtools.data.seeding import make_flow, make_run
+from devtools.servers.prefect import PrefectServer, free_port
+from devtools.servers.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on
 
 # Without the start of the process, of about two seconds.
 LONGEST = 12.5

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import time_machine
 
-from devtools.bulk import insert_events, insert_logs
-from devtools.cloud import HOBBY, PRO, Cloud, Key, Limits, Plan, Workspace, cloud
 from devtools.connector import State, Sync, read_here
-from devtools.faults import impatient
-from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on
-from devtools.server import PrefectServer
+from devtools.data.bulk import insert_events, insert_logs
+from devtools.servers.cloud import HOBBY, PRO, Cloud, Key, Limits, Plan, Workspace, cloud
+from devtools.servers.faults import impatient
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on
 from integration_tests.month import NOW, OF_EVENTS
 from source_prefect.progress.state import VERSION
 

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from devtools.pythons import ROOT
-from devtools.server import PrefectServer
-from integration_tests.seeding import add_worker_and_block
+from devtools.data.seeding import add_worker_and_block
+from devtools.matrix.pythons import ROOT
+from devtools.servers.prefect import PrefectServer
 
 PROGRAMS = Path(sys.executable).parent
 # Where the configs of acceptance-test-config.yml mean a Prefect Server to be.

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from devtools.cloud import Cloud, Key, Plan, Workspace, cloud
 from devtools.connector import Sync, read_here
-from devtools.faults import RandomFaults, impatient
-from devtools.server import PrefectServer
+from devtools.servers.cloud import Cloud, Key, Plan, Workspace, cloud
+from devtools.servers.faults import RandomFaults, impatient
+from devtools.servers.prefect import PrefectServer
 from integration_tests.connecting import check
 from integration_tests.month import OF_EVENTS
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from devtools.cloud import Cloud, Key, Workspace, cloud
 from devtools.connector import read_here as read
-from devtools.faults import impatient
-from devtools.server import PrefectServer
+from devtools.data.seeding import make_flow
+from devtools.servers.cloud import Cloud, Key, Workspace, cloud
+from devtools.servers.faults import impatient
+from devtools.servers.prefect import PrefectServer
 from integration_tests.connecting import check
-from integration_tests.seeding import make_flow
 
 OTHER_ACCOUNT = "66915a23-275f-4bda-9b8b-f0f84196982a"
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import insert_events
-from devtools.cloud import HOBBY, PRO, TEAM, Cloud, Key, Limits, Plan, Workspace, cloud
-from devtools.cloud.events import DANGLING
 from devtools.connector import State, Sync, catalog, read_here
-from devtools.faults import RandomFaults, impatient
-from devtools.proxy import Answer, Forward, Request
-from devtools.server import PrefectServer
+from devtools.data.bulk import insert_events
+from devtools.data.seeding import make_deployment, make_flow, state_at
+from devtools.servers.cloud import HOBBY, PRO, TEAM, Cloud, Key, Limits, Plan, Workspace, cloud
+from devtools.servers.cloud.events import DANGLING
+from devtools.servers.faults import RandomFaults, impatient
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Forward, Request
 from integration_tests.connecting import assert_config_error
 from integration_tests.month import NOW, OF_EVENTS
-from integration_tests.seeding import make_deployment, make_flow, state_at
 from source_prefect.http.transport import IN_A_SYNC
 
 YESTERDAY = f"{NOW - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import insert_events
-from devtools.cloud import HOBBY, TEAM, Cloud, Key, Limits, Workspace, cloud
 from devtools.cloud_probe import main
-from devtools.server import PrefectServer
-from integration_tests.seeding import make_flow, make_run
+from devtools.data.bulk import insert_events
+from devtools.data.seeding import make_flow, make_run
+from devtools.servers.cloud import HOBBY, TEAM, Cloud, Key, Limits, Workspace, cloud
+from devtools.servers.prefect import PrefectServer
 
 KEY = Key("pnu_secret_of_ada")
 SERVICE = Key("pnb_secret_of_a_robot", reads_account=False)

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import insert_events
-from devtools.cloud import PRO, Cloud, Plan, Workspace, cloud
 from devtools.connector import read_here, run_here
-from devtools.faults import impatient
-from devtools.proxy import Answer, Forward, Request
-from devtools.server import PrefectServer
+from devtools.data.bulk import insert_events
+from devtools.data.seeding import make_flow
+from devtools.servers.cloud import PRO, Cloud, Plan, Workspace, cloud
+from devtools.servers.faults import impatient
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Forward, Request
 from integration_tests.month import AGES, NOW
-from integration_tests.seeding import make_flow
 
 Change = Callable[[Any], Any]
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import requests
 
-from devtools.bulk import insert_events, insert_logs
-from devtools.cloud import HOBBY, Cloud, Key, Limits, Plan, Workspace, cloud
-from devtools.proxy import Answer
-from devtools.server import PrefectServer
-from integration_tests.seeding import make_deployment, make_flow, make_one_of_everything, make_run, make_task_run
+from devtools.data.bulk import insert_events, insert_logs
+from devtools.data.seeding import make_deployment, make_flow, make_one_of_everything, make_run, make_task_run
+from devtools.servers.cloud import HOBBY, Cloud, Key, Limits, Plan, Workspace, cloud
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer
 
 NOW = datetime.now(UTC)
 USER = Key()

@@ -13,16 +13,16 @@ from uuid import uuid4
 
 import pytest
 
-from devtools.bulk import history, insert_flow_runs, insert_logs
-from devtools.cloud import Cloud, Key, Workspace, cloud
 from devtools.connector import State, Sync, run_here
 from devtools.connector import read_here as read
-from devtools.faults import impatient
-from devtools.proxy import Answer, Forward, Request, pass_on
-from devtools.server import QUIET, PrefectServer, free_port, prefect_server
-from devtools.versions import chosen_python
+from devtools.data.bulk import history, insert_flow_runs, insert_logs
+from devtools.data.seeding import age, make_flow, make_one_of_everything, make_run, make_task_run
+from devtools.matrix.versions import chosen_python
+from devtools.servers.cloud import Cloud, Key, Workspace, cloud
+from devtools.servers.faults import impatient
+from devtools.servers.prefect import QUIET, PrefectServer, free_port, prefect_server
+from devtools.servers.proxy import Answer, Forward, Request, pass_on
 from integration_tests.connecting import check
-from integration_tests.seeding import age, make_flow, make_one_of_everything, make_run, make_task_run
 from source_prefect.progress.state import VERSION
 
 # With a cursor, and one of each way that a table is read: what a second sync brings is known.

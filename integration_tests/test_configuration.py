@@ -12,11 +12,11 @@ from urllib.parse import quote
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
-from devtools.configs import API_KEY, CONFIG, NOBODY_LISTENS
 from devtools.connector import COMMAND, catalog, run_here
-from devtools.faults import impatient
-from devtools.proxy import Answer, Forward, Proxy, Request, proxy
-from devtools.server import PrefectServer
+from devtools.data.configs import API_KEY, CONFIG, NOBODY_LISTENS
+from devtools.servers.faults import impatient
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Forward, Proxy, Request, proxy
 from source_prefect.cli import execute
 
 ACCOUNT = "01234567-89ab-cdef-0123-456789abcdef"

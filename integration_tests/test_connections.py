@@ -14,9 +14,9 @@ import pytest
 import requests
 
 from devtools.connector import COMMAND, catalog, read, read_here
-from devtools.proxy import Answer, Forward, Proxy, Request, pass_on, proxy
-from devtools.server import PrefectServer, prefect_server
-from devtools.versions import chosen_python
+from devtools.matrix.versions import chosen_python
+from devtools.servers.prefect import PrefectServer, prefect_server
+from devtools.servers.proxy import Answer, Forward, Proxy, Request, pass_on, proxy
 from integration_tests.connecting import assert_config_error, check, config
 
 PASSWORD = "s3cr3t:with-colon"

@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import Run, insert_events, insert_flow_runs, insert_logs, insert_task_runs
 from devtools.connector import State
 from devtools.connector import read_here as read
-from devtools.proxy import Answer, Forward, Proxy, Request, pass_on
-from devtools.server import PrefectServer
-from integration_tests.comparing import assert_equal
-from integration_tests.connecting import one_worker
-from integration_tests.seeding import (
+from devtools.data.bulk import Run, insert_events, insert_flow_runs, insert_logs, insert_task_runs
+from devtools.data.seeding import (
     make_flow,
     make_run,
     now,
     set_state,
 )
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Forward, Proxy, Request, pass_on
+from integration_tests.comparing import assert_equal
+from integration_tests.connecting import one_worker
 from integration_tests.torture.destination import Destination
 
 

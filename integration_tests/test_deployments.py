@@ -6,14 +6,14 @@ import pytest
 
 from devtools.connector import State
 from devtools.connector import read_here as read
-from devtools.proxy import Proxy, without_date
-from devtools.server import PrefectServer
-from integration_tests.seeding import (
+from devtools.data.seeding import (
     execute,
     make_deployment,
     make_flow,
     now,
 )
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Proxy, without_date
 from source_prefect.times import latest
 
 

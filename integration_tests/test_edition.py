@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import history, insert_flow_runs, insert_logs, insert_task_runs
 from devtools.connector import read_here
-from devtools.edition import read_edition_here, recorded_waits
-from devtools.proxy import Answer, Forward, Proxy, Request
-from devtools.server import PrefectServer
-from integration_tests.seeding import RUNS, execute, make_flow, make_run, make_task_run, now, set_state
+from devtools.data.bulk import history, insert_flow_runs, insert_logs, insert_task_runs
+from devtools.data.seeding import RUNS, execute, make_flow, make_run, make_task_run, now, set_state
+from devtools.release.edition import read_edition_here, recorded_waits
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Forward, Proxy, Request
 
 # How a server is reached
 

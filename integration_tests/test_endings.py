@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import history, insert_events, insert_flow_runs, insert_logs
 from devtools.connector import Sync, read, read_here, run
-from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request
-from devtools.server import PrefectServer
+from devtools.data.bulk import history, insert_events, insert_flow_runs, insert_logs
+from devtools.data.seeding import make_flow, make_one_of_everything
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Behaviour, Forward, Proxy, Request
 from integration_tests.internals import raising_in_the_main_thread
-from integration_tests.seeding import make_flow, make_one_of_everything
 
 NOW = datetime.now(UTC)
 

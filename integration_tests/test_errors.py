@@ -7,10 +7,10 @@ from email.utils import format_datetime
 import pytest
 
 from devtools.connector import Sync, read_here, run_here
-from devtools.faults import Waits, recorded_waits
-from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on, proxy
-from devtools.server import PrefectServer, free_port, prefect_server
-from integration_tests.seeding import make_flow
+from devtools.data.seeding import make_flow
+from devtools.servers.faults import Waits, recorded_waits
+from devtools.servers.prefect import PrefectServer, free_port, prefect_server
+from devtools.servers.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on, proxy
 
 # The CDK's backoff, and how many tries it comes to.
 BACKOFF = [1, 2, 4, 8, 16]

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import insert_events
 from devtools.connector import State, Sync
 from devtools.connector import read_here as read
-from devtools.faults import recorded_waits
-from devtools.proxy import TIME, Answer, Forward, Request, proxy
-from devtools.server import PrefectServer
+from devtools.data.bulk import insert_events
+from devtools.servers.faults import recorded_waits
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import TIME, Answer, Forward, Request, proxy
 from source_prefect.reading import feeds
 
 DERIVED = ["flow_run_state_transitions", "asset_materializations", "asset_lineage"]
@@ -34,7 +34,9 @@ def text(value: Any) -> str:
 @pytest.fixture(scope="module")
 def events(server: PrefectServer) -> list[dict[str, Any]]:
     """The server's events, newest first, after a flow with an asset has run twice over."""
-    subprocess.run([sys.executable, "-m", "devtools.flows", "refresh-marts"], env=server.env, check=True, timeout=120)
+    subprocess.run(
+        [sys.executable, "-m", "devtools.data.flows", "refresh-marts"], env=server.env, check=True, timeout=120
+    )
     server.wait_for_events()
     found: list[dict[str, Any]] = server.post("events/filter", {"limit": 50})["events"]
     assert any(event["event"] == "prefect.flow-run.Completed" for event in found)

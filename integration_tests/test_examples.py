@@ -17,12 +17,12 @@ import duckdb
 import psycopg2
 import pytest
 
-from devtools import bulk
 from devtools.browser import PHONE, cells, chromium, open_page
+from devtools.data import bulk
+from devtools.data.seeding import make_run
 from devtools.openlineage import problems
-from devtools.postgres import postgres
-from devtools.server import PrefectServer
-from integration_tests.seeding import make_run
+from devtools.servers.postgres import postgres
+from devtools.servers.prefect import PrefectServer
 
 ROOT = Path(__file__).resolve().parent.parent
 LONG_FINISHED = 300

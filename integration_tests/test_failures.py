@@ -7,12 +7,19 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import history, insert_deployments, insert_events, insert_flow_runs, insert_logs, insert_task_runs
 from devtools.connector import Sync, read, read_here
-from devtools.faults import impatient
-from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on
-from devtools.server import PrefectServer
-from integration_tests.seeding import make_flow
+from devtools.data.bulk import (
+    history,
+    insert_deployments,
+    insert_events,
+    insert_flow_runs,
+    insert_logs,
+    insert_task_runs,
+)
+from devtools.data.seeding import make_flow
+from devtools.servers.faults import impatient
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 ROWS = 300

@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import Run, history, insert_logs
 from devtools.connector import read_here as read
-from devtools.proxy import Answer, Forward, Proxy, Request
-from devtools.server import PrefectServer
-from integration_tests.seeding import (
+from devtools.data.bulk import Run, history, insert_logs
+from devtools.data.seeding import (
     RUNS,
     execute,
     insert_runs,
     now,
 )
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Forward, Proxy, Request
 
 DAY = timedelta(days=1)
 

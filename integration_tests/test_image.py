@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from devtools import image
-from devtools.pythons import ROOT, UV
+from devtools.matrix.pythons import ROOT, UV
+from devtools.release import image
 
 # Permissions do not bind root; without its capabilities they do.
 WITHOUT_RIGHTS = ("setpriv", "--bounding-set", "-all", "--inh-caps", "-all") if os.geteuid() == 0 else ()

@@ -7,11 +7,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from devtools.bulk import Run, insert_flow_runs
 from devtools.connector import Sync, read_here
-from devtools.server import PrefectServer
-from integration_tests.record_rules import STREAMS, as_time, comparable, expected_row
-from integration_tests.seeding import (
+from devtools.data.bulk import Run, insert_flow_runs
+from devtools.data.seeding import (
     age,
     execute,
     make_deployment,
@@ -21,6 +19,8 @@ from integration_tests.seeding import (
     make_task_run,
     set_state,
 )
+from devtools.servers.prefect import PrefectServer
+from integration_tests.record_rules import STREAMS, as_time, comparable, expected_row
 
 # How far a sync reaches back behind its cursor, for transactions that were still in flight.
 IN_FLIGHT = timedelta(minutes=5)

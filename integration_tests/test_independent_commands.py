@@ -20,13 +20,13 @@ from airbyte_cdk.models import (
     Status,
 )
 
-from devtools.bulk import history, insert_flow_runs, insert_logs, insert_task_runs
-from devtools.cloud import Cloud, Workspace, cloud
 from devtools.connector import State, Sync, catalog, read_here, run, run_here
-from devtools.proxy import Proxy, pass_on
-from devtools.server import PrefectServer
+from devtools.data.bulk import history, insert_flow_runs, insert_logs, insert_task_runs
+from devtools.data.seeding import execute, make_flow
+from devtools.servers.cloud import Cloud, Workspace, cloud
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Proxy, pass_on
 from integration_tests.connecting import assert_config_error
-from integration_tests.seeding import execute, make_flow
 from source_prefect import SourcePrefect
 
 LOGGER = logging.getLogger("airbyte")

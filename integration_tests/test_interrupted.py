@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import history, insert_flow_runs, insert_task_runs
 from devtools.connector import catalog, read, read_here, start
-from devtools.server import PrefectServer
-from integration_tests.seeding import make_flow
+from devtools.data.bulk import history, insert_flow_runs, insert_task_runs
+from devtools.data.seeding import make_flow
+from devtools.servers.prefect import PrefectServer
 
 # More than the CDK's queue holds.
 RUNS = 12_000

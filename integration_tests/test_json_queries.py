@@ -7,8 +7,8 @@ import psycopg2
 import pytest
 import sqlglot
 
-from devtools.postgres import postgres
-from devtools.pythons import ROOT
+from devtools.matrix.pythons import ROOT
+from devtools.servers.postgres import postgres
 
 SECTION = (ROOT / "docs" / "behavior.md").read_text().partition("\n## JSON as text\n")[2]
 QUERIES = dict(re.findall(r"^\*\*(\w+)\*\*.*?```sql\n(.*?)```", SECTION, re.MULTILINE | re.DOTALL))

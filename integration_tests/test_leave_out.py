@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from devtools.cloud import Workspace, cloud
 from devtools.connector import COMMAND, Sync, catalog
 from devtools.connector import read_here as read
-from devtools.proxy import Answer, Proxy
-from devtools.server import PrefectServer
-from integration_tests.seeding import execute, make_flow, make_run, make_task_run, set_state
+from devtools.data.seeding import execute, make_flow, make_run, make_task_run, set_state
+from devtools.servers.cloud import Workspace, cloud
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Proxy
 from source_prefect import manifest
 
 CHOICES: list[str] = manifest.load()["spec"]["connection_specification"]["properties"]["leave_out"]["items"]["enum"]

@@ -10,10 +10,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from devtools.bulk import insert_deployments
 from devtools.connector import read_here
-from devtools.proxy import Answer, Forward, Request, proxy
-from devtools.server import PrefectServer
+from devtools.data.bulk import insert_deployments
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Forward, Request, proxy
 
 Row = dict[str, Any]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import insert_logs
 from devtools.connector import State
 from devtools.connector import read_here as read
-from devtools.proxy import Answer, Forward, Request, proxy
-from devtools.server import PrefectServer
+from devtools.data.bulk import insert_logs
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Forward, Request, proxy
 from source_prefect.reading import feeds
 
 NOW = datetime.now(UTC).replace(microsecond=0)

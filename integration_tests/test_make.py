@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from devtools.pythons import ROOT
+from devtools.matrix.pythons import ROOT
 
 # `test` is three of the others; `constraints` and `clean` change the checkout.
 NO_TESTS = {"test", "everything", "constraints", "clean"}

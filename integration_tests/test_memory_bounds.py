@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import insert, insert_deployments
 from devtools.connector import Sync, read
-from devtools.proxy import Answer, Forward, Proxy, Request, proxy
-from devtools.server import PrefectServer
-from integration_tests.seeding import make_flow
+from devtools.data.bulk import insert, insert_deployments
+from devtools.data.seeding import make_flow
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Forward, Proxy, Request, proxy
 
 NOW = datetime.now(UTC)
 MEGABYTE = 2**20

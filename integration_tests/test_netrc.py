@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from devtools.cloud import Cloud, Workspace, cloud
 from devtools.connector import read_here, run_here
-from devtools.proxy import Proxy
-from devtools.server import PrefectServer
-from integration_tests.seeding import make_flow
+from devtools.data.seeding import make_flow
+from devtools.servers.cloud import Cloud, Workspace, cloud
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Proxy
 
 ENTRY = "machine 127.0.0.1 login someone password else\ndefault login anyone password else\n"
 

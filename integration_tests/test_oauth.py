@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import history, insert_flow_runs
 from devtools.connector import read_here as read
-from devtools.proxy import Answer, Forward, Proxy, Request
-from devtools.server import PrefectServer
-from devtools.tls import issue, terminator
-from devtools.tokens import CLIENT_ID, CLIENT_SECRET, Tokens, token_server
+from devtools.data.bulk import history, insert_flow_runs
+from devtools.data.seeding import make_flow, make_one_of_everything, now
+from devtools.servers.identity_provider import CLIENT_ID, CLIENT_SECRET, Tokens, token_server
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Forward, Proxy, Request
+from devtools.servers.tls import issue, terminator
 from integration_tests.connecting import check, config
-from integration_tests.seeding import make_flow, make_one_of_everything, now
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from devtools.connector import read_here
-from devtools.server import PrefectServer
-from integration_tests.seeding import execute, make_deployment, make_flow, make_one_of_everything, make_run
+from devtools.data.seeding import execute, make_deployment, make_flow, make_one_of_everything, make_run
+from devtools.servers.prefect import PrefectServer
 
 STREAMS = ["flow_runs", "artifacts", "deployments", "logs", "events", "variables"]
 

@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from devtools.cloud import Workspace, cloud
 from devtools.connector import read_here as read
-from devtools.proxy import Answer, Forward, Proxy, Request, proxy, send
-from devtools.server import PrefectServer, prefect_server
-from devtools.versions import chosen_python
+from devtools.data.seeding import make_flow, make_run
+from devtools.matrix.versions import chosen_python
+from devtools.servers.cloud import Workspace, cloud
+from devtools.servers.prefect import PrefectServer, prefect_server
+from devtools.servers.proxy import Answer, Forward, Proxy, Request, proxy, send
 from integration_tests.comparing import assert_equal
-from integration_tests.seeding import make_flow, make_run
 from integration_tests.torture.destination import Destination
 
 PAGE_SIZE = 5

@@ -16,11 +16,11 @@ import psycopg2
 import pytest
 import yaml
 
-from devtools.catalogs import Marquez, served
+from devtools.data.openlineage_tables import ddl, inserts, write_many, write_rows
 from devtools.openlineage import problems
-from devtools.postgres import postgres
-from devtools.proxy import Answer, Forward, Request
-from devtools.run_tables import ddl, inserts, write_many, write_rows
+from devtools.servers.data_catalogs import Marquez, served
+from devtools.servers.postgres import postgres
+from devtools.servers.proxy import Answer, Forward, Request
 from integration_tests.openlineage_rows import (
     CANCELLED,
     CHECK,

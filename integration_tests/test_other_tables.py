@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from devtools.connector import read_here as read
-from devtools.proxy import proxy
-from devtools.server import PrefectServer
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import proxy
 
 # The path of each stream's table in the API.
 TABLES = {

@@ -16,10 +16,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from devtools.connector import run_here
-from devtools.pythons import SUPPORTED, find_python, make_environment
-from devtools.server import PrefectServer
+from devtools.data.seeding import make_one_of_everything
+from devtools.matrix.pythons import SUPPORTED, find_python, make_environment
+from devtools.servers.prefect import PrefectServer
 from integration_tests.record_rules import STREAMS
-from integration_tests.seeding import make_one_of_everything
 
 PROJECT = Path(__file__).parent.parent
 

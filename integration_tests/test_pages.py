@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import Run, insert_flow_runs
 from devtools.connector import Sync, read_here
-from devtools.proxy import Answer, Forward, Proxy, Request, pass_on
-from devtools.server import PrefectServer
-from integration_tests.seeding import make_flow, set_state, state_at
+from devtools.data.bulk import Run, insert_flow_runs
+from devtools.data.seeding import make_flow, set_state, state_at
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Forward, Proxy, Request, pass_on
 
 PAGE_SIZE = 5
 

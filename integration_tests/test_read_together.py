@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import history, insert_task_runs
 from devtools.connector import State, Sync, catalog
 from devtools.connector import read as read_as_process
 from devtools.connector import read_here as read
-from devtools.faults import impatient
-from devtools.proxy import Answer, Forward, Proxy, Request, pass_on, proxy
-from devtools.server import PrefectServer
-from integration_tests.seeding import execute, make_flow, make_run, state_at
+from devtools.data.bulk import history, insert_task_runs
+from devtools.data.seeding import execute, make_flow, make_run, state_at
+from devtools.servers.faults import impatient
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Forward, Proxy, Request, pass_on, proxy
 
 TASK_RUNS, EDGES = TOGETHER = ["task_runs", "task_dependencies"]
 RUNS = 300

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import Run, history, insert_flow_runs, insert_task_runs
 from devtools.connector import read, read_here
-from devtools.server import PrefectServer
-from integration_tests.seeding import make_flow
+from devtools.data.bulk import Run, history, insert_flow_runs, insert_task_runs
+from devtools.data.seeding import make_flow
+from devtools.servers.prefect import PrefectServer
 
 RUNS = 6_000
 WEEKS = 60

@@ -13,9 +13,9 @@ from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarat
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from devtools.connector import catalog, read_here
-from devtools.pythons import ROOT
-from devtools.server import PrefectServer
-from integration_tests.seeding import make_one_of_everything
+from devtools.data.seeding import make_one_of_everything
+from devtools.matrix.pythons import ROOT
+from devtools.servers.prefect import PrefectServer
 
 MANIFEST = ROOT / "manifest.yaml"
 PROGRAMS = Path(sys.executable).parent

@@ -9,9 +9,9 @@ import pytest
 import requests
 
 from devtools.connector import Sync, read_here, run_here
-from devtools.server import PrefectServer
+from devtools.data.seeding import STATE_TYPES, make_flow, make_run, make_task_run
+from devtools.servers.prefect import PrefectServer
 from integration_tests.record_rules import ADDED, OBJECTS, STREAMS, as_time, comparable, expected_row
-from integration_tests.seeding import STATE_TYPES, make_flow, make_run, make_task_run
 
 Rows = dict[str, list[dict[str, Any]]]
 

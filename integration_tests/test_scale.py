@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from devtools.bulk import Run, history, insert_flow_runs
 from devtools.connector import read, read_here
-from devtools.proxy import proxy
-from devtools.server import PrefectServer
-from integration_tests.seeding import make_flow
+from devtools.data.bulk import Run, history, insert_flow_runs
+from devtools.data.seeding import make_flow
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import proxy
 
 PAGE = 200
 UNFINISHED = 305

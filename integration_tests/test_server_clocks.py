@@ -6,13 +6,10 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import history, insert_flow_runs
 from devtools.connector import State, Sync
 from devtools.connector import read_here as read
-from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, without_date
-from devtools.server import PrefectServer
-from integration_tests.connecting import one_worker
-from integration_tests.seeding import (
+from devtools.data.bulk import history, insert_flow_runs
+from devtools.data.seeding import (
     RUNS,
     execute,
     make_flow,
@@ -22,6 +19,9 @@ from integration_tests.seeding import (
     set_state,
     state_at,
 )
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Behaviour, Forward, Proxy, Request, without_date
+from integration_tests.connecting import one_worker
 from source_prefect.progress.state import VERSION
 
 DAY = timedelta(days=1)

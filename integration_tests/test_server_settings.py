@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from devtools.connector import read_here, run_here
-from devtools.proxy import proxy
-from devtools.server import QUIET, PrefectServer, prefect_server
-from integration_tests.seeding import make_one_of_everything, now, state_at
+from devtools.data.seeding import make_one_of_everything, now, state_at
+from devtools.servers.prefect import QUIET, PrefectServer, prefect_server
+from devtools.servers.proxy import proxy
 
 
 @pytest.fixture(scope="module")

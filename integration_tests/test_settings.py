@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import Run, insert_flow_runs, insert_task_runs, sqlite_time
 from devtools.connector import read_here, run_here
-from devtools.proxy import Answer, Forward, Proxy, Request, pass_on, proxy
-from devtools.server import PrefectServer
+from devtools.data.bulk import Run, insert_flow_runs, insert_task_runs, sqlite_time
+from devtools.data.seeding import execute, make_flow, make_one_of_everything, state_at
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Forward, Proxy, Request, pass_on, proxy
 from integration_tests.record_rules import STREAMS, comparable, expected_row
-from integration_tests.seeding import execute, make_flow, make_one_of_everything, state_at
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 HOUR = timedelta(hours=1)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from devtools.connector import run, run_here
-from devtools.faults import impatient
-from devtools.server import PrefectServer
+from devtools.servers.faults import impatient
+from devtools.servers.prefect import PrefectServer
 from integration_tests.peers import peer, read, said, say
 
 ROOT = Path(__file__).parents[1]

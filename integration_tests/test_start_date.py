@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import history, insert_events, insert_logs
 from devtools.connector import read_here as read
-from devtools.server import PrefectServer
-from integration_tests.seeding import (
+from devtools.data.bulk import history, insert_events, insert_logs
+from devtools.data.seeding import (
     RUNS,
     execute,
     insert_runs,
     now,
 )
+from devtools.servers.prefect import PrefectServer
 
 DAY = timedelta(days=1)
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import time_machine
 
-from devtools.bulk import Run, history, insert_events, insert_logs
 from devtools.connector import State, Sync, read_here
-from devtools.faults import impatient
-from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on
-from devtools.server import PrefectServer
+from devtools.data.bulk import Run, history, insert_events, insert_logs
+from devtools.data.seeding import insert_runs, make_flow, make_one_of_everything, make_run
+from devtools.servers.faults import impatient
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on
 from integration_tests.older_prefects import refuses_end_time
-from integration_tests.seeding import insert_runs, make_flow, make_one_of_everything, make_run
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 PAGE_SIZE = 5

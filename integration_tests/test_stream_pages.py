@@ -10,9 +10,9 @@ import pytest
 
 from devtools.connector import Sync
 from devtools.connector import read_here as read
-from devtools.postgres import postgres
-from devtools.server import PrefectServer
-from devtools.tables import columns, write_duckdb, write_postgres
+from devtools.data.tables import columns, write_duckdb, write_postgres
+from devtools.servers.postgres import postgres
+from devtools.servers.prefect import PrefectServer
 from integration_tests.health.warehouse import DuckDB, PostgreSQL, Warehouse
 
 PAGES = Path(__file__).parent.parent / "docs" / "streams"

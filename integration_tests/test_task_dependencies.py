@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from devtools.connector import read_here as read
-from devtools.proxy import proxy
-from devtools.server import PrefectServer
-from integration_tests.seeding import execute, make_flow, make_run, make_task_run, state_at
+from devtools.data.seeding import execute, make_flow, make_run, make_task_run, state_at
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import proxy
 
 STREAM = "task_dependencies"
 # How far a sync reaches back behind its cursor, for transactions that were still in flight.

@@ -7,7 +7,7 @@ from contextlib import closing
 import psycopg2
 import pytest
 
-from devtools.postgres import postgres
+from devtools.servers.postgres import postgres
 from source_prefect.paging import (
     Page,
     Rows,

@@ -7,9 +7,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from devtools.connector import read, read_here
-from devtools.proxy import Proxy, proxy
-from devtools.server import PrefectServer
-from devtools.tls import Identity, issue, terminator
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Proxy, proxy
+from devtools.servers.tls import Identity, issue, terminator
 from integration_tests.connecting import assert_config_error, check, config
 
 CA = issue("Company CA")

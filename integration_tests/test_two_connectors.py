@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from devtools.connector import read_here
-from devtools.faults import impatient
+from devtools.servers.faults import impatient
 from integration_tests.peers import Speak, peer, say
 from source_prefect import SourcePrefect
 

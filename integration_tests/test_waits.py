@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 import time_machine
 
-from devtools.bulk import history, insert_flow_runs, insert_logs, insert_task_runs
-from devtools.cloud import Cloud, Workspace, cloud
 from devtools.connector import Sync, read, read_here
-from devtools.faults import impatient
-from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on
-from devtools.server import PrefectServer
+from devtools.data.bulk import history, insert_flow_runs, insert_logs, insert_task_runs
+from devtools.data.seeding import make_flow
+from devtools.servers.cloud import Cloud, Workspace, cloud
+from devtools.servers.faults import impatient
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on
 from integration_tests.internals import WITH_A_CLOCK_THAT_IS_SET_BACK, longest_maintenance
-from integration_tests.seeding import make_flow
 
 NOW = datetime.now(UTC)
 ROWS, PAGE_SIZE = 60, 5

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import Run, insert_flow_runs, insert_task_runs
 from devtools.connector import Sync, read_here
-from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on
-from devtools.server import PrefectServer
+from devtools.data.bulk import Run, insert_flow_runs, insert_task_runs
+from devtools.data.seeding import make_flow, set_state, state_at
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on
 from integration_tests.older_prefects import refuses_end_time
-from integration_tests.seeding import make_flow, set_state, state_at
 from source_prefect.times import END, format_time
 
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -7,12 +7,12 @@ from uuid import uuid4
 
 import pytest
 
-from devtools.cloud import Workspace, cloud
 from devtools.connector import read_here as read
 from devtools.connector import run_here
-from devtools.proxy import Answer, Forward, Proxy, Request
-from devtools.server import PrefectServer
-from integration_tests.seeding import make_block, make_flow, make_run
+from devtools.data.seeding import make_block, make_flow, make_run
+from devtools.servers.cloud import Workspace, cloud
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Forward, Proxy, Request
 
 STREAMS = ["workers", "work_queue_status", "block_documents", "task_run_state_transitions"]
 # Where the API has each: the path that a request names.

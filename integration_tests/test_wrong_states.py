@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import insert_events, insert_logs
 from devtools.connector import State
 from devtools.connector import read_here as read
-from devtools.server import PrefectServer
-from integration_tests.connecting import one_worker
-from integration_tests.seeding import (
+from devtools.data.bulk import insert_events, insert_logs
+from devtools.data.seeding import (
     make_flow,
     make_one_of_everything,
     make_pipeline,
     now,
     state_at,
 )
+from devtools.servers.prefect import PrefectServer
+from integration_tests.connecting import one_worker
 from source_prefect.progress.state import VERSION
 
 

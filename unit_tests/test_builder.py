@@ -9,8 +9,8 @@ import jsonschema
 import pytest
 import yaml
 
-from devtools.builder import EDITION, MANIFEST, form, manifest
-from devtools.pythons import ROOT
+from devtools.matrix.pythons import ROOT
+from devtools.release.builder import EDITION, MANIFEST, form, manifest
 
 PACKAGE: dict[str, Any] = yaml.safe_load((ROOT / "manifest.yaml").read_text())
 DECLARED: dict[str, Any] = yaml.safe_load(MANIFEST.read_text())

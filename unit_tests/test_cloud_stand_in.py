@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from devtools.cloud import HOBBY, PRO, STARTER, TEAM, Limits, Plan, Settings
-from devtools.cloud.events import within_limits
-from devtools.cloud.rate import RateLimit
-from devtools.proxy import Answer
+from devtools.servers.cloud import HOBBY, PRO, STARTER, TEAM, Limits, Plan, Settings
+from devtools.servers.cloud.events import within_limits
+from devtools.servers.cloud.rate import RateLimit
+from devtools.servers.proxy import Answer
 
 DAY = timedelta(days=1)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from devtools.builder import MANIFEST
+from devtools.release.builder import MANIFEST
 from source_prefect import SourcePrefect, manifest
 
 ROOT = Path(__file__).parents[1]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from devtools.configs import API_KEY, CONFIG, NOBODY_LISTENS
+from devtools.data.configs import API_KEY, CONFIG, NOBODY_LISTENS
 from source_prefect import manifest
 from source_prefect.settings.address import server_ui_url
 from source_prefect.settings.parse import ConfigError, parse

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from devtools.aged import aged
-from devtools.neglected import neglected
-from devtools.tables import Tables, write_duckdb
+from devtools.data.neglected_workspace import neglected
+from devtools.data.tables import Tables, write_duckdb
+from devtools.data.year_old_workspaces import aged
 from integration_tests.conftest import Once
 from prefect_health.build import build_duckdb
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from devtools.aged import CRM_SINCE, NOW, aged
-from devtools.postgres import postgres
-from devtools.tables import write_postgres
-from devtools.warehouse import HOUR
+from devtools.data.made_up_rows import HOUR
+from devtools.data.tables import write_postgres
+from devtools.data.year_old_workspaces import CRM_SINCE, NOW, aged
+from devtools.servers.postgres import postgres
 from integration_tests.health.warehouse import DuckDB, PostgreSQL, Warehouse, by_key
 from prefect_health.build import build_postgres, marts_schema
 

@@ -11,8 +11,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from devtools.tables import write_duckdb
-from devtools.warehouse import AS_OF, DAY, HOUR, deployment, flow, run
+from devtools.data.made_up_rows import AS_OF, DAY, HOUR, deployment, flow, run
+from devtools.data.tables import write_duckdb
 from integration_tests.health.warehouse import DuckDB, by_key
 from prefect_health.build import PACKAGE, build_duckdb, find_dbt, marts_schema
 

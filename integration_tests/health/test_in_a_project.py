@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from devtools.postgres import postgres
-from devtools.tables import Row, Tables, write_duckdb, write_postgres
-from devtools.warehouse import AS_OF, DAY, HOUR, deployment, flow, run
+from devtools.data.made_up_rows import AS_OF, DAY, HOUR, deployment, flow, run
+from devtools.data.tables import Row, Tables, write_duckdb, write_postgres
+from devtools.servers.postgres import postgres
 from integration_tests.health.warehouse import DuckDB, PostgreSQL, Warehouse, by_key
 from prefect_health.build import PACKAGE, find_dbt
 

@@ -10,10 +10,10 @@ import duckdb
 import pytest
 import yaml
 
-from devtools.neglected import DOWN_SINCE, neglected
-from devtools.postgres import postgres
-from devtools.tables import write_postgres
-from devtools.warehouse import AS_OF
+from devtools.data.made_up_rows import AS_OF
+from devtools.data.neglected_workspace import DOWN_SINCE, neglected
+from devtools.data.tables import write_postgres
+from devtools.servers.postgres import postgres
 from integration_tests.health.warehouse import DuckDB, PostgreSQL, Warehouse, by_key
 from prefect_health.build import build_postgres, marts_schema
 from prefect_health.marts import open_marts

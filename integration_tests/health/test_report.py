@@ -17,10 +17,10 @@ from playwright.sync_api import Browser, Page, ViewportSize
 
 from devtools.browser import DESK, PHONE, cells, chromium, faults, open_page
 from devtools.connector import read_here as read
-from devtools.past import give_past
-from devtools.server import PrefectServer
-from devtools.tables import write_duckdb
-from devtools.warehouse import AS_OF, DAY, HOUR, UI, deployment, flow, run, young
+from devtools.data.demo_history import give_past
+from devtools.data.made_up_rows import AS_OF, DAY, HOUR, UI, deployment, flow, run, young
+from devtools.data.tables import write_duckdb
+from devtools.servers.prefect import PrefectServer
 from prefect_health.__main__ import main
 from prefect_health.alerts import ALERTS, alerts
 from prefect_health.build import marts_schema

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import pytest
 
-from devtools.postgres import postgres
-from devtools.schedules import known, unknown
-from devtools.tables import Tables, write_duckdb, write_postgres
+from devtools.data.schedules import known, unknown
+from devtools.data.tables import Tables, write_duckdb, write_postgres
+from devtools.servers.postgres import postgres
 from integration_tests.health.warehouse import DuckDB, PostgreSQL, Warehouse, by_key
 from prefect_health.build import build_duckdb, build_postgres, marts_schema
 

@@ -7,9 +7,9 @@ import duckdb
 import psycopg2
 import pytest
 
-from devtools.postgres import postgres
-from devtools.syncs import SYNCS, syncs
-from devtools.tables import Tables, write_duckdb, write_postgres
+from devtools.data.tables import Tables, write_duckdb, write_postgres
+from devtools.data.ten_syncs import SYNCS, syncs
+from devtools.servers.postgres import postgres
 from integration_tests.health.test_models import MARTS
 from integration_tests.health.warehouse import Answer, DuckDB, PostgreSQL, Warehouse
 from integration_tests.torture.effort import FACTOR, seeds

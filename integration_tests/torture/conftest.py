@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from devtools.faults import impatient
+from devtools.servers.faults import impatient
 from integration_tests.torture.effort import PROPERTY, REPORT
 from source_prefect.progress import ranges, state
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from devtools.connector import State, Sync
-from devtools.server import PrefectServer
+from devtools.servers.prefect import PrefectServer
 from source_prefect.times import parse_time
 
 NEVER = datetime.min.replace(tzinfo=UTC)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import time_machine
 
-from devtools.bulk import history, insert_flow_runs
 from devtools.connector import read_here
-from devtools.server import PrefectServer
+from devtools.data.bulk import history, insert_flow_runs
+from devtools.servers.prefect import PrefectServer
 from integration_tests.torture.destination import Destination, differences, snapshot
 from integration_tests.torture.effort import FACTOR
 from integration_tests.torture.world import World

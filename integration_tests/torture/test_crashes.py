@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import Run, history, insert_flow_runs
 from devtools.connector import read, read_here
-from devtools.proxy import Answer, Forward, Request, proxy
-from devtools.server import PrefectServer
+from devtools.data.bulk import Run, history, insert_flow_runs
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Forward, Request, proxy
 from integration_tests.torture.destination import Destination, differences, snapshot
 from integration_tests.torture.effort import FACTOR, report, seeds
 from integration_tests.torture.world import World

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from devtools.bulk import history, insert_flow_runs
 from devtools.connector import Sync, read_here
-from devtools.faults import FAULTS, Fault, RandomFaults, impatient
-from devtools.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on, proxy
-from devtools.server import PrefectServer
+from devtools.data.bulk import history, insert_flow_runs
+from devtools.servers.faults import FAULTS, Fault, RandomFaults, impatient
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Behaviour, Forward, Proxy, Request, pass_on, proxy
 from integration_tests.torture.destination import STREAMS, Destination, differences, snapshot
 from integration_tests.torture.effort import FACTOR, report, seeds
 from integration_tests.torture.world import World

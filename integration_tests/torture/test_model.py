@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from devtools.connector import read_here
-from devtools.faults import FAULTS, RandomFaults
-from devtools.proxy import proxy
-from devtools.server import PrefectServer
+from devtools.servers.faults import FAULTS, RandomFaults
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import proxy
 from integration_tests.torture.destination import Destination, Row, differences, snapshot
 from integration_tests.torture.effort import FACTOR, report, seeds
 from integration_tests.torture.world import World

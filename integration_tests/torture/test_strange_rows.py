@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from devtools.connector import read, read_here
-from devtools.proxy import Answer, Forward, Proxy, Request, pass_on, proxy
-from devtools.server import PrefectServer
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Forward, Proxy, Request, pass_on, proxy
 from integration_tests.torture.destination import Destination, differences, snapshot
 from source_prefect.times import parse_time
 

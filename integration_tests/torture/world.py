@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from devtools.server import PrefectServer
+from devtools.servers.prefect import PrefectServer
 
 TERMINAL = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
 STATES = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING", *TERMINAL]

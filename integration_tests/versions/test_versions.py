@@ -9,12 +9,12 @@ import pytest
 import requests
 
 from devtools.connector import read_here
-from devtools.proxy import Answer, Forward, Proxy, Request, proxy
-from devtools.server import PrefectServer
+from devtools.data.seeding import STATE_TYPES, make_deployment, make_flow, make_run, make_task_run, set_state
+from devtools.servers.prefect import PrefectServer
+from devtools.servers.proxy import Answer, Forward, Proxy, Request, proxy
 from integration_tests.connecting import check
 from integration_tests.connecting import config as config_of
 from integration_tests.record_rules import STREAMS, as_time, comparable, expected_row
-from integration_tests.seeding import STATE_TYPES, make_deployment, make_flow, make_run, make_task_run, set_state
 
 Rows = dict[str, dict[str, dict[str, Any]]]
 

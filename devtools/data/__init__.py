@@ -1,0 +1,1 @@
+"""Rows, on a real server or as the tables of a sync."""

@@ -1,0 +1,1 @@
+"""The connector on other versions of Python, Prefect and the CDK."""

@@ -1,0 +1,1 @@
+"""What is built from this repository, and checks of it: editions, images."""

@@ -1,0 +1,1 @@
+"""What the connector is tried against: servers, stand-ins, a proxy that spoils answers."""
