@@ -205,3 +205,48 @@ def test_a_rate_limit_met_while_a_page_is_divided_costs_no_row(
     empty_gate.behaviour = limits
     sync = read_here(settings(empty_gate.url), ["flow_runs"]).ok()
     assert Counter(sync.ids("flow_runs")) == Counter(ids)
+
+
+def fails_from(number: int, answers: int, status: int) -> Any:
+    """Spoil so many answers, from this one on after the tries of the first bad page."""
+    left, since = answers, 0
+
+    def behaviour(request: Request, forward: Forward) -> Answer:
+        nonlocal left, since
+        answer = forward(request)
+        since += bool(since or answer.status == 500)
+        # Six tries, and then the parts.
+        if since > 6 + number and left:
+            left -= 1
+            return Answer(status)
+        return answer
+
+    return behaviour
+
+
+@pytest.mark.parametrize("answers", [1, 3])
+@pytest.mark.parametrize("number", range(1, 34, 4))
+def test_a_short_outage_while_a_page_is_divided_costs_no_row(
+    empty: PrefectServer, ids: list[str], empty_gate: Proxy, number: int, answers: int
+) -> None:
+    for place in (3, 11, 12):
+        break_run(empty, ids[place], INTEGER)
+    empty_gate.behaviour = fails_from(number, answers, 503)
+    sync = read_here(settings(empty_gate.url), ["flow_runs"]).ok()
+    assert Counter(sync.ids("flow_runs")) == Counter(ids)
+
+
+@pytest.mark.parametrize("number", [1, 9, 22, 29])
+@pytest.mark.parametrize("status", [401, 404, 500, 503])
+def test_a_failure_for_good_while_a_page_is_divided_ends_soon_and_blames_no_row(
+    empty: PrefectServer, ids: list[str], empty_gate: Proxy, number: int, status: int
+) -> None:
+    for place in (3, 11, 12):
+        break_run(empty, ids[place], INTEGER)
+    empty_gate.behaviour = fails_from(number, 1_000_000, status)
+    sync = read_here(settings(empty_gate.url), ["flow_runs"])
+    assert str(status) in sync.errors[0]["message"]
+    assert "could not read" not in sync.errors[0]["message"]
+    assert len(empty_gate.log) < 100
+    later = read_here(settings(empty.url), ["flow_runs"], sync.state).ok()
+    assert set(sync.ids("flow_runs")) | set(later.ids("flow_runs")) == set(ids)

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -33,8 +33,8 @@ from source_prefect.settings.values import Workspace
 
 LOGGER = logging.getLogger("airbyte")
 
-# How often a page is read in parts again where rows move meanwhile.
-_MOST_DIVISIONS = 5
+# How often a page is read in parts, where rows move meanwhile or too few can be read.
+_MOST_DIVISIONS = 20
 
 # An offset that no table reaches.
 _BEHIND_THE_END = 1_000_000_000
@@ -203,60 +203,96 @@ class Client:
     def _divided(
         self, table: str, body: Mapping[str, Any], offset: int, size: int, failed: requests.Response
     ) -> Page | None:
-        """The rows of a page that fails as a whole; None where no part of it is answered."""
+        """The rows of a page that fails as a whole; None where no part of it is answered.
+
+        Raises AirbyteTracedException where the server fails meanwhile, and PaginationError where
+        rows move each time.
+        """
         part = partial(self._part, table, body)
         with self.session.transport.without_patience():
             # A server that is down answers neither for a row nor behind the end of the table.
             if part(offset, 1) is None and part(_BEHIND_THE_END, 1) is None:
                 return None
-            while True:
-                rows, alone = self._in_parts(part, offset, size)
-                for place in alone:
-                    if row := self._row_alone(table, body, place, rows.get(place - 1)):
-                        rows[place] = row
+        for _ in range(_MOST_DIVISIONS):
+            with suppress(PaginationError):
+                with self.session.transport.without_patience():
+                    rows, alone = read_in_parts(part, offset, size)
+                lost = self._read_alone(table, body, alone, rows)
+                if lost:
+                    # Once more, because the server may have failed at all requests.
+                    self._wait_for_server(table, body, offset)
+                    with self.session.transport.without_patience():
+                        if any(part(place, 1) for place in lost):
+                            continue
+                    lost = self._read_alone(table, body, lost, rows)
                 # Without two rows, no next page could be found.
-                if len(rows) >= min(SMALLEST_PAGE, size) or len(rows.keys() | set(alone)) < size:
+                if len(rows) >= min(SMALLEST_PAGE, size) or len(rows) + len(lost) < size:
                     break
                 size *= 2
+            self._wait_for_server(table, body, offset)
+        else:
+            raise PaginationError(f"Rows moved each of {_MOST_DIVISIONS} times that a page was read in parts.")
+        self.unreadable |= set(lost.values())
         if failed.status_code in (requests.codes.request_entity_too_large, requests.codes.bad_gateway):
             self.page_size = max(SMALLEST_PAGE, size // 2)
         LOGGER.info(
             f"{self.stream}: Prefect answered {failed.status_code} for a page of {size} rows, which was read in parts."
         )
-        unreadable = {place - offset for place in alone if place not in rows}
-        full = len(rows) + len(unreadable) >= size
+        full = len(rows) + len(lost) >= size
         next_page = EventToken(body["filter"], size, offset + size).address if "filter" in body else None
+        unreadable = {place - offset for place in lost}
         return Page([rows[place] for place in sorted(rows)], full, next_page, unreadable=unreadable)
 
-    def _in_parts(
-        self, part: Callable[[int, int], Page | None], offset: int, size: int
-    ) -> tuple[dict[int, Row], list[int]]:
-        for _ in range(_MOST_DIVISIONS):
-            with suppress(PaginationError):
-                return read_in_parts(part, offset, size)
-        return read_in_parts(part, offset, size)
-
     def _part(self, table: str, body: Mapping[str, Any], offset: int, limit: int) -> Page | None:
+        """A part of a page; None where Prefect fails at it."""
         response = self._request(table, body, offset, limit)
-        return self._page(response, limit) if response.ok else None
+        if response.ok:
+            return self._page(response, limit)
+        if not self._may_be_divided(response):
+            self._raise_problem(response)
+        return None
 
-    def _row_alone(self, table: str, body: Mapping[str, Any], offset: int, before: Row | None) -> Row | None:
-        """A flow run by its id from another list, because its own fails at strange parameters.
+    def _wait_for_server(self, table: str, body: Mapping[str, Any], offset: int) -> None:
+        """Return when the server answers. Raises AirbyteTracedException where it does not."""
+        with self.session.transport.without_patience():
+            is_up = self._part(table, body, offset, 1) is not None
+        if not is_up:
+            self._raise_problem(self._request(table, body, _BEHIND_THE_END, 1))
+
+    def _read_alone(
+        self, table: str, body: Mapping[str, Any], places: Iterable[int], rows: dict[int, Row]
+    ) -> dict[int, str]:
+        """Add the rows at these places that can be read by their ids. Returns the others, each as
+        a person finds it.
+
+        Raises PaginationError where rows have moved.
+        """
+        lost: dict[int, str] = {}
+        with self.session.transport.without_patience():
+            for place in places:
+                before = rows.get(place - 1)
+                name = f"the row after {before.get('id')}" if before else f"the row {place + 1} of a page"
+                if table == "flow_runs" and (run := self._id_of_run(body, place, before)):
+                    name = run
+                    if isinstance(row := self._json(f"flow_runs/{run}"), dict):
+                        leave_out(row, self.left_out)
+                        rows[place] = row
+                        continue
+                lost[place] = name
+        return lost
+
+    def _id_of_run(self, body: Mapping[str, Any], place: int, before: Row | None) -> str | None:
+        """The id of a flow run from another list, because its own fails at strange parameters.
 
         Only a Prefect Server has the other list. Prefect 3.8.8 and 3.9.0: an integer over 64 bits.
         Up to 3.9.1 on SQLite: a lone surrogate.
         """
-        name = f"the row after {before.get('id')}" if before else f"the row {offset + 1} of a page"
-        if table == "flow_runs":
-            # In a list, because a table that has shrunk has no row there.
-            for known in self._json("ui/flow_runs/history", {**body, "limit": 1, "offset": offset}) or ():
-                name = known["id"]
-                row = self._json(f"flow_runs/{name}")
-                if isinstance(row, dict):
-                    leave_out(row, self.left_out)
-                    return row
-        self.unreadable.add(name)
-        return None
+        overlap = int(before is not None)
+        found = self._json("ui/flow_runs/history", {**body, "limit": 1 + overlap, "offset": place - overlap})
+        ids = [run["id"] for run in found or ()]
+        if before and ids and ids[0] != before["id"]:
+            raise PaginationError("The run before it is another one now.")
+        return ids[overlap] if len(ids) > overlap else None
 
     def _json(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         response = self.session.ask(self._below_root(path), body)
