@@ -10,7 +10,7 @@ WORKERS ?= 2
 export PYTHONDONTWRITEBYTECODE =
 
 # What `make everything` runs; the report is made of the demo's tables.
-EVERYTHING := install lint unit integration slow torture bench bench-models test-pythons test-versions test-cdks \
+EVERYTHING := install lint unit mutants integration slow torture bench bench-models test-pythons test-versions test-cdks \
 	builder airbyte-variant test-airbyte image demo report
 
 .DEFAULT_GOAL := help
@@ -69,6 +69,9 @@ integration: install browser ## Tests against real Prefect servers (WORKERS=4 at
 browser: install
 	$(BIN)/python -m devtools.browser
 
+mutants: install ## Do the unit tests notice wrong code? (MUTANTS='*.paging.*')
+	$(BIN)/python -m devtools.mutants $(if $(MUTANTS),'$(MUTANTS)')
+
 slow: install ## The long forms of other tests
 	$(BIN)/python -m pytest integration_tests -m slow
 
@@ -116,4 +119,4 @@ constraints: install ## The newest versions of all that development uses
 		--output-file dbt/constraints.txt
 
 clean: ## Removes what the targets made
-	rm -rf .venv .venvs .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build demo report.html benchmark.md
+	rm -rf .venv .venvs .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build demo mutants report.html benchmark.md
