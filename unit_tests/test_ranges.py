@@ -94,6 +94,12 @@ def test_ranges_by_time_are_none_longer_than_allowed(minutes: int, count: int) -
         assert next_one.start == one.end + TICK
 
 
+@pytest.mark.parametrize("end", [at(-3600), NOON, at(60)])
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_short_time_or_none_is_one_range(end: datetime, count: int) -> None:
+    assert cut_by_time(NOON, end, count, timedelta(minutes=1)) == [Range(NOON, None)]
+
+
 seconds = st.integers(0, 20)
 some_ranges = st.lists(st.builds(lambda start, end: Range(at(start), end and at(end)), seconds, st.none() | seconds))
 

@@ -28,6 +28,36 @@ def test_a_fresh_cursor_is_not(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.records == []
 
 
+@pytest.mark.parametrize(
+    ("plan_days", "of_server", "said"),
+    [
+        (7, None, "9 days ago. This plan of Prefect Cloud keeps runs and events for 7 days: what was deleted"),
+        (None, timedelta(hours=12), "9 days ago. This server keeps events for 12 hours: what was deleted"),
+        (None, 1.5 * DAY, "9 days ago. This server keeps events for 36 hours: what was deleted"),
+        (None, 2 * DAY, "9 days ago. This server keeps events for 2 days: what was deleted"),
+        (None, None, "9 days ago. A Prefect Server keeps events for 7 days by default, Prefect Cloud runs for 7 to"),
+    ],
+)
+def test_the_warning_says_how_long_what_is_kept(
+    plan_days: int | None, of_server: timedelta | None, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_of_gap("events", NOON - 9 * DAY, NOON, plan_days, lambda: of_server)
+    assert said in caplog.text
+
+
+def test_what_is_as_old_as_what_is_kept_is_kept(caplog: pytest.LogCaptureFixture) -> None:
+    warn_of_gap("events", NOON - 7 * DAY, NOON, None)
+    warn_of_gap("events", NOON - 3 * DAY, NOON, 3)
+    assert caplog.records == []
+
+
+def test_a_server_is_asked_for_its_retention_only_where_an_hour_or_more_has_passed() -> None:
+    asked = []
+    for minutes in (1, 59, 60, 120):
+        warn_of_gap("events", NOON - timedelta(minutes=minutes), NOON, None, lambda at=minutes: asked.append(at))  # type: ignore[misc]
+    assert asked == [60, 120]
+
+
 # How far back Prefect Cloud accepts requests for events
 
 
@@ -69,10 +99,27 @@ def test_where_all_is_refused_nothing_counts_as_no_longer_kept() -> None:
 
 @pytest.mark.parametrize("kept", [7, 30, 180])
 @pytest.mark.parametrize("first", range(12))
-def test_a_burst_of_refusals_for_another_reason_does_not_count_as_retention(first: int, kept: int) -> None:
+@pytest.mark.parametrize("length", [2, 8])
+def test_a_burst_of_refusals_for_another_reason_does_not_count_as_retention(length: int, first: int, kept: int) -> None:
     events = KeptEvents(180)
-    events.find(Cloud(kept, lambda number: first <= number < first + 8).is_accepted)
+    events.find(Cloud(kept, lambda number: first <= number < first + length).is_accepted)
     assert events.days in (kept, 180)
+
+
+def test_no_older_events_are_asked_for_than_the_plan_keeps(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "airbyte")
+    events, asked = KeptEvents(180), []
+    assert events.find(lambda days: not asked.append(days))  # type: ignore[func-returns-value]
+    assert (events.days, max(asked)) == (180, 180)
+    assert caplog.messages == []
+
+
+def test_what_is_no_longer_kept_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "airbyte")
+    events = KeptEvents(180)
+    for _ in range(2):
+        assert events.find(Cloud(30).is_accepted)
+    assert caplog.messages == ["Prefect Cloud refuses to look for events of more than 30 days ago: no longer kept."]
 
 
 @pytest.mark.parametrize("kept", [1, 7, 30, 180])

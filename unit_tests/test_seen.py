@@ -75,3 +75,24 @@ def test_the_largest_tables_take_less_than_50_kb_of_state() -> None:
     for kind in ("deployment", "work-pool", "concurrency-limit"):
         assert list(objects.compare(kind, names, NOW)) == []
     assert len(json.dumps(objects.dump())) < 50_000
+
+
+def test_a_sync_that_has_seen_nothing_saves_nothing() -> None:
+    objects = SeenObjects({}, SERVER)
+    assert objects.dump() == {}
+    assert list(objects.compare("work-pool", {}, NOW)) == []
+    assert objects.dump() == {"api_url": SERVER, "seen": {"work-pool": {}}}
+
+
+def test_an_object_that_no_sync_saw_may_be_reported_and_is_not_taken_for_one_that_is_there() -> None:
+    """It was made and deleted while the table was read, which may hold it still."""
+    assert compared({}, "a", "b", reported="b") == compared({}, "a")
+
+
+def test_a_table_that_is_forgotten_begins_anew_and_the_others_go_on() -> None:
+    objects = SeenObjects({}, SERVER)
+    for kind in ("work-pool", "deployment"):
+        assert list(objects.compare(kind, {"a": "name"}, NOW)) == []
+    objects.forget("work-pool")
+    objects.forget("variable")
+    assert objects.dump()["seen"] == {"deployment": {"a": ["name", None]}}

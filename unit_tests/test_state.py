@@ -8,8 +8,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from source_prefect.progress.ranges import Range
-from source_prefect.progress.state import VERSION, StateError, StreamState, load_state, part_of_state, with_part
-from source_prefect.times import BEGINNING, END
+from source_prefect.progress.state import (
+    IN_FLIGHT,
+    VERSION,
+    StateError,
+    StreamState,
+    load_state,
+    part_of_state,
+    with_part,
+)
+from source_prefect.times import BEGINNING, END, ONE_MICROSECOND
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -90,7 +98,8 @@ def test_a_state_without_a_version_is_taken_for_one_of_this_version() -> None:
     [
         # The server's clock less the connector's, at the last sync and at this one.
         (timedelta(0), timedelta(0), NOON),
-        (timedelta(seconds=30), timedelta(0), NOON),
+        (timedelta(seconds=60), timedelta(0), NOON),
+        (timedelta(seconds=61), timedelta(0), NOON - timedelta(seconds=61)),
         (timedelta(0), HOUR, NOON),
         (HOUR, timedelta(0), NOON - HOUR),
         (timedelta(days=2), timedelta(0), NOON - timedelta(days=2)),
@@ -106,7 +115,14 @@ def test_a_cursor_is_taken_back_by_as_much_as_the_servers_clock(
 
 def test_a_cursor_that_is_ahead_of_the_servers_clock_is_not_trusted() -> None:
     assert StreamState(NOON).trusted_cursor(NOON - HOUR, NOON - HOUR) is None
-    assert StreamState(NOON).trusted_cursor(NOON - timedelta(minutes=2), NOON) == NOON
+    assert StreamState(NOON).trusted_cursor(NOON - IN_FLIGHT - ONE_MICROSECOND, NOON) is None
+    assert StreamState(NOON).trusted_cursor(NOON - IN_FLIGHT, NOON) == NOON
+
+
+def test_what_changed_shortly_before_the_cursor_is_sent_again() -> None:
+    """A transaction that was open during the scan may have committed it later."""
+    assert StreamState(NOON).changed_since == NOON - IN_FLIGHT
+    assert StreamState().changed_since is None
 
 
 @pytest.mark.parametrize("ends", [(BEGINNING, END), (END, BEGINNING)])

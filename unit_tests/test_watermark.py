@@ -101,6 +101,14 @@ def test_a_machine_that_slept_is_taken_at_its_longer_word(clock: SimpleNamespace
     assert watermark.value == NOON - timedelta(hours=1)
 
 
+def test_a_clock_that_is_set_back_does_not_shorten_the_scan(clock: SimpleNamespace) -> None:
+    watermark = _begun()
+    clock.steady += 3_600
+    clock.wall -= 3_600
+    watermark.observe([_row(NOON)], None)
+    assert watermark.value == NOON - timedelta(hours=1)
+
+
 def test_the_scan_begins_with_its_first_request(clock: SimpleNamespace) -> None:
     """A stream may wait long for its turn; that time is not the scan's."""
     watermark = Watermark("updated")
