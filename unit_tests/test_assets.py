@@ -9,6 +9,7 @@ from source_prefect.records.asset_keys import AssetKey, split_key
         ("postgres://prod/warehouse/mart/customers", AssetKey("postgres", ["prod", "warehouse", "mart", "customers"])),
         ("s3://lake/orders.parquet", AssetKey("s3", ["lake", "orders.parquet"])),
         ("file://orders/", AssetKey("file", ["orders"])),
+        ("https://lake/s3://raw", AssetKey("https", ["lake", "s3:", "raw"])),
         ("orders", AssetKey(None, ["orders"])),
         ("", AssetKey(None, [])),
     ],

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from source_prefect.records.changes import changes
+from source_prefect.records.changes import changes, deletion
 
 FLOW = {"prefect.resource.id": "prefect.flow.f", "prefect.resource.name": "load", "prefect.resource.role": "flow"}
 
@@ -52,9 +52,25 @@ def test_other_objects_tell_how_they_were_or_are(action: str, before: Any, after
 
 def test_a_row_tells_when_and_by_which_event() -> None:
     created = event("prefect.deployment.created")
-    assert told(created, "id", "occurred", "received", "event_id", "actor_id", "before", "after") == [
-        ("event", "2026-11-24T11:38:07.598402Z", "2026-11-24T11:38:07.650000Z", "event", None, None, None)
+    assert told(created, "id", "occurred", "received", "known_from", "event_id", "actor_id", "before", "after") == [
+        ("event", "2026-11-24T11:38:07.598402Z", "2026-11-24T11:38:07.650000Z", "event", "event", None, None, None)
     ]
+
+
+def test_a_deletion_that_prefect_sent_no_event_of_is_a_row_too() -> None:
+    gone = deletion("work-pool", "d4711f6e", "nightly", "2026-11-24T12:00:00.000000Z")
+    [row] = changes(gone)
+    assert {column: value for column, value in row.items() if value is not None} == {
+        "id": gone["id"],
+        "occurred": "2026-11-24T12:00:00.000000Z",
+        "known_from": "absence",
+        "object_type": "work-pool",
+        "object_id": "d4711f6e",
+        "object_name": "nightly",
+        "action": "deleted",
+    }
+    assert deletion("work-pool", "d4711f6e", None, "later")["id"] == gone["id"]
+    assert deletion("work-pool", "another", "nightly", "later")["id"] != gone["id"]
 
 
 def test_prefect_cloud_tells_who_did_it() -> None:
@@ -67,6 +83,17 @@ def test_prefect_cloud_tells_who_did_it() -> None:
     assert told(added, "object_type", "action", "actor_id", "actor_type", "actor_name") == [
         ("workspace-access", "created", "80546602", "user", "ana")
     ]
+
+
+def test_an_action_of_prefect_cloud_may_have_several_words() -> None:
+    invited = event("prefect-cloud.workspace-access.invitation.email.sent", resource="prefect-cloud.workspace.d4711f6e")
+    assert told(invited, "object_type", "action") == [("workspace-access", "invitation.email.sent")]
+
+
+@pytest.mark.parametrize("identifier", ["prefect-cloud.user", "ana", None])
+def test_an_actor_without_an_id_of_the_usual_form_has_no_type(identifier: str | None) -> None:
+    who: dict[str, Any] = {"prefect.resource.id": identifier, "prefect.resource.role": "actor"}
+    assert told(event("prefect-cloud.user.updated", None, who), "actor_type") == [(None,)]
 
 
 @pytest.mark.parametrize(

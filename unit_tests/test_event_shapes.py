@@ -2,7 +2,13 @@
 
 from typing import Any
 
-from source_prefect.records.event_rows import asset_edges, events, materializations, state_transitions
+from source_prefect.records.event_rows import (
+    asset_edges,
+    events,
+    materializations,
+    state_transitions,
+    task_state_transitions,
+)
 
 RUN, FLOW, DEPLOYMENT = "a2402d0e-d2ff-4cce-9e9b-1ecf50622d7d", "bfedfffe-3f02-429b-9a98-4146e1bd223a", "8b284f3f-83f1"
 TASK_RUN = "01a1f8bc-1e67-747f-b5ab-e330d2d71f14"
@@ -105,6 +111,48 @@ def test_a_change_of_state_is_a_row() -> None:
     ]
 
 
+def test_a_change_of_state_of_a_task_run_is_a_row() -> None:
+    """Prefect's client reports it, with the task run as the payload."""
+    of_task = {
+        **FAILED,
+        "event": "prefect.task-run.Failed",
+        "resource": {
+            "prefect.resource.id": f"prefect.task-run.{TASK_RUN}",
+            "prefect.resource.name": "build_customers-ab0",
+            "prefect.run-count": "one",
+        },
+        "related": [related("flow-run", RUN, "amiable-mackerel"), related("flow", FLOW, "load-orders")],
+        "payload": {**FAILED["payload"], "task_run": {"task_key": "build_customers-f1e2"}},
+    }
+    assert list(task_state_transitions(of_task)) == [
+        {
+            "id": FAILED["id"],
+            "occurred": "2026-11-20T11:41:28.946025Z",
+            "received": "2026-11-20T11:41:28.954778Z",
+            "task_run_id": TASK_RUN,
+            "task_run_name": "build_customers-ab0",
+            "run_count": None,
+            "from_state_type": "RUNNING",
+            "from_state_name": "Retrying",
+            "from_state_message": None,
+            "to_state_type": "FAILED",
+            "to_state_name": "Failed",
+            "to_state_message": "boom",
+            "follows": "01a1f8c2-f5cd-7493-bd76-7f46d7c6db6c",
+            "task_key": "build_customers-f1e2",
+            "flow_run_id": RUN,
+            "flow_run_name": "amiable-mackerel",
+            "flow_id": FLOW,
+            "flow_name": "load-orders",
+            "deployment_id": None,
+            "deployment_name": None,
+            "tags": [],
+        }
+    ]
+    [row] = task_state_transitions({**of_task, "payload": FAILED["payload"]})
+    assert row["task_key"] is None
+
+
 def test_the_first_state_comes_from_nothing() -> None:
     payload = {**FAILED["payload"], "initial_state": None}
     [row] = state_transitions({**FAILED, "payload": payload, "follows": None})
@@ -184,5 +232,5 @@ def test_an_asset_that_is_made_from_nothing_has_no_edge() -> None:
 def test_a_strange_event_is_passed_on() -> None:
     strange: dict[str, Any] = {"id": "1", "event": None, "resource": None, "related": "?", "payload": []}
     assert list(events(strange)) == [{**strange, "resource_id": None, "resource_name": None}]
-    assert list(state_transitions(strange)) == []
+    assert list(state_transitions(strange)) == list(task_state_transitions(strange)) == []
     assert [row["asset"] for row in materializations(strange)] == [""]

@@ -1,6 +1,8 @@
 """Which texts are masked: every secret of the config, in every form a server may send back."""
 
 import base64
+import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -26,6 +28,7 @@ def masked(text: str, connection: Any) -> str:
         f" {KEY}\n".strip(),
         quote(KEY),
         quote(KEY, safe=""),
+        quote(KEY, safe="").replace("%2F", "%2f").replace("%2B", "%2b").replace("%C3%A9", "%c3%a9"),
         quote_plus(KEY),
         base64.b64encode(KEY.encode()).decode(),
         'pnu_\\"0123/45+67 é',
@@ -41,6 +44,41 @@ def test_the_auth_string_is_masked_as_basic_credentials_and_by_its_password_alon
     config = {"connection": {"type": "server", "auth_string": "admin:correct horse"}}
     basic = base64.b64encode(b"admin:correct horse").decode()
     assert masked(f"Basic {basic} / admin:correct horse / correct+horse", config) == "Basic **** / **** / ****"
+
+
+def test_a_password_is_masked_alone_where_it_is_not_too_short_to_tell() -> None:
+    def answer(auth_string: str, text: str) -> str:
+        return masked(text, {"connection": {"type": "server", "auth_string": auth_string}})
+
+    assert answer("admin:hunter", "hunter") == "****"
+    assert answer("admin:hunt", "a hunting dog") == "a hunting dog"
+    assert answer("admin:one:two:three", "one:two:three") == "****"
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_basic_credentials_are_masked_without_their_padding_too(encode: Callable[[bytes], bytes]) -> None:
+    secret = "admin:geheim~~~?>ü"
+    config = {"connection": {"type": "server", "auth_string": secret}}
+    basic = encode(secret.encode()).decode()
+    assert basic.endswith("=")
+    assert masked(f"<{basic}> <{basic.rstrip('=')}>", config) == "<****> <****>"
+
+
+@pytest.mark.parametrize("write", [repr, json.dumps])
+def test_a_secret_with_quotes_is_masked_as_python_and_json_write_it(write: Callable[[str], str]) -> None:
+    secret = 'it\'s "secret" \\ really'
+    config = {"connection": {"type": "server", "auth_string": secret}}
+    assert masked(write(secret)[1:-1], config) == "****"
+
+
+def test_a_secret_that_utf_8_cannot_hold_is_masked() -> None:
+    assert masked("<pnu_\ud800_1>", {"connection": {"type": "cloud", "api_key": "pnu_\ud800_1"}}) == "<****>"
+
+
+@pytest.mark.parametrize("value", [True, None])
+def test_what_hides_no_secret_is_not_masked(value: Any) -> None:
+    text = "True and None"
+    assert masked(text, {"connection": {"type": "cloud", "api_key": value}}) == text
 
 
 def test_values_of_custom_headers_are_masked() -> None:

@@ -55,7 +55,10 @@ def test_ids_are_unique_and_the_same_in_every_sync() -> None:
     inputs = TASK_RUN["task_inputs"]
     later = TASK_RUN | {
         "updated": "2026-11-25T00:00:00Z",
-        "task_inputs": {name: origins[::-1] for name, origins in reversed(inputs.items())},
+        "task_inputs": {
+            name: [dict(reversed(origin.items())) for origin in origins[::-1]]
+            for name, origins in reversed(inputs.items())
+        },
     }
     assert sorted(row["id"] for row in task_edges(later)) == sorted(ids)
 
