@@ -4,6 +4,7 @@ Time goes by in hours, one for each request and each change, so that no slack of
 gap.
 """
 
+import logging
 import threading
 import time
 from collections import Counter
@@ -20,10 +21,10 @@ from source_prefect import manifest
 from source_prefect.paging import Page, PaginationError, RequestRefusedError, Row, Rows
 from source_prefect.progress import ranges
 from source_prefect.progress.ranges import Range, Remaining
-from source_prefect.progress.state import StreamState
+from source_prefect.progress.state import IN_FLIGHT, StreamState
 from source_prefect.reading import plan
 from source_prefect.reading.plan import Filters, Runs, sync_runs
-from source_prefect.times import BEGINNING, END, format_time, parse_time
+from source_prefect.times import BEGINNING, END, ONE_MICROSECOND, format_time, parse_time
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -63,6 +64,7 @@ class Server:
         self.changes: Iterator[Change] = iter(())
         self.ever_gone: set[str] = set()
         self.requests = 0
+        self.asked: list[dict[str, Any]] = []
         self._made = 0
 
     def runs(self, workers: int = 1) -> Runs:
@@ -84,6 +86,7 @@ class Server:
 
     def _fetch(self, sort: str, filters: Filters, offset: int, limit: int) -> Page:
         self.requests += 1
+        self.asked.append({"sort": sort, "filters": filters, "offset": offset, "limit": limit})
         assert self.requests < 3_000, "the plan does not end"
         limit = limit or self.page_size
         if self.ignores_end_filter:
@@ -422,3 +425,92 @@ def test_a_run_counts_as_changed_when_it_ended_by_a_clock_that_is_ahead_or_has_n
     server.rows["01-1"]["end_time"] = format_time(cursor)
     server.rows["01-2"] |= {"end_time": format_time(cursor - HOUR), "updated": None}
     assert ids(sync_of(server, StreamState(cursor))) == ["01-1", "01-2"]
+
+
+def test_a_run_that_changed_as_long_before_the_cursor_as_a_transaction_may_last_is_sent_again() -> None:
+    server = Server(20, nulls_first=False)
+    due(server, 1, 2)
+    cursor = server.now = server.now + 2 * HOUR
+    server.rows["01-1"]["updated"] = format_time(cursor - IN_FLIGHT)
+    server.rows["01-2"]["updated"] = format_time(cursor - IN_FLIGHT - ONE_MICROSECOND)
+    assert ids(sync_of(server, StreamState(cursor))) == ["01-1"]
+
+
+def ended(server: Server, count: int) -> datetime:
+    """Insert runs that ended and changed at the same time, now. Returns the cursor before it."""
+    cursor = server.now
+    server.now += HOUR
+    for _ in range(count):
+        server.insert(1)
+    return cursor
+
+
+def test_where_the_api_filters_by_end_no_row_is_counted_to_find_a_page() -> None:
+    server = Server(3, nulls_first=False)
+    cursor = server.now
+    for _ in range(20):
+        ended(server, 1)
+    assert len(ids(sync_of(server, StreamState(cursor)))) == 20
+    assert all(not asked["offset"] for asked in server.asked)
+    assert not any("state" in asked["filters"] for asked in server.asked)
+
+
+def test_a_run_in_a_state_that_only_a_newer_prefect_has_is_sent() -> None:
+    server = Server(20, nulls_first=False)
+    cursor = server.now
+    server.insert(2)
+    [row] = server.rows.values()
+    row["state_type"] = "HIBERNATING"
+    assert len(ids(sync_of(server, StreamState(cursor)))) == 1
+
+
+@pytest.mark.parametrize("has_end_filter", [True, False])
+def test_of_the_runs_that_ended_at_the_oldest_time_that_counts_none_is_missed(has_end_filter: bool) -> None:
+    server = Server(3, nulls_first=False, has_end_filter=has_end_filter)
+    ended(server, 8)
+    cursor = server.now + LOOKBACK + IN_FLIGHT
+    server.now = cursor + HOUR
+    for row in server.rows.values():
+        server._touch(row)
+    assert len(ids(sync_of(server, StreamState(cursor)))) == 8
+
+
+def test_runs_that_ended_at_one_time_are_read_in_pages_of_several_sizes() -> None:
+    """PostgreSQL hides rows that tie from some pages; see `pages_unordered`."""
+    server = Server(5, nulls_first=False, has_end_filter=False)
+    cursor = ended(server, 12)
+    assert len(ids(sync_of(server, StreamState(cursor)))) == 12
+    terminal = [asked for asked in server.asked if asked["sort"] == "END_TIME_DESC"]
+    assert {asked["limit"] for asked in terminal if not asked["offset"]} >= {5, 2}
+
+
+def test_a_later_sync_does_not_read_unfinished_runs_due_before_the_start_date() -> None:
+    server = Server(5, nulls_first=False)
+    for number in range(100):
+        server.insert(2)
+        server.rows[f"02-{number + 1}"]["expected_start_time"] = format_time(NOON - number * HOUR)
+    cursor = server.now
+    for start, count, requests in ((2, 3, 0), (9, 10, 2)):
+        server.asked.clear()
+        assert len(ids(sync_of(server, StreamState(cursor - HOUR), NOON - start * HOUR))) == count
+        unfinished = [asked for asked in server.asked if asked["sort"] == "EXPECTED_START_TIME_DESC"]
+        assert len(unfinished) == 1 + requests
+
+
+@pytest.mark.parametrize(
+    ("server", "said"),
+    [
+        (Server(3, nulls_first=False), []),
+        (Server(3, nulls_first=False, has_end_filter=False), ["does not know"]),
+        (Server(3, nulls_first=False, ignores_end_filter=True), ["ignores"]),
+    ],
+)
+def test_a_prefect_that_cannot_filter_by_end_is_named(
+    server: Server, said: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "airbyte")
+    cursor = ended(server, 4)
+    assert len(ids(sync_of(server, StreamState(cursor)))) == 4
+    assert caplog.messages == [
+        f"runs: this Prefect {answer} the filter on end_time; the runs are read without it." for answer in said
+    ]
