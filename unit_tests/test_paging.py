@@ -133,6 +133,13 @@ def test_each_page_brings_nine_new_rows_of_ten(pages_of: Callable[[Table], Any],
     assert table.pages == pages
 
 
+def test_a_tie_of_several_pages_is_read_by_its_ids_and_each_page_brings_nine_new_rows_of_ten() -> None:
+    table = Table([0] * 27, limit=10, changes=[])
+    assert sum(_ids(by_time(table)).values()) == 27
+    # The page that the tie fills, the tie, and what comes before it.
+    assert table.pages == 1 + 3 + 1
+
+
 def test_rows_without_an_id_are_passed_on() -> None:
     rows: list[Row] = [{"time": at(second)} for second in (9, 8, 7, 7, 7, 3)]
 

@@ -34,6 +34,9 @@ LOOKBACK = 24 * HOUR
 _RETRIEVER = manifest.load()["definitions"]["run_retriever"]
 DECLARED = {name: _RETRIEVER[name] for name in ("due_time", "end_time", "unfinished_states", "terminal_states")}
 
+# Those that the API knows and a plan may use.
+SORTS = {"EXPECTED_START_TIME_DESC", "EXPECTED_START_TIME_ASC", "END_TIME_DESC", "ID_DESC"}
+
 Change = tuple[str, int]
 
 
@@ -86,7 +89,8 @@ class Server:
 
     def _fetch(self, sort: str, filters: Filters, offset: int, limit: int) -> Page:
         self.requests += 1
-        self.asked.append({"sort": sort, "filters": filters, "offset": offset, "limit": limit})
+        assert sort in SORTS
+        self.asked.append({"sort": sort, "filters": filters, "offset": offset, "limit": limit or self.page_size})
         assert self.requests < 3_000, "the plan does not end"
         limit = limit or self.page_size
         if self.ignores_end_filter:
@@ -342,7 +346,7 @@ def ids(steps: Iterator[Any]) -> list[str]:
     return sorted(row["id"] for step in steps if isinstance(step, list) for row in step)
 
 
-@pytest.mark.parametrize("page_size", [2, 3, 4, 20])
+@pytest.mark.parametrize("page_size", [2, 3, 4, 7, 8, 20])
 def test_a_run_that_is_due_at_the_start_date_itself_arrives(page_size: int) -> None:
     server = Server(page_size, nulls_first=False)
     due(server, 1, 2, 3, 3, 3, 3, 4)
@@ -514,3 +518,49 @@ def test_a_prefect_that_cannot_filter_by_end_is_named(
     assert caplog.messages == [
         f"runs: this Prefect {answer} the filter on end_time; the runs are read without it." for answer in said
     ]
+
+
+def test_a_first_sync_ends_with_the_page_that_reaches_the_start_date() -> None:
+    server = Server(7, nulls_first=False)
+    due(server, *range(30))
+    assert len(ids(sync_of(server, StreamState(), NOON - 5 * HOUR))) == 6
+    # The newest page, and the oldest run, which shows whether runs without a due time come first.
+    assert [(asked["sort"], asked["limit"]) for asked in server.asked] == [
+        ("EXPECTED_START_TIME_DESC", 7),
+        ("EXPECTED_START_TIME_ASC", 1),
+    ]
+
+
+def test_a_long_first_sync_is_cut_into_ranges_by_asking_for_single_runs() -> None:
+    server = Server(5, nulls_first=False)
+    due(server, *range(200))
+    steps = list(sync_of(server, StreamState(), workers=4))
+    assert len(ids(iter(steps))) == 200
+    assert max(len(step.ranges) for step in steps if isinstance(step, Remaining)) == 4
+    assert {asked["limit"] for asked in server.asked if asked["sort"] == "EXPECTED_START_TIME_ASC"} == {1}
+
+
+def test_runs_without_a_due_time_are_read_in_pages_of_several_sizes() -> None:
+    """PostgreSQL hides rows that tie from some pages; see `pages_unordered`."""
+    server = Server(5, nulls_first=True)
+    for _ in range(12):
+        server.insert(11)
+    assert len(ids(sync_of(server, StreamState()))) == 12
+    first_pages = [asked for asked in server.asked if not asked["filters"] and not asked["offset"]]
+    assert {asked["limit"] for asked in first_pages} >= {5, 2}
+
+
+@pytest.mark.parametrize("bound", ["after_", "before_"])
+def test_a_server_that_ignores_a_bound_of_time_ends_the_sync(bound: str) -> None:
+    server = Server(5, nulls_first=False)
+    due(server, *range(20))
+    matches = server._matches
+    server._matches = lambda row, filters: matches(  # type: ignore[method-assign]
+        row, {name: {key: value for key, value in wanted.items() if key != bound} for name, wanted in filters.items()}
+    )
+    with pytest.raises(PaginationError, match="Asked for rows with"):
+        list(
+            sync_runs(
+                server.runs(), StreamState(server.now, (Range(NOON - 9 * HOUR, NOON - 5 * HOUR),)), LOOKBACK, None
+            )
+        )
