@@ -95,7 +95,7 @@ class Runs:
         self,
         column: str,
         filters: Filters,
-        after: datetime | None,
+        after: datetime,
         before: datetime | None = None,
         seen: Collection[Any] = (),
     ) -> Iterator[Rows]:
@@ -287,8 +287,8 @@ def _in_state(types: Sequence[str]) -> Filters:
     return {"state": {"type": {"any_": list(types)}}}
 
 
-def _between(filters: Filters, column: str, after: datetime | None, before: datetime | None) -> Filters:
-    bounds = {"after_": format_time(after)} if after else {}
+def _between(filters: Filters, column: str, after: datetime, before: datetime | None) -> Filters:
+    bounds = {"after_": format_time(after)}
     if before:
         bounds["before_"] = format_time(before)
-    return {**filters, column: bounds} if bounds else filters
+    return {**filters, column: bounds}
