@@ -180,6 +180,20 @@ def test_rows_deleted_while_a_tie_is_read_in_no_order_hide_none_of_it() -> None:
     _assert_exactly_once(_ids(by_offset(table)), table)
 
 
+def test_a_gap_in_a_tie_that_was_read_in_no_order_is_read_again() -> None:
+    """A row that was only in that set must not be taken for one of the last page."""
+    ticks = [2] * 22 + [0, 0, 3, 0, 3, 4, 3, 3, 4, 3, 3, 3, 4]
+    nothing = ("nothing", 0)
+    table = Table(ticks, 4, [nothing, nothing, nothing, ("delete", 34), nothing, ("delete", 31), ("delete", 30)])
+    _assert_exactly_once(_ids(by_offset(table)), table)
+
+
+def test_a_tie_that_fills_no_page_is_not_read_again() -> None:
+    table = Table([0] * 9 + [1], limit=10, changes=[])
+    assert sum(_ids(by_offset(table)).values()) == 10
+    assert table.pages == 2
+
+
 class Shuffled:
     """A table that orders ties by offset and page size, as PostgreSQL does without an index."""
 
@@ -199,6 +213,11 @@ class Shuffled:
 @given(st.lists(st.integers(0, 3), max_size=40))
 def test_ties_of_more_than_a_page_in_no_order_bring_each_row_once(ticks: list[int]) -> None:
     table = Shuffled(ticks, limit=12)
+    assert _ids(pages_by_offset(table.page_at, time_key("time"))) == {row["id"]: 1 for row in table.rows}
+
+
+def test_a_tie_of_one_row_more_than_a_page_in_no_order_brings_each_row_once() -> None:
+    table = Shuffled([0] * 6, limit=5)
     assert _ids(pages_by_offset(table.page_at, time_key("time"))) == {row["id"]: 1 for row in table.rows}
 
 
@@ -224,6 +243,71 @@ def test_a_server_that_ignores_the_other_bound_is_noticed_too(full: bool) -> Non
 def test_time_key_reads_what_every_prefect_writes() -> None:
     same = ["2026-11-20T12:00:00Z", "2026-11-20T12:00:00.000000Z", "2026-11-20T12:00:00+00:00"]
     assert {time_key("time")({"time": text}) for text in same} == {parse_time(same[0])} == {NOON}
+
+
+class Numbers:
+    """A table of numbers, the latest first, of which some come or go after each request."""
+
+    def __init__(self, count: int, change: Callable[["Numbers"], object]) -> None:
+        self.rows = list(range(count))
+        self.change = change
+        self.requests = 0
+
+    def page_at(self, offset: int, number: int) -> Page:
+        self.requests += 1
+        assert self.requests < 5000
+        size = smaller(10, number)
+        found = self.rows[::-1][offset : offset + size]
+        self.change(self)
+        return Page([{"id": n, "at": n} for n in found], full=len(found) == size)
+
+    def grow(self) -> None:
+        self.rows.extend(range(len(self.rows), len(self.rows) + 10))
+
+    def read(self) -> list[int]:
+        return [row["id"] for rows in pages_by_offset(self.page_at, key=lambda row: row["at"]) for row in rows]
+
+
+def test_a_thousand_pages_in_a_row_may_bring_known_rows_alone() -> None:
+    """Those while the table grows, and a ninth as many until the offset has caught up."""
+    table = Numbers(100, lambda table: table.grow() if table.requests <= 890 else None)
+    assert table.read() == list(range(99, -1, -1))
+    table = Numbers(100, lambda table: table.grow() if table.requests <= 910 else None)
+    with pytest.raises(PaginationError, match="grows faster than it is read"):
+        table.read()
+
+
+def test_any_number_of_pages_may_bring_known_rows_alone_if_others_bring_new_ones() -> None:
+    table = Numbers(11_000, lambda table: table.grow() if table.requests % 2 else None)
+    assert table.read() == list(range(10_999, -1, -1))
+
+
+def test_a_table_that_loses_rows_all_the_time_is_read_to_its_end() -> None:
+    """The offset steps back after each, and no farther than it must."""
+    table = Numbers(600, lambda table: table.rows.pop() if table.requests % 4 == 0 else None)
+    read = table.read()
+    assert read == sorted(read, reverse=True)
+    assert set(read) >= set(table.rows)
+    assert table.requests < 130
+
+
+def test_however_many_rows_are_deleted_at_once_the_others_arrive() -> None:
+    def delete_most(table: Numbers) -> None:
+        if table.requests == 40:
+            del table.rows[-340:]
+
+    table = Numbers(400, delete_most)
+    read = table.read()
+    assert read == sorted(read, reverse=True)
+    assert set(read) >= set(range(60))
+
+
+@pytest.mark.parametrize("size", [2, 10, 200])
+def test_a_first_page_is_as_large_as_the_others_and_then_smaller_each_time_in_another_way(size: int) -> None:
+    sizes = [smaller(size, number) for number in range(6)]
+    assert sizes[0] == size
+    assert all(1 <= each <= size for each in sizes)
+    assert len(set(sizes)) >= min(size, 5)
 
 
 @pytest.mark.parametrize("growth", [9, 10, 11, 25])
