@@ -1,5 +1,6 @@
 """Whatever a person types or pastes works, or a sentence names the field and what is right."""
 
+import base64
 import dataclasses
 import re
 from collections.abc import Mapping
@@ -11,16 +12,21 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from devtools.data.configs import API_KEY, CONFIG, NOBODY_LISTENS
+from devtools.servers.tls import issue
 from source_prefect import manifest
 from source_prefect.settings.address import server_ui_url
 from source_prefect.settings.parse import ConfigError, parse
-from source_prefect.settings.values import Cloud, Named, Settings
+from source_prefect.settings.tls import TlsSettings
+from source_prefect.settings.values import Cloud, Named, OAuth, Server, Settings
 
 SPEC = manifest.load()["spec"]["connection_specification"]
 ACCOUNT = "01234567-89ab-cdef-0123-456789abcdef"
 WORKSPACE = "89abcdef-0123-4567-89ab-cdef01234567"
 CLOUD = {"type": "cloud", "api_key": "pnu_0123456789abcdef", "account_id": ACCOUNT, "workspace_id": WORKSPACE}
 SERVER = {"type": "server", "api_url": "http://localhost:4200/api"}
+
+CA = issue("Company CA")
+CLIENT = issue("airbyte", CA)
 
 HOW_A_KEY = "paste an API key from Prefect Cloud's Profile > API Keys."
 HOW_AN_ACCOUNT = (
@@ -453,6 +459,176 @@ def test_an_auth_string_with_more_than_user_and_password_is_refused(auth_string:
     with pytest.raises(ConfigError, match=re.escape(f"connection.auth_string {sentence}")) as error:
         settings_of({"connection": {"type": "server", "api_url": "http://h:4200", "auth_string": auth_string}})
     assert "pass" not in str(error.value).replace("password", "")
+
+
+@pytest.mark.parametrize(
+    "auth_string", ['admin:"pass"', '"admin":pass', "“admin:pass", "'admin':pass", "basic:pass", "admin:Basic pass"]
+)
+def test_quotes_and_words_inside_of_an_auth_string_belong_to_it(auth_string: str) -> None:
+    basic = base64.b64encode(auth_string.encode()).decode()
+    assert settings_of(server(auth_string=auth_string)).connection.headers == {"Authorization": f"Basic {basic}"}
+
+
+@pytest.mark.parametrize("quotes", ['""', "''", "``", "“”", "„“", "<>"])
+def test_quotes_around_a_secret_are_named(quotes: str) -> None:
+    with pytest.raises(ConfigError, match="auth_string has quotes around it"):
+        settings_of(server(auth_string=f"{quotes[0]}admin:pass{quotes[1]}"))
+    for key in (f"{quotes[0]}pnu_1{quotes[1]}", f"{quotes[0]}pnu_1", f"pnu_1{quotes[1]}"):
+        with pytest.raises(ConfigError, match=r"api_key has quotes around it: paste the key alone, such as pnu_\d+\.$"):
+            settings_of(cloud(api_key=key))
+
+
+@pytest.mark.parametrize("key", ["https://app.prefect.cloud/my/profile", "app.prefect.cloud/my", "https://example.com"])
+def test_an_address_in_place_of_the_key_is_named(key: str) -> None:
+    with pytest.raises(ConfigError, match="api_key holds an address: paste an API key, such as pnu_"):
+        settings_of(cloud(api_key=key))
+
+
+@pytest.mark.parametrize("key", ["pnu_1", "pnb_1", " “pnu_1”"])
+def test_a_key_of_prefect_cloud_is_noticed_in_every_field_of_a_server(key: str) -> None:
+    sentence = "holds an API key of Prefect Cloud: it belongs in a connection to Prefect Cloud."
+    for field in ("api_url", "auth_string", "ui_url"):
+        with pytest.raises(ConfigError) as error:
+            settings_of(server(**{field: key}))
+        assert str(error.value) == f"connection.{field} {sentence}"
+
+
+OAUTH = {"token_url": "https://login.example.com/oauth2/token", "client_id": "airbyte", "client_secret": "s3cret"}
+
+
+def test_a_client_of_an_identity_provider_may_name_a_scope_and_an_audience() -> None:
+    connection = settings_of(server(oauth=OAUTH)).connection
+    assert connection.oauth == OAuth(**OAUTH)
+    connection = settings_of(server(oauth={**OAUTH, "scope": "read", "audience": "prefect"})).connection
+    assert connection.oauth == OAuth(**OAUTH, scope="read", audience="prefect")
+    assert settings_of(server()).connection.oauth is None
+
+
+@pytest.mark.parametrize("field", OAUTH)
+def test_an_identity_provider_needs_each_of_three_fields(field: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        settings_of(server(oauth={**OAUTH, field: " "}))
+    assert str(error.value) == f"connection.oauth.{field} is missing: an identity provider needs it."
+
+
+@pytest.mark.parametrize("url", ["login.example.com", "ftp://x/token", "https://", "https://a b/", "https://me@host/t"])
+def test_what_is_no_address_of_tokens_is_shown(url: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"connection.oauth.token_url is {url!r}; it should look like ")):
+        settings_of(server(oauth={**OAUTH, "token_url": url}))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"auth_string": "admin:pass"},
+        {"custom_headers": [{"name": "X-Key", "value": "v"}, {"name": "authorization", "value": "Bearer x"}]},
+    ],
+)
+def test_a_request_has_one_authorization(other: dict[str, Any]) -> None:
+    with pytest.raises(
+        ConfigError, match=r"^connection\.oauth and auth_string, or a custom header Authorization, exclude"
+    ):
+        settings_of(server(oauth=OAUTH, **other))
+
+
+def test_certificates_are_tried_before_anything_is_sent() -> None:
+    lines = f"{CA.pem}\r\n{CLIENT.pem}"
+    connection = settings_of(server(ca_certificate=lines, verify_tls=False)).connection
+    assert connection.tls == TlsSettings(lines.strip(), "", "", False)
+    connection = settings_of(server(client_certificate=CLIENT.pem, client_key=CLIENT.key_pem)).connection
+    assert connection.tls == TlsSettings("", CLIENT.pem.strip(), CLIENT.key_pem.strip(), True)
+    with pytest.raises(ConfigError, match=r"^connection\.ca_certificate: It holds no PEM block"):
+        settings_of(server(ca_certificate="MIIB"))
+    with pytest.raises(ConfigError, match=r"^connection\.client_key: It does not belong to client_certificate"):
+        settings_of(server(client_certificate=CLIENT.pem, client_key=CA.key_pem))
+
+
+@pytest.mark.parametrize("blank", ["\n", "\r", "\r\n"])
+def test_only_certificates_may_have_lines(blank: str) -> None:
+    with pytest.raises(ConfigError, match=r"^connection\.api_url contains a line break: it must be one line\.$"):
+        settings_of(server(api_url=f"http://local{blank}host:4200"))
+
+
+def test_the_address_of_the_ui_may_be_another() -> None:
+    connection = settings_of(server(ui_url="https://prefect.example.com/runs")).connection
+    assert isinstance(connection, Server)
+    assert connection.ui_url == "https://prefect.example.com"
+    unnamed = settings_of(server()).connection
+    assert isinstance(unnamed, Server)
+    assert unnamed.ui_url == ""
+    with pytest.raises(ConfigError, match=r"^connection\.ui_url: 'ftp://h' begins with 'ftp'"):
+        settings_of(server(ui_url="ftp://h"))
+
+
+@pytest.mark.parametrize("year", [1970, 9998])
+def test_a_start_date_is_within_the_years_that_prefect_can_have(year: int) -> None:
+    assert settings_of(server() | {"start_date": f"{year}-01-01"}).start_date == datetime(year, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["1969-12-31", "9999-01-01", "20260101", "2026-01-01 00:00", "2026-01-01T"])
+def test_another_start_date_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=f"^start_date is {text!r}; it must look like 2026-01-01"):
+        settings_of(server() | {"start_date": text})
+
+
+def test_the_lookback_window_is_ten_years_at_most() -> None:
+    assert settings_of(server() | {"lookback_window": "P3650D"}).lookback_window == timedelta(days=3650)
+    for text in ("P3650DT1H", "P3651D", "P1Y", "P"):
+        with pytest.raises(ConfigError, match=f"^lookback_window is {text!r}; it must be"):
+            settings_of(server() | {"lookback_window": text})
+
+
+def test_of_a_long_value_sixty_letters_are_shown() -> None:
+    for text, shown in (("x" * 58, repr("x" * 58)), ("x" * 59, f"'{'x' * 59}…")):
+        with pytest.raises(ConfigError, match=f"^log_level is {shown}; it must be one of"):
+            settings_of(server() | {"log_level": text})
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [(True, "true or false"), (1, "a number"), (1.5, "a number"), ("x", "text"), ([], "a list"), ({}, "an object")],
+)
+def test_the_kind_of_a_value_is_named_as_people_call_it(value: Any, kind: str) -> None:
+    field = "event_prefixes" if not isinstance(value, list) else "start_date"
+    with pytest.raises(ConfigError, match=f", not {kind}\\.$"):
+        settings_of(server() | {field: value})
+    with pytest.raises(ConfigError, match=r"^connection.workspaces\[0\] must be text, not null\.$"):
+        settings_of(several(None))
+
+
+@pytest.mark.parametrize(("name", "least", "most"), [("page_size", 2, 200), ("num_workers", 1, 20)])
+def test_a_number_may_be_the_least_or_the_most(name: str, least: int, most: int) -> None:
+    for number in (least, most):
+        assert getattr(settings_of(server() | {name: number}), name) == number
+    wrong: list[Any] = [least - 1, most + 1, [least]]
+    for number in wrong:
+        with pytest.raises(ConfigError, match=f"^{name} is .+; it must be a whole number from {least} to {most}."):
+            settings_of(server() | {name: number})
+
+
+def test_ids_in_capitals_are_those_in_small_letters() -> None:
+    capitals = cloud(account_id=ACCOUNT.upper(), workspace_id=WORKSPACE.upper())
+    assert settings_of(capitals) == settings_of(cloud())
+    assert settings_of(cloud(workspace_id=BROWSER, account_id=ACCOUNT.upper())) == settings_of(cloud())
+
+
+def test_one_of_the_two_ids_may_be_left_out() -> None:
+    assert cloud_of(cloud(account_id="")).named == (Named("", WORKSPACE),)
+    assert cloud_of(cloud(workspace_id="")).named == (Named(ACCOUNT, ""),)
+
+
+@pytest.mark.parametrize("field", ["account_id", "workspace_id"])
+def test_all_workspaces_and_one_of_them_exclude_each_other(field: str) -> None:
+    for listed in (["all"], [WORKSPACE]):
+        with pytest.raises(ConfigError, match=r"^connection\.workspaces names the workspaces already"):
+            settings_of(
+                {"connection": {"type": "cloud", "api_key": "pnu_1", "workspaces": listed, field: CLOUD[field]}}
+            )
+
+
+def test_workspaces_are_at_the_private_endpoint_that_is_given_wherever_their_addresses_lead() -> None:
+    connection = cloud_of({"connection": {**several(BROWSER)["connection"], "api_url": "https://prefect.internal/api"}})
+    assert connection.api_url == "https://prefect.internal/api"
 
 
 @pytest.mark.parametrize(
