@@ -45,6 +45,15 @@ def test_a_page_at_the_end_of_the_table_has_no_bad_rows_behind_it() -> None:
     assert (sorted(rows), failed) == ([10, 11, 12, 13, 14, 15, 16, 18, 19], [17])
 
 
+def test_a_page_of_one_row_that_fails_has_a_bad_row() -> None:
+    table = Table(20, {7})
+    assert read_in_parts(table.page_at, 7, 1) == ({}, [7])
+    # It is tried again, because another row may stand there by now.
+    assert table.requests == 1
+    with pytest.raises(PaginationError, match="Rows moved"):
+        read_in_parts(table.page_at, 8, 1)
+
+
 # Of one kind: one of each, between two requests beside a bad row, look as if nothing had changed.
 CHANGES = st.sampled_from(["insert", "delete"]).flatmap(
     lambda kind: st.lists(st.tuples(st.sampled_from(["nothing", kind]), st.integers(0, 30)), max_size=40)
