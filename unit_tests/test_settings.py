@@ -17,7 +17,7 @@ from source_prefect import manifest
 from source_prefect.settings.address import server_ui_url
 from source_prefect.settings.parse import ConfigError, parse
 from source_prefect.settings.tls import TlsSettings
-from source_prefect.settings.values import Cloud, Named, OAuth, Server, Settings
+from source_prefect.settings.values import Cloud, Named, OAuth, Server, Settings, Workspace
 
 SPEC = manifest.load()["spec"]["connection_specification"]
 ACCOUNT = "01234567-89ab-cdef-0123-456789abcdef"
@@ -646,3 +646,9 @@ def test_a_value_that_is_hardly_meant_is_doubted(given: dict[str, Any], name: st
 
 def test_usual_values_raise_no_doubt() -> None:
     assert settings_of({**server(), "start_date": "2020-01-01", "event_prefixes": ["prefect."]}).doubts == ()
+
+
+def test_a_row_of_prefect_cloud_gets_the_ids_of_its_workspace_and_one_of_a_server_none() -> None:
+    of_cloud = Workspace(api_url=HERE, ui_url=BROWSER, account_id=ACCOUNT, workspace_id=WORKSPACE)
+    assert of_cloud.ids == {"account_id": ACCOUNT, "workspace_id": WORKSPACE}
+    assert Workspace(api_url="http://localhost:4200/api", ui_url="http://localhost:4200").ids == {}
