@@ -54,6 +54,19 @@ def test_a_page_of_one_row_that_fails_has_a_bad_row() -> None:
         read_in_parts(table.page_at, 8, 1)
 
 
+@pytest.mark.parametrize("bad", [7, 8])
+def test_of_a_page_of_two_rows_one_may_be_bad(bad: int) -> None:
+    rows, failed = read_in_parts(Table(20, {bad}).page_at, 7, 2)
+    assert ([row["id"] for row in rows.values()], failed) == ([str(15 - bad)], [bad])
+
+
+def test_rows_that_move_while_the_page_is_halved_are_noticed_at_once() -> None:
+    table = Table(40, {15}, [("nothing", 0), ("delete", 0)])
+    with pytest.raises(PaginationError, match="Rows moved while a page was read in parts"):
+        read_in_parts(table.page_at, 0, SIZE)
+    assert table.requests < 6
+
+
 # Of one kind: one of each, between two requests beside a bad row, look as if nothing had changed.
 CHANGES = st.sampled_from(["insert", "delete"]).flatmap(
     lambda kind: st.lists(st.tuples(st.sampled_from(["nothing", kind]), st.integers(0, 30)), max_size=40)
