@@ -21,7 +21,7 @@ from mutmut.mutation.diff_apply import get_diff_for_mutant
 from mutmut.stats import status_by_exit_code
 from mutmut.utils.file_utils import walk_mutatable_files
 
-from devtools.pythons import ROOT, UV
+from devtools.matrix.pythons import ROOT, UV
 
 # Per cent of the mutants that must be killed.
 ENOUGH = 95

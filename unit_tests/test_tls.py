@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from devtools.tls import Identity, issue, terminator
+from devtools.servers.tls import Identity, issue, terminator
 from source_prefect.settings.tls import TlsSettings
 
 HOST = "127.0.0.1"
