@@ -262,7 +262,7 @@ def _begins_undated(runs: Runs, page: Page) -> bool:
 def _newest_and_rest(runs: Runs, filters: Filters, due_since: datetime | None) -> Iterator[Rows]:
     rest = yield from _newest(runs, filters, due_since)
     if rest:
-        yield from runs.by_time(runs.due_time, filters, due_since or BEGINNING, rest.before, rest.seen)
+        yield from runs.by_time(runs.due_time, filters, due_since or BEGINNING, rest.before)
 
 
 def _ended_by_offset(runs: Runs, ended_since: datetime) -> Iterator[Rows]:
