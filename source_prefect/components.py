@@ -22,8 +22,8 @@ from source_prefect.reading.tables import (
     DeploymentRetriever,
     QueueStatusRetriever,
     ScheduleRetriever,
+    SmallTableRetriever,
     TableRetriever,
-    UnorderedTableRetriever,
     WorkerRetriever,
 )
 from source_prefect.reading.workspaces import WorkspaceRetriever

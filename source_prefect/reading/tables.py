@@ -98,7 +98,7 @@ def _by_id(scan: Scan, ids: list[str]) -> Iterator[Rows]:
 
 
 @dataclass(kw_only=True)
-class UnorderedTableRetriever(PrefectRetriever):
+class SmallTableRetriever(PrefectRetriever):
     """Work pools, work queues, concurrency limits: small tables that the API orders by name only.
 
     Every sync reads them completely and sends what changed. `body` is what a request says besides.
@@ -116,7 +116,7 @@ class UnorderedTableRetriever(PrefectRetriever):
 
 
 @dataclass(kw_only=True)
-class BlockDocumentRetriever(UnorderedTableRetriever):
+class BlockDocumentRetriever(SmallTableRetriever):
     """An inventory of block documents. What they hold goes no further than here, secret or not."""
 
     def rows_of(self, rows: Rows) -> Iterable[Row]:
