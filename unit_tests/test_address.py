@@ -64,11 +64,15 @@ CLOUD = f"https://api.prefect.cloud/api/accounts/{ACCOUNT}/workspaces/{WORKSPACE
         ('export PREFECT_API_URL="https://p.example.com/api"', "https://p.example.com/api"),
         ("http//localhost:4200", "http://localhost:4200/api"),
         ("https//p.example.com", "https://p.example.com/api"),
+        ("HTTPS//p.example.com", "https://p.example.com/api"),
         # A page of the UI
         ("http://localhost:4200/dashboard", "http://localhost:4200/api"),
         ("http://localhost:4200/runs/flow-run/1b2c?tab=Logs&g_range=x#top", "http://localhost:4200/api"),
         ("http://localhost:4200/v2/deployments", "http://localhost:4200/api"),
         ("https://tools.example.com/prefect/flows/flow/1b2c", "https://tools.example.com/prefect/api"),
+        # An @ that stands behind no password
+        ("https://tools.example.com/@team/prefect", "https://tools.example.com/@team/prefect/api"),
+        ("http://localhost:4200/runs?from=http://me@example.com", "http://localhost:4200/api"),
         # An endpoint, and the API's documentation
         ("http://localhost:4200/api/flows/filter", "http://localhost:4200/api"),
         ("http://localhost:4200/api/health", "http://localhost:4200/api"),
@@ -95,6 +99,11 @@ def test_what_is_clear_is_made_right(pasted: str, api: str) -> None:
         (
             "http://::1:4200",
             "'http://::1:4200' is not a web address (an IPv6 address stands in brackets, such as "
+            "http://[::1]:4200/api).",
+        ),
+        (
+            "http://prefect:4200:4201",
+            "'http://prefect:4200:4201' is not a web address (an IPv6 address stands in brackets, such as "
             "http://[::1]:4200/api).",
         ),
         (

@@ -217,6 +217,11 @@ def without(config: dict[str, Any], field: str) -> dict[str, Any]:
             "of at most 3650 days.",
         ),
         (
+            server() | {"lookback_window": "P99999999999D"},
+            "lookback_window is 'P99999999999D'; it must be an ISO 8601 duration in days or hours, such as P1D, "
+            "of at most 3650 days.",
+        ),
+        (
             server() | {"lookback_window": "P999999999D"},
             "lookback_window is 'P999999999D'; it must be an ISO 8601 duration in days or hours, such as P1D, "
             "of at most 3650 days.",

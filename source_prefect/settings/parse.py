@@ -83,7 +83,7 @@ def _start_date(text: str) -> datetime | None:
 
 def _lookback_window(text: str, pattern: str) -> timedelta:
     window = timedelta.max
-    with suppress(ArithmeticError, ValueError):
+    with suppress(OverflowError):
         window = isodate.parse_duration(text) if re.fullmatch(pattern, text) else window
     _refuse_if(
         window > LONGEST_LOOKBACK,
