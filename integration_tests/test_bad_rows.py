@@ -236,7 +236,7 @@ def test_a_short_outage_while_a_page_is_divided_costs_no_row(
     assert Counter(sync.ids("flow_runs")) == Counter(ids)
 
 
-@pytest.mark.parametrize("number", [1, 9, 22, 29])
+@pytest.mark.parametrize("number", [1, 9, 15, 20])
 @pytest.mark.parametrize("status", [401, 404, 500, 503])
 def test_a_failure_for_good_while_a_page_is_divided_ends_soon_and_blames_no_row(
     empty: PrefectServer, ids: list[str], empty_gate: Proxy, number: int, status: int
@@ -250,3 +250,84 @@ def test_a_failure_for_good_while_a_page_is_divided_ends_soon_and_blames_no_row(
     assert len(empty_gate.log) < 100
     later = read_here(settings(empty.url), ["flow_runs"], sync.state).ok()
     assert set(sync.ids("flow_runs")) | set(later.ids("flow_runs")) == set(ids)
+
+
+@pytest.mark.parametrize("change", ["a younger run", "a run between", "a good run goes", "a bad run goes"])
+@pytest.mark.parametrize("number", range(1, 18, 2))
+def test_a_run_that_comes_or_goes_while_a_page_is_divided_hides_no_other(
+    empty: PrefectServer, ids: list[str], empty_gate: Proxy, number: int, change: str
+) -> None:
+    for place in (0, 5, 6):
+        break_run(empty, ids[place], INTEGER)
+    flow, since = make_flow(empty), 0
+    due = {"a younger run": NOW + HOUR, "a run between": NOW - 4.5 * HOUR}
+    gone = {"a good run goes": ids[4], "a bad run goes": ids[5]}
+
+    def behaviour(request: Request, forward: Forward) -> Answer:
+        nonlocal since
+        if since == 6 + number:
+            if change in due:
+                insert_flow_runs(empty.database, flow, history(1, until=due[change], every=HOUR))
+            else:
+                execute(empty, "DELETE FROM flow_run WHERE id = ?", gone[change])
+        answer = forward(request)
+        since += bool(since or answer.status == 500)
+        return answer
+
+    empty_gate.behaviour = behaviour
+    sync = read_here(settings(empty_gate.url), ["flow_runs"]).ok()
+    sent = Counter(sync.ids("flow_runs"))
+    assert set(ids) - {gone.get(change)} <= sent.keys()
+    assert max(sent.values()) == 1
+
+
+SPOILT = {
+    "an empty object": b"{}",
+    "null": b"null",
+    "numbers": b"[1, 2]",
+    "HTML": b"<html>Log in</html>",
+    "nothing": b"",
+    "half of it": b'[{"id": "',
+}
+
+
+@pytest.mark.parametrize("body", SPOILT.values(), ids=SPOILT.keys())
+@pytest.mark.parametrize("path", ["ui/flow_runs/history", "flow_runs/"])
+def test_a_strange_answer_about_a_bad_row_is_asked_for_again(
+    empty: PrefectServer, ids: list[str], empty_gate: Proxy, path: str, body: bytes
+) -> None:
+    break_run(empty, ids[5], INTEGER)
+    left = 2
+
+    def spoils(request: Request, forward: Forward) -> Answer:
+        nonlocal left
+        answer = forward(request)
+        if request.path.startswith(path) and not request.path.endswith("/filter") and left:
+            left -= 1
+            return Answer(200, body)
+        return answer
+
+    empty_gate.behaviour = spoils
+    sync = read_here(settings(empty_gate.url), ["flow_runs"]).ok()
+    assert Counter(sync.ids("flow_runs")) == Counter(ids)
+    assert left == 0
+
+
+@pytest.mark.parametrize("status", [502, 503, 429])
+@pytest.mark.parametrize("numbers", [(1, 2), (1, 3), (2, 4)], ids=str)
+def test_a_gateway_that_fails_now_and_then_blames_no_row(
+    empty: PrefectServer, ids: list[str], empty_gate: Proxy, numbers: tuple[int, int], status: int
+) -> None:
+    break_run(empty, ids[5], INTEGER)
+    asked = 0
+
+    def fails(request: Request, forward: Forward) -> Answer:
+        nonlocal asked
+        if request.path.endswith("/filter"):
+            return forward(request)
+        asked += 1
+        return Answer(status) if asked in numbers else forward(request)
+
+    empty_gate.behaviour = fails
+    sync = read_here(settings(empty_gate.url), ["flow_runs"]).ok()
+    assert Counter(sync.ids("flow_runs")) == Counter(ids)

@@ -233,19 +233,23 @@ def pages_unordered(read: Callable[[int], Iterable[Page]]) -> Iterator[Rows]:
     """The rows of a set that has no reliable order, and is therefore read more than once.
 
     `read(number)` reads the complete set, the first page in the size `smaller(page_size, number)`.
-    A set of one page is complete. Others are read until a pass brings no new row and as many rows
-    as are known: if the set does not change, that proves completeness in any order.
+    A set of one page is complete. Others are read until a pass brings no new row, and as many rows
+    as are known: if the set does not change, that proves completeness in any order. If rows are
+    deleted, the proof is a pass without duplicates that brings the rows of the one before it.
     """
     known: set[Any] = set()
+    last: set[Any] = set()
     for number in range(_MOST_PASSES):
-        before, sizes = len(known), []
+        before, size, pages, found = len(known), 0, 0, set[Any]()
         for page in read(number):
-            sizes.append(len(page.rows))
+            pages, size = pages + 1, size + len(page.rows)
             fresh = {row.get("id"): row for row in page.rows if row.get("id") not in known}
+            found.update(row.get("id") for row in page.rows)
             known.update(fresh)
             yield list(fresh.values())
-        if len(sizes) == 1 or sum(sizes) <= len(known) == before:
+        if pages == 1 or (len(known) == before and (size == before or (size == len(found) and found == last))):
             return
+        last = found
     raise PaginationError(
         f"The rows came in a different order each of {_MOST_PASSES} times. A larger page_size shows more of them."
     )
@@ -366,4 +370,6 @@ def read_in_parts(
         page = page_at(place, 1)
         if (page and page.rows[:1]) != ([rows[place]] if place in rows else None):
             raise PaginationError(_MOVED)
+    if len(ids_of(rows.values())) < sum("id" in row for row in rows.values()):
+        raise PaginationError(_MOVED)
     return rows, failed

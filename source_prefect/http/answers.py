@@ -16,7 +16,7 @@ import orjson
 import requests
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 
-from source_prefect.paging import Page
+from source_prefect.paging import Page, Row
 
 _PAGE = "_source_prefect_page"
 _LONGEST_QUOTE = 300
@@ -60,6 +60,16 @@ def read_page(response: requests.Response) -> Page:
         page = Page(body, full, next_page, total if isinstance(total, int) else None, server_date(response))
         setattr(response, _PAGE, page)
     return page
+
+
+def read_object(response: requests.Response) -> Row:
+    """The object of an answer. Raises ValueError for any other body, and for one from a cache."""
+    if is_cached(response):
+        raise ValueError("The answer is from a cache.")
+    body = parse(response.content)
+    if not isinstance(body, dict) or not body:
+        raise ValueError("The body is JSON, but not an object.")
+    return body
 
 
 def is_cached(response: requests.Response) -> bool:

@@ -2,11 +2,11 @@
 
 import logging
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import requests
 from airbyte_cdk.models import FailureType
@@ -19,15 +19,15 @@ from source_prefect.http.answers import (
     STAND_IN,
     EventToken,
     leave_out,
-    parse,
     query_of,
+    read_object,
     read_page,
     refusal,
     server_date,
 )
 from source_prefect.http.errors import failure, problem_of
 from source_prefect.http.session import Maintenance, Session
-from source_prefect.paging import SMALLEST_PAGE, Page, PaginationError, RequestRefusedError, Row, read_in_parts
+from source_prefect.paging import SMALLEST_PAGE, Page, PaginationError, RequestRefusedError, Row, Rows, read_in_parts
 from source_prefect.progress.watermark import Watermark
 from source_prefect.settings.values import Workspace
 
@@ -41,6 +41,14 @@ _BEHIND_THE_END = 1_000_000_000
 
 # In bytes: an answer and its rows take several times as much memory.
 _LARGE_BODY = 16_000_000
+
+
+class _Parts(NamedTuple):
+    """What was read of a page. `lost`: the rows that no request brings, by place: their names."""
+
+    rows: Rows
+    lost: dict[int, str]
+    full: bool
 
 
 @dataclass(eq=False)
@@ -111,10 +119,9 @@ class Client:
         """The object at a path of the workspace. Raises AirbyteTracedException."""
         response = self.session.ask(self._below_root(path))
         self._raise_problem(response)
-        with suppress(ValueError):
-            if response.ok and isinstance(found := parse(response.content), dict):
-                return found
-        raise failure(f"{response.url} answered {response.status_code}, but with no object.", FailureType.system_error)
+        if not response.ok:
+            raise failure(f"{response.url} answered {response.status_code}.", FailureType.system_error)
+        return read_object(response)
 
     def _request(self, table: str, body: Mapping[str, Any], offset: int | None, limit: int) -> requests.Response:
         options: Any = self.paginator
@@ -147,16 +154,20 @@ class Client:
         except ValueError:
             self._raise_problem(response)
             raise
-        leave_out(page.rows, self.left_out)
         # Prefect Cloud may name a next page after one that is not full, which is the last.
         page = page._replace(full=page.full and len(page.rows) >= size)
-        if NUL in response.content:
-            self.mended |= {row.get("id") for row in page.rows if STAND_IN in str(row)}
-        self.watermark.observe(page.rows, page.date)
+        self._take(page.rows, response)
         if len(response.content) > _LARGE_BODY and self.page_size > SMALLEST_PAGE:
             self.page_size = max(SMALLEST_PAGE, len(page.rows) * _LARGE_BODY // len(response.content))
             LOGGER.info(f"{self.stream}: the rows are large; pages of {self.page_size} rows take less memory.")
         return page
+
+    def _take(self, rows: Rows, response: requests.Response) -> None:
+        """Learn from the rows of an answer, and leave out what is not to go further."""
+        leave_out(rows, self.left_out)
+        if NUL in response.content:
+            self.mended |= {row.get("id") for row in rows if STAND_IN in str(row)}
+        self.watermark.observe(rows, server_date(response))
 
     def _lower_page_size(self, response: requests.Response, size: int) -> None:
         reason = refusal(response)
@@ -215,33 +226,102 @@ class Client:
                 return None
         for _ in range(_MOST_DIVISIONS):
             with suppress(PaginationError):
-                with self.session.transport.without_patience():
-                    rows, alone = read_in_parts(part, offset, size)
-                lost = self._read_alone(table, body, alone, rows)
-                if lost:
-                    # Once more, because the server may have failed at all requests.
-                    self._wait_for_server(table, body, offset)
-                    with self.session.transport.without_patience():
-                        if any(part(place, 1) for place in lost):
-                            continue
-                    lost = self._read_alone(table, body, lost, rows)
+                found = self._runs_by_id(body, offset, size) if table == "flow_runs" else None
+                found = found or self._by_offset(table, body, offset, size)
                 # Without two rows, no next page could be found.
-                if len(rows) >= min(SMALLEST_PAGE, size) or len(rows) + len(lost) < size:
+                if len(found.rows) >= min(SMALLEST_PAGE, size) or not found.full:
                     break
                 size *= 2
             self._wait_for_server(table, body, offset)
         else:
             raise PaginationError(f"Rows moved each of {_MOST_DIVISIONS} times that a page was read in parts.")
-        self.unreadable |= set(lost.values())
+        self.unreadable |= set(found.lost.values())
         if failed.status_code in (requests.codes.request_entity_too_large, requests.codes.bad_gateway):
             self.page_size = max(SMALLEST_PAGE, size // 2)
         LOGGER.info(
             f"{self.stream}: Prefect answered {failed.status_code} for a page of {size} rows, which was read in parts."
         )
-        full = len(rows) + len(lost) >= size
         next_page = EventToken(body["filter"], size, offset + size).address if "filter" in body else None
-        unreadable = {place - offset for place in lost}
-        return Page([rows[place] for place in sorted(rows)], full, next_page, unreadable=unreadable)
+        return Page(found.rows, found.full, next_page, unreadable=found.lost.keys())
+
+    def _by_offset(self, table: str, body: Mapping[str, Any], offset: int, size: int) -> "_Parts":
+        """Raises PaginationError where rows have moved."""
+        part = partial(self._part, table, body)
+        with self.session.transport.without_patience():
+            rows, failed = read_in_parts(part, offset, size)
+        if failed:
+            # The server may have failed at all requests.
+            self._wait_for_server(table, body, offset)
+            with self.session.transport.without_patience():
+                if any(part(place, 1) for place in failed):
+                    raise PaginationError("A row can be read after all.")
+        lost = {}
+        for place in failed:
+            before = rows.get(place - 1)
+            name = f"the row after {before.get('id')}" if before else f"the row {place + 1} of a page"
+            lost[place - offset] = name
+        return _Parts([rows[place] for place in sorted(rows)], lost, len(rows) + len(lost) >= size)
+
+    def _runs_by_id(self, body: Mapping[str, Any], offset: int, size: int) -> "_Parts | None":
+        """The flow runs of a page by their ids, from a list without parameters, at which the other
+        one fails. None where there is no such list.
+
+        Only a Prefect Server has it. Prefect 3.8.8 and 3.9.0 fail at an integer over 64 bits, and
+        up to 3.9.1, on SQLite, at a lone surrogate, also by the id.
+        """
+        answer = self._alone("ui/flow_runs/history", {**body, "offset": offset, "limit": size})
+        if not answer.ok:
+            return None
+        ids: list[Any] = [run.get("id") for run in read_page(answer).rows]
+        if None in ids:
+            raise PaginationError("A run has no id.")
+        rows: dict[Any, Row] = {}
+
+        def read(part: Sequence[Any]) -> set[Any]:
+            """Returns the ids of those that cannot be read."""
+            with self.session.transport.without_patience():
+                page = self._part("flow_runs", {"flow_runs": {"id": {"any_": list(part)}}}, 0, len(part))
+            if page:
+                rows.update({row.get("id"): row for row in page.rows})
+                return set()
+            if len(part) > 1:
+                return read(part[: len(part) // 2]) | read(part[len(part) // 2 :])
+            answer = self._alone(f"flow_runs/{part[0]}")
+            if answer.ok:
+                row = read_object(answer)
+                self._take([row], answer)
+                if row.get("id") != part[0]:
+                    raise PaginationError(f"Asked for the run {part[0]}, Prefect sent another one.")
+                rows[part[0]] = row
+            return set() if answer.ok or answer.status_code == requests.codes.not_found else {part[0]}
+
+        unread = read(ids)
+        if unread:
+            # The server may have failed at all requests.
+            self._wait_for_server("flow_runs", body, offset)
+            unread = {run for run in unread if read([run])}
+        # Without those that were deleted meanwhile.
+        there = [run for run in ids if run in rows or run in unread]
+        lost = {place: run for place, run in enumerate(there) if run in unread}
+        return _Parts([rows[run] for run in there if run in rows], lost, len(ids) >= size)
+
+    def _alone(self, path: str, body: Mapping[str, Any] | None = None) -> requests.Response:
+        """The answer to a GET, or to a POST of a body. If it is a failure, Prefect fails at what
+        is asked for (500), or there is no such thing.
+
+        Raises AirbyteTracedException for other failures.
+        """
+        with self.session.transport.without_patience():
+            answer = self.session.ask(self._below_root(path), body)
+        if not answer.ok and answer.status_code != requests.codes.internal_server_error:
+            answer = self.session.ask(self._below_root(path), body)
+        if answer.status_code not in (
+            requests.codes.internal_server_error,
+            requests.codes.not_found,
+            requests.codes.method_not_allowed,
+        ):
+            self._raise_problem(answer)
+        return answer
 
     def _part(self, table: str, body: Mapping[str, Any], offset: int, limit: int) -> Page | None:
         """A part of a page; None where Prefect fails at it."""
@@ -258,45 +338,6 @@ class Client:
             is_up = self._part(table, body, offset, 1) is not None
         if not is_up:
             self._raise_problem(self._request(table, body, _BEHIND_THE_END, 1))
-
-    def _read_alone(
-        self, table: str, body: Mapping[str, Any], places: Iterable[int], rows: dict[int, Row]
-    ) -> dict[int, str]:
-        """Add the rows at these places that can be read by their ids. Returns the others, each as
-        a person finds it.
-
-        Raises PaginationError where rows have moved.
-        """
-        lost: dict[int, str] = {}
-        with self.session.transport.without_patience():
-            for place in places:
-                before = rows.get(place - 1)
-                name = f"the row after {before.get('id')}" if before else f"the row {place + 1} of a page"
-                if table == "flow_runs" and (run := self._id_of_run(body, place, before)):
-                    name = run
-                    if isinstance(row := self._json(f"flow_runs/{run}"), dict):
-                        leave_out(row, self.left_out)
-                        rows[place] = row
-                        continue
-                lost[place] = name
-        return lost
-
-    def _id_of_run(self, body: Mapping[str, Any], place: int, before: Row | None) -> str | None:
-        """The id of a flow run from another list, because its own fails at strange parameters.
-
-        Only a Prefect Server has the other list. Prefect 3.8.8 and 3.9.0: an integer over 64 bits.
-        Up to 3.9.1 on SQLite: a lone surrogate.
-        """
-        overlap = int(before is not None)
-        found = self._json("ui/flow_runs/history", {**body, "limit": 1 + overlap, "offset": place - overlap})
-        ids = [run["id"] for run in found or ()]
-        if before and ids and ids[0] != before["id"]:
-            raise PaginationError("The run before it is another one now.")
-        return ids[overlap] if len(ids) > overlap else None
-
-    def _json(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        response = self.session.ask(self._below_root(path), body)
-        return parse(response.content) if response.ok else None
 
     def _below_root(self, path: str) -> str:
         """A path in the workspace, as `ask` wants it."""

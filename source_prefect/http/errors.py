@@ -14,6 +14,7 @@ nobody listens, unknown host            sent six times, then a config error; fou
 """
 
 import http.client
+import re
 from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
@@ -22,7 +23,7 @@ import urllib3
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_prefect.http.answers import is_cached, is_maintenance, quoted, read_page, retry_after
+from source_prefect.http.answers import is_cached, is_maintenance, quoted, read_object, read_page, retry_after
 
 RIGHT_ADDRESS = (
     "It should look like http://localhost:4200/api for a Prefect Server, and like https://api.prefect.cloud/api for "
@@ -64,6 +65,11 @@ def failure(message: str, failure_type: FailureType = FailureType.config_error) 
 
 def _temporary(sentence: str) -> Problem:
     return Problem(sentence, FailureType.transient_error, is_temporary=True)
+
+
+# Where rows come from.
+_PAGES = ("/filter", "/filter/next", "/flow_runs/history")
+_ROW = re.compile(r"/(flow_runs/[\w-]+|work_queues/[\w-]+/status)$")
 
 
 def problem_of(response: requests.Response, longest_wait: float) -> Problem | None:
@@ -156,11 +162,13 @@ def _redirected(response: requests.Response) -> Problem:
 
 
 def _unreadable(response: requests.Response) -> Problem | None:
-    """Why a 200 to the request of a page holds no page."""
-    if not urlsplit(response.url).path.endswith(("/filter", "/filter/next")):
+    """Why a 200 to the request of a page or of a single row holds none."""
+    path = urlsplit(response.url).path
+    is_page = path.endswith(_PAGES)
+    if not is_page and not _ROW.search(path):
         return None
     try:
-        read_page(response)
+        _ = read_page(response) if is_page else read_object(response)
     except ValueError as error:
         if is_cached(response):
             return Problem(
