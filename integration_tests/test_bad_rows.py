@@ -331,3 +331,21 @@ def test_a_gateway_that_fails_now_and_then_blames_no_row(
     empty_gate.behaviour = fails
     sync = read_here(settings(empty_gate.url), ["flow_runs"]).ok()
     assert Counter(sync.ids("flow_runs")) == Counter(ids)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("POST", "ui/flow_runs/history", status) for status in (403, 404, 422, 500)]
+    + [("GET", "flow_runs/", status) for status in (404, 405, 500)],
+)
+def test_where_a_proxy_forbids_to_read_single_runs_all_others_arrive(
+    empty: PrefectServer, ids: list[str], empty_gate: Proxy, method: str, path: str, status: int
+) -> None:
+    for place in (0, 5, 6):
+        break_run(empty, ids[place], INTEGER)
+    empty_gate.behaviour = lambda request, forward: (
+        Answer(status) if request.method == method and request.path.startswith(path) else forward(request)
+    )
+    sync = read_here(settings(empty_gate.url), ["flow_runs"])
+    assert Counter(sync.ids("flow_runs")) == Counter(set(ids) - {ids[0], ids[5], ids[6]})
+    assert "could not read 3 of its rows" in sync.errors[0]["message"]
