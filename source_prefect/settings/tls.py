@@ -56,7 +56,7 @@ class TlsSettings(NamedTuple):
 def _load(context: ssl.SSLContext, certificate_and_key: str) -> None:
     # OpenSSL reads them from a file only. Only this user can read this one, and it is deleted
     # after the block.
-    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+    with tempfile.NamedTemporaryFile("w") as file:
         file.write(certificate_and_key)
         file.flush()
         try:
