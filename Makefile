@@ -17,7 +17,7 @@ EVERYTHING := install lint unit mutants integration slow torture bench bench-mod
 .PHONY: help browser test everything constraints clean $(EVERYTHING)
 
 help:
-	@awk -F ':.*## ' '/^##@/ {print gap substr($$0, 5); gap = "\n"} /^[a-z-]+:.*## / {printf "  %-15s  %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^##@/ {print "\n" substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-15s  %s\n", $$1, $$2}' Makefile
 
 .venv/.demo: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
@@ -38,8 +38,6 @@ help:
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv/dbt
 	$(BIN)/uv pip install --quiet --python .venv/dbt/bin/python --constraints dbt/constraints.txt --group dbt
 	touch $@
-
-##@ To begin with:
 
 demo: .venv/.demo ## Prefect into DuckDB, on this machine alone (CLOUD=1: cloud)
 	@$(BIN)/python -m examples.demo $(if $(CLOUD),--cloud)

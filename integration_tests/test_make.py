@@ -44,7 +44,7 @@ def test_every_target_is_listed_and_run_by_everything() -> None:
 
 def test_everything_goes_on_after_a_failure_and_names_each_at_its_end() -> None:
     done = make("--eval", "one two: ; @false", "everything", "EVERYTHING=one help two")
-    assert "To begin with:" in done.stdout
+    assert "Everything that CI runs" in done.stdout
     assert "Failed: one two\n" in done.stderr
     assert done.returncode != 0
 
