@@ -67,6 +67,17 @@ def test_rows_that_move_while_the_page_is_halved_are_noticed_at_once() -> None:
     assert table.requests < 6
 
 
+def test_a_row_that_is_met_at_two_places_ends_the_read() -> None:
+    """PostgreSQL orders rows that tie differently for another offset."""
+    with pytest.raises(PaginationError, match="Rows moved"):
+        read_in_parts(lambda _, limit: Page([{"id": "1"}] * limit, full=True), 0, 2)
+
+
+def test_rows_without_an_id_may_be_alike() -> None:
+    rows, failed = read_in_parts(lambda _, limit: Page([{"name": "a"}] * limit, full=True), 0, 2)
+    assert (len(rows), failed) == (2, [])
+
+
 # Of one kind: one of each, between two requests beside a bad row, look as if nothing had changed.
 CHANGES = st.sampled_from(["insert", "delete"]).flatmap(
     lambda kind: st.lists(st.tuples(st.sampled_from(["nothing", kind]), st.integers(0, 30)), max_size=40)
