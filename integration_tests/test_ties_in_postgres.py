@@ -1,7 +1,7 @@
 """PostgreSQL sorts ties by where the page ends, if no index does: every row comes all the same."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import psycopg2
@@ -46,6 +46,12 @@ def ask(database: psycopg2.extensions.cursor, table: str, offset: int, limit: in
     return Page(rows, full=len(rows) == limit)
 
 
+def pager(
+    database: psycopg2.extensions.cursor, table: str, size: int, where: str = "true"
+) -> Callable[[int, int], Page]:
+    return lambda offset, number: ask(database, table, offset, smaller(size, number), where)
+
+
 @pytest.mark.parametrize("size", [2, 3, 4, 6, 200])
 def test_log_lines_of_one_time_come_once_in_three_passes(database: psycopg2.extensions.cursor, size: int) -> None:
     asked = 0
@@ -62,10 +68,7 @@ def test_log_lines_of_one_time_come_once_in_three_passes(database: psycopg2.exte
 
 def test_more_than_a_page_of_ties_among_other_rows_comes_once(database: psycopg2.extensions.cursor) -> None:
     """Queues by name: each of 300 work pools has one that is named "default"."""
-
-    def page_at(offset: int, number: int) -> Page:
-        return ask(database, "queue", offset, smaller(200, number))
-
+    page_at = pager(database, "queue", 200)
     unordered = pages_unordered(lambda number: consecutive_pages(page_at, number))
     by_offset = pages_by_offset(page_at, key=lambda row: row["time"])
     for found in (unordered, by_offset):
@@ -76,14 +79,9 @@ def test_more_than_a_page_of_ties_among_other_rows_comes_once(database: psycopg2
 def test_many_queues_of_a_few_names_come_once(database: psycopg2.extensions.cursor, size: int) -> None:
     """Each of 1,500 work pools has a queue of a common name; no page shows some."""
 
-    def page_at(offset: int, number: int) -> Page:
-        return ask(database, "many", offset, smaller(size, number))
-
     def named(name: int) -> Iterator[Rows]:
-        def page_at(offset: int, number: int) -> Page:
-            return ask(database, "many", offset, smaller(size, number), f"time = {name}")
-
+        page_at = pager(database, "many", size, f"time = {name}")
         return pages_unordered(lambda number: consecutive_pages(page_at, number))
 
-    found = pages_unordered(pages_with_ties(page_at, named, "time"))
+    found = pages_unordered(pages_with_ties(pager(database, "many", size), named, "time"))
     assert Counter(row["id"] for rows in found for row in rows) == Counter(range(1, POOLS + 1))

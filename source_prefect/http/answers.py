@@ -47,9 +47,7 @@ def read_page(response: requests.Response) -> Page:
     """
     page: Page | None = getattr(response, _PAGE, None)
     if page is None:
-        if is_cached(response):
-            raise ValueError("The answer is from a cache.")
-        body, full, next_page, total = parse(response.content), True, None, None
+        body, full, next_page, total = _fresh(response), True, None, None
         if "/events/filter" in urlsplit(response.url).path:
             if not isinstance(body, dict) or not {"events", "next_page"} <= body.keys():
                 raise ValueError("The body is JSON, but not an object with events and next_page.")
@@ -64,12 +62,17 @@ def read_page(response: requests.Response) -> Page:
 
 def read_object(response: requests.Response) -> Row:
     """The object of an answer. Raises ValueError for any other body, and for one from a cache."""
-    if is_cached(response):
-        raise ValueError("The answer is from a cache.")
-    body = parse(response.content)
+    body = _fresh(response)
     if not isinstance(body, dict) or not body:
         raise ValueError("The body is JSON, but not an object.")
     return body
+
+
+def _fresh(response: requests.Response) -> Any:
+    """The JSON of an answer that is from no cache."""
+    if is_cached(response):
+        raise ValueError("The answer is from a cache.")
+    return parse(response.content)
 
 
 def is_cached(response: requests.Response) -> bool:

@@ -118,7 +118,7 @@ class Client:
 
     def get(self, path: str) -> Row:
         """The object at a path of the workspace. Raises AirbyteTracedException."""
-        response = self.session.ask(self._below_root(path))
+        response = self._ask(path)
         self._raise_problem(response)
         if not response.ok:
             raise failure(f"{response.url} answered {response.status_code}.", FailureType.system_error)
@@ -127,7 +127,7 @@ class Client:
     def _request(self, table: str, body: Mapping[str, Any], offset: int | None, limit: int) -> requests.Response:
         options: Any = self.paginator
         if offset is not None and not options.page_token_option:
-            return self.session.ask(self._below_root(EventToken(body["filter"], limit, offset).address))
+            return self._ask(EventToken(body["filter"], limit, offset).address)
         whole = dict(body)
         options.page_size_option.inject_into_request(whole, limit, self.session)
         if offset is not None:
@@ -141,6 +141,11 @@ class Client:
         return self._maintenance.outlast(
             lambda: cast(requests.Response, requester.send_request(stream_slice=target, **request))
         )
+
+    def _ask(self, path: str, body: Mapping[str, Any] | None = None) -> requests.Response:
+        """The answer to a GET, or to a POST of a body, at a path of the workspace."""
+        root = self.workspace.api_url.removeprefix(self.session.settings.connection.api_url)
+        return self.session.ask(f"{root}/{path}".lstrip("/"), body)
 
     def _raise_problem(self, response: requests.Response) -> None:
         """Raise an error, unless the request was refused."""
@@ -220,10 +225,9 @@ class Client:
         Raises AirbyteTracedException where the server fails meanwhile, and PaginationError where
         rows move each time.
         """
-        part = partial(self._part, table, body)
         with self.session.transport.without_patience():
             # A server that is down answers neither for a row nor behind the end of the table.
-            if part(offset, 1) is None and part(_BEHIND_THE_END, 1) is None:
+            if not any(self._part(table, body, place, 1) for place in (offset, _BEHIND_THE_END)):
                 return None
         for _ in range(_MOST_DIVISIONS):
             with suppress(PaginationError):
@@ -317,9 +321,9 @@ class Client:
         Raises AirbyteTracedException for other failures.
         """
         with self.session.transport.without_patience():
-            answer = self.session.ask(self._below_root(path), body)
+            answer = self._ask(path, body)
         if not answer.ok and answer.status_code != requests.codes.internal_server_error:
-            answer = self.session.ask(self._below_root(path), body)
+            answer = self._ask(path, body)
         if answer.status_code not in (
             requests.codes.internal_server_error,
             requests.codes.not_found,
@@ -343,8 +347,3 @@ class Client:
             is_up = self._part(table, body, offset, 1) is not None
         if not is_up:
             self._raise_problem(self._request(table, body, _BEHIND_THE_END, 1))
-
-    def _below_root(self, path: str) -> str:
-        """A path in the workspace, as `ask` wants it."""
-        root = self.workspace.api_url.removeprefix(self.session.settings.connection.api_url)
-        return f"{root}/{path}".lstrip("/")

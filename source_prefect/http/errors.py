@@ -34,6 +34,9 @@ _CONTAINER_HINT = (
 )
 # How OpenSSL calls an answer without TLS.
 _PLAIN_HTTP = ("wrong version number", "record layer failure", "unknown protocol")
+# The paths of pages, and of single rows.
+_PAGES = ("/filter", "/filter/next", "/flow_runs/history")
+_ROW = re.compile(r"/(flow_runs/[\w-]+|work_queues/[\w-]+/status)$")
 _TLS_HINT = (
     "A private CA belongs in ca_certificate; a server or proxy that demands a client certificate needs "
     "client_certificate and client_key."
@@ -65,11 +68,6 @@ def failure(message: str, failure_type: FailureType = FailureType.config_error) 
 
 def _temporary(sentence: str) -> Problem:
     return Problem(sentence, FailureType.transient_error, is_temporary=True)
-
-
-# Where rows come from.
-_PAGES = ("/filter", "/filter/next", "/flow_runs/history")
-_ROW = re.compile(r"/(flow_runs/[\w-]+|work_queues/[\w-]+/status)$")
 
 
 def problem_of(response: requests.Response, longest_wait: float) -> Problem | None:

@@ -126,7 +126,8 @@ class Transport(Adapter):
 
     @contextmanager
     def without_patience(self) -> Iterator[None]:
-        """In this thread, do not repeat what Prefect failed at (5xx), and all else at once, too.
+        """In this thread, do not repeat a request at which Prefect failed (5xx). Any other that
+        fails is repeated at once, and then as always.
 
         A server closes the connection after a failure, so the next request may find it closed.
         """
