@@ -1,6 +1,7 @@
 """Imports point one way: from tests to tools to the packages that are installed."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -21,13 +22,14 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 
 def imported(file: Path) -> set[str]:
+    """The modules, by their whole names."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module or "")
-    return {name.partition(".")[0] for name in names}
+    return names
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
@@ -35,4 +37,15 @@ def test_no_import_points_back(package: str) -> None:
     files = list((ROOT / package).rglob("*.py"))
     assert files
     others = MAY_IMPORT.keys() - MAY_IMPORT[package] - {package}
-    assert not {str(file.relative_to(ROOT)): found for file in files if (found := imported(file) & others)}
+    packages = {file: {name.partition(".")[0] for name in imported(file)} for file in files}
+    assert not {str(file.relative_to(ROOT)): found for file in files if (found := packages[file] & others)}
+
+
+@pytest.mark.parametrize("package", ["unit_tests", "integration_tests"])
+def test_no_test_imports_from_another(package: str) -> None:
+    files = list((ROOT / package).rglob("*.py"))
+    assert not {
+        str(file.relative_to(ROOT)): found
+        for file in files
+        if (found := {name for name in imported(file) if re.search(r"\.test_\w+$", name)})
+    }

@@ -8,31 +8,21 @@ from pathlib import Path
 
 import duckdb
 import pytest
-import yaml
 
 from devtools.data.made_up_rows import AS_OF
 from devtools.data.neglected_workspace import DOWN_SINCE, neglected
 from devtools.data.tables import write_postgres
 from devtools.servers.postgres import postgres
+from integration_tests.health.described import MARTS, MODELS, described
 from integration_tests.health.warehouse import DuckDB, PostgreSQL, Warehouse, by_key
 from prefect_health.build import build_postgres, marts_schema
 from prefect_health.marts import open_marts
 from prefect_health.page import render
 
 ROOT = Path(__file__).resolve().parents[2]
-MODELS = ROOT / "dbt" / "models"
 GUIDE = ROOT / "docs" / "pipeline_health.md"
 QUESTIONS = dict(re.findall(r"### \d+\. (.+?)\n\n```sql\n(.*?)```", GUIDE.read_text(), re.DOTALL))
 ZONES = ["America/Los_Angeles", "Asia/Tokyo"]
-
-
-def described(folder: str) -> dict[str, list[str]]:
-    (file,) = (MODELS / folder).glob(f"_{folder}.yml")
-    models = yaml.safe_load(file.read_text())["models"]
-    return {model["name"]: [column["name"] for column in model["columns"]] for model in models}
-
-
-MARTS = described("marts")
 
 
 @pytest.fixture(scope="module")

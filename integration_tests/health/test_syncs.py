@@ -10,7 +10,7 @@ import pytest
 from devtools.data.tables import Tables, write_duckdb, write_postgres
 from devtools.data.ten_syncs import SYNCS, syncs
 from devtools.servers.postgres import postgres
-from integration_tests.health.test_models import MARTS
+from integration_tests.health.described import MARTS
 from integration_tests.health.warehouse import Answer, DuckDB, PostgreSQL, Warehouse
 from integration_tests.torture.effort import FACTOR, seeds
 from prefect_health.build import build_duckdb, build_postgres, marts_schema
