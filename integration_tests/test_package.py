@@ -93,6 +93,14 @@ def test_the_source_can_be_imported(scripts: Path, tmp_path: Path) -> None:
     assert done.stdout == "SourcePrefect\n"
 
 
+@pytest.mark.parametrize("extra", ["health", "openlineage"])
+def test_a_command_without_its_extra_says_so(extra: str) -> None:
+    code = f"import sys; sys.modules['duckdb'] = None; from prefect_{extra}.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert re.fullmatch(rf"prefect-{extra} needs duckdb: .*pip install '\.\[{extra}.*\]'\n", done.stderr)
+
+
 def test_the_wheel_holds_the_three_packages_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()

@@ -17,8 +17,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import duckdb
-import psycopg2
+try:
+    import duckdb
+    import psycopg2
+except ModuleNotFoundError as missing:
+    sys.exit(f"prefect-health needs {missing.name}: in a checkout, pip install '.[health,dbt]'")
 
 from prefect_health import catalog
 from prefect_health.alerts import alerts

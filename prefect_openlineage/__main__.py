@@ -17,10 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import duckdb
-import psycopg2
-from openlineage.client import OpenLineageClient
-from openlineage.client.transport import get_default_factory
+try:
+    import duckdb
+    import psycopg2
+    from openlineage.client import OpenLineageClient
+    from openlineage.client.transport import get_default_factory
+except ModuleNotFoundError as missing:
+    sys.exit(f"prefect-openlineage needs {missing.name}: in a checkout, pip install '.[openlineage]'")
 
 from prefect_openlineage.events import Events, Jobs, shown
 from prefect_openlineage.receivers import NAMES, Receiver, receiver
