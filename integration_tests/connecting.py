@@ -1,9 +1,21 @@
 """What the tests of connections share."""
 
+from pathlib import Path
 from typing import Any
 
 from devtools.connector import Sync, run_here
+from devtools.servers.prefect import PrefectServer
 from devtools.servers.proxy import Proxy
+
+# The configs of acceptance-test-config.yml, and where they mean a Prefect Server to be.
+ACCEPTANCE = Path(__file__).parent / "acceptance"
+DEFAULT_ADDRESS = "http://127.0.0.1:4200"
+
+
+def point_at(server: PrefectServer, configs: Path) -> None:
+    """Write the address of a running server into copies of these configs."""
+    for file in configs.glob("*.json"):
+        file.write_text(file.read_text().replace(DEFAULT_ADDRESS, server.url.removesuffix("/api")))
 
 
 def config(front: Proxy, **connection: Any) -> dict[str, Any]:

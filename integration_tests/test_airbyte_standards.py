@@ -1,6 +1,7 @@
 """Airbyte's tests: its suite, by acceptance-test-config.yml, and PyAirbyte's `pyab validate`."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,15 +15,12 @@ from airbyte_cdk.test.standard_tests import SourceTestSuiteBase
 from devtools.data.seeding import add_worker_and_block
 from devtools.servers.faults import recorded_waits
 from devtools.servers.prefect import PrefectServer
+from integration_tests.connecting import ACCEPTANCE, point_at
 from source_prefect import SourcePrefect
 
 pytest_plugins = ["airbyte_cdk.test.standard_tests.pytest_hooks"]
 
-ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = Path(sys.executable).parent
-
-# Where the configs of acceptance-test-config.yml mean a Prefect Server to be.
-DEFAULT_ADDRESS = "http://127.0.0.1:4200"
 
 # The scenarios are collected before there is a server: they name files that are written once it
 # runs.
@@ -33,10 +31,8 @@ CONFIGS = tempfile.TemporaryDirectory(prefix="acceptance-")
 def configs(filled_server: PrefectServer) -> Iterator[Path]:
     """The configs, with the address of the server that runs."""
     add_worker_and_block(filled_server)
-    folder = Path(CONFIGS.name)
-    for config in (ROOT / "integration_tests" / "acceptance").glob("*.json"):
-        address = filled_server.url.removesuffix("/api")
-        (folder / config.name).write_text(config.read_text().replace(DEFAULT_ADDRESS, address))
+    folder = Path(shutil.copytree(ACCEPTANCE, CONFIGS.name, dirs_exist_ok=True))
+    point_at(filled_server, folder)
     yield folder
     CONFIGS.cleanup()
 

@@ -16,6 +16,7 @@ from devtools.release.airbyte_variant import write as write_for_airbyte
 from devtools.release.edition import NEWEST_CDK, OLDEST_CDK, STREAMS, Builder, builder, read_edition, read_edition_here
 from devtools.servers.cloud import Workspace, cloud
 from devtools.servers.prefect import PrefectServer
+from integration_tests.connecting import point_at
 from integration_tests.record_rules import comparable
 from source_prefect import manifest
 
@@ -159,9 +160,7 @@ def test_the_builder_refuses_custom_code(backend: Builder, config: dict[str, Any
 def test_airbytes_standard_tests_pass(filled_server: PrefectServer, of_package: Sync, tmp_path: Path) -> None:
     assert of_package
     connector = write_for_airbyte(tmp_path)
-    for config in (connector / "integration_tests").glob("*.json"):
-        address = filled_server.url.removesuffix("/api")
-        config.write_text(config.read_text().replace("http://127.0.0.1:4200", address))
+    point_at(filled_server, connector / "integration_tests")
     done = subprocess.run(
         [PROGRAMS / "airbyte-cdk", "connector", "test", connector, "--pytest-arg=-m=not image_tests"],
         capture_output=True,

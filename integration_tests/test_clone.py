@@ -9,10 +9,9 @@ from pathlib import Path
 from devtools.data.seeding import add_worker_and_block
 from devtools.matrix.pythons import ROOT
 from devtools.servers.prefect import PrefectServer
+from integration_tests.connecting import ACCEPTANCE, point_at
 
 PROGRAMS = Path(sys.executable).parent
-# Where the configs of acceptance-test-config.yml mean a Prefect Server to be.
-DEFAULT_ADDRESS = "http://127.0.0.1:4200"
 
 
 def clone(folder: Path) -> None:
@@ -28,8 +27,7 @@ def test_airbyte_cdk_connector_test_passes(filled_server: PrefectServer, tmp_pat
     add_worker_and_block(filled_server)
     folder = tmp_path / "source-prefect"
     clone(folder)
-    for config in (folder / "integration_tests" / "acceptance").glob("*.json"):
-        config.write_text(config.read_text().replace(DEFAULT_ADDRESS, filled_server.url.removesuffix("/api")))
+    point_at(filled_server, folder / ACCEPTANCE.relative_to(ROOT))
     done = subprocess.run(
         [PROGRAMS / "airbyte-cdk", "connector", "test", "."],
         cwd=folder,
