@@ -111,6 +111,9 @@ def main(patterns: list[str]) -> int:
         shutil.rmtree("mutants", ignore_errors=True)
     # Where mypy is.
     os.environ["PATH"] = f"{UV.parent}{os.pathsep}{os.environ['PATH']}"
+    if not sys.stdout.isatty():
+        # It draws its progress over and over.
+        cast(Any, mutmut).print_stats = lambda *_, **__: None
     _without_texts()
     _with_properties()
     mutmut._run(patterns, max_children=1)
