@@ -113,7 +113,7 @@ def main(patterns: list[str]) -> int:
     os.environ["PATH"] = f"{UV.parent}{os.pathsep}{os.environ['PATH']}"
     if not sys.stdout.isatty():
         # It draws its progress over and over.
-        cast(Any, mutmut).print_stats = lambda *_, **__: None
+        cast(Any, mutmut).print_stats = cast(Any, mutmut).print_status = lambda *_, **__: None
     _without_texts()
     _with_properties()
     mutmut._run(patterns, max_children=1)

@@ -237,6 +237,10 @@ def _environment(home: Path) -> dict[str, str]:
         "PREFECT_CLI_PROMPT": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_LOGGING_LEVEL": "WARNING",
+        # A traceback for each answer 500, without colours and marked columns: those are half of
+        # what such an answer costs.
+        "PREFECT_LOGGING_COLORS": "false",
+        "PYTHONNODEBUGRANGES": "1",
         "PREFECT_API_URL": "",
         # The time zones of the package tzdata, which lists them in one file. Prefect asks for the
         # list with each schedule, and would look through the machine's hundreds of files.
