@@ -11,7 +11,7 @@ from benchmarks.report import report
 from benchmarks.sync import CONTENDERS, DLT, LOOPS, OURS, SCAN
 from devtools.servers.prefect import PrefectServer
 
-COUNT = 1_200
+COUNT = 3_000
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_parts_of_a_table_tell_of_the_whole(server: PrefectServer, results: Resu
 
 def test_the_report_has_every_sync_and_every_goal(results: Results) -> None:
     page = report([results])
-    assert "### SQLite, 1,200 task_runs" in page
+    assert "### SQLite, 3,000 task_runs" in page
     assert all(f"| {work} | 0 ms | {name} | 1 |" in page for work in (FIRST, NOTHING, CHANGED) for name in CONTENDERS)
     assert "| peak memory, MB | at most 150 |" in page
 
