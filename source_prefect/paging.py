@@ -287,7 +287,7 @@ def pages_with_ties(
     edges: set[Any] = set()
 
     def read(number: int) -> Iterator[Page]:
-        if number > 1 and number % 2 == 0:
+        if number and number % 2 == 0:
             for value in sorted(edges):
                 yield from (Page(rows, full=True) for rows in tied_at(value))
         for page in consecutive_pages(page_at, number):

@@ -16,6 +16,7 @@ from source_prefect.paging import (
     PaginationError,
     Row,
     Rows,
+    consecutive_pages,
     pages_ascending,
     pages_by_offset,
     pages_descending,
@@ -72,10 +73,11 @@ class Table:
     def _change(self, what: str, value: int) -> None:
         if what == "insert":
             self.rows[f"new-{self.pages:03}"] = tick(value)
-        if what == "delete" and self.rows:
-            gone = sorted(self.rows)[value % len(self.rows)]
-            del self.rows[gone]
-            self.throughout.discard(gone)
+        if what.startswith("delete") and self.rows:
+            first = value % len(self.rows)
+            for gone in sorted(self.rows)[first : first + (3 if what == "delete three" else 1)]:
+                del self.rows[gone]
+                self.throughout.discard(gone)
 
 
 tables = st.builds(
@@ -83,7 +85,7 @@ tables = st.builds(
     # Few different times, so that many rows share one.
     st.lists(st.integers(0, 6), max_size=40),
     st.integers(2, 6),
-    st.lists(st.tuples(st.sampled_from(["insert", "delete"]), st.integers(0, 50))),
+    st.lists(st.tuples(st.sampled_from(["insert", "delete", "delete three"]), st.integers(0, 50))),
 )
 
 
@@ -182,10 +184,36 @@ def test_rows_deleted_while_a_tie_is_read_in_no_order_hide_none_of_it() -> None:
 
 def test_a_gap_in_a_tie_that_was_read_in_no_order_is_read_again() -> None:
     """A row that was only in that set must not be taken for one of the last page."""
-    ticks = [2] * 22 + [0, 0, 3, 0, 3, 4, 3, 3, 4, 3, 3, 3, 4]
-    nothing = ("nothing", 0)
-    table = Table(ticks, 4, [nothing, nothing, nothing, ("delete", 34), nothing, ("delete", 31), ("delete", 30)])
+    ticks = [1, 0, 2, 0, 3, 2, 2, 1, 0, 2, 2, 3, 3, 2, 2, 2, 3]
+    changes = {5: ("insert", 4), 7: ("insert", 4), 10: ("delete three", 5), 12: ("delete three", 7)}
+    changes |= {18: ("delete three", 3), 23: ("delete", 5)}
+    table = Table(ticks, 2, [changes.get(number, ("nothing", 0)) for number in range(24)])
     _assert_exactly_once(_ids(by_offset(table)), table)
+
+
+def test_rows_deleted_before_a_tie_hide_none_of_it() -> None:
+    """The next page begins within the tie, but behind a row of it."""
+    table = Table([2, 2, 1, 0, 3, 3, 2], 3, [("delete three", 47)])
+    _assert_exactly_once(_ids(by_offset(table)), table)
+
+
+def test_a_table_none_of_whose_rows_has_the_time_is_read_to_its_end() -> None:
+    rows: list[Row] = [{"id": str(n), "time": None} for n in range(7)]
+    pages = pages_by_offset(lambda at, _: Page(rows[at : at + 3], len(rows) - at >= 3), time_key("time"))
+    assert {row["id"] for page in pages for row in page} == {row["id"] for row in rows}
+
+
+def test_places_that_no_request_brings_shift_no_page() -> None:
+    offsets = []
+
+    def page_at(offset: int, _: int) -> Page:
+        offsets.append(offset)
+        # Of four places, one cannot be read.
+        rows = [{"id": str(n), "time": at(100 - n)} for n in range(offset, min(offset + 4, 11)) if n % 4 != 1]
+        return Page(rows, full=offset + 4 <= 11, unreadable=[n % 4 for n in range(offset, offset + 4) if n % 4 == 1])
+
+    assert [row["id"] for page in consecutive_pages(page_at, 0) for row in page.rows] == [*"0234678", "10"]
+    assert offsets == [0, 4, 8]
 
 
 def test_a_tie_that_fills_no_page_is_not_read_again() -> None:
@@ -221,10 +249,11 @@ def test_a_tie_of_one_row_more_than_a_page_in_no_order_brings_each_row_once() ->
     assert _ids(pages_by_offset(table.page_at, time_key("time"))) == {row["id"]: 1 for row in table.rows}
 
 
-def test_a_tie_of_more_than_a_page_is_read_twice_more() -> None:
-    table = Table([0] * 60, limit=50, changes=[])
-    assert sum(_ids(by_offset(table)).values()) == 60
-    assert table.pages <= 2 + 2 * 2
+@pytest.mark.parametrize(("rows", "pages"), [(60, 2), (300, 7)])
+def test_a_tie_of_more_than_a_page_is_read_twice_more(rows: int, pages: int) -> None:
+    table = Table([0] * rows, limit=50, changes=[])
+    assert sum(_ids(by_offset(table)).values()) == rows
+    assert table.pages <= 3 * pages
 
 
 @pytest.mark.parametrize("full", [True, False])

@@ -163,10 +163,11 @@ def test_every_page_of_every_part_comes_and_the_end_of_each_part_behind_them(wor
     assert seen == {part: [f"{part}-{n}" for n in range(3)] for part in range(10)}
 
 
-def test_parts_are_read_at_the_same_time() -> None:
+def test_parts_are_read_at_the_same_time_by_threads_that_keep_no_process_alive() -> None:
     together = threading.Barrier(4, timeout=10)
 
     def read(_part: int) -> Iterator[Rows]:
+        assert threading.current_thread().daemon
         together.wait()
         yield []
 

@@ -59,7 +59,7 @@ def _canonical(content: Mapping[str, Any]) -> bytes:
 
 
 def _hash(data: bytes) -> int:
-    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big")
+    return int.from_bytes(blake2b(data, digest_size=8).digest())
 
 
 def _text(number: int) -> str:
