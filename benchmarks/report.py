@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -38,7 +39,7 @@ def _machine(with_postgres: bool) -> Iterator[str]:
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({_processor()}), {memory:.0f} GiB, "
         f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
     )
-    yield ", ".join(f"{package} {version(package)}" for package in _PACKAGES)
+    yield from textwrap.wrap(", ".join(f"{package} {version(package)}" for package in _PACKAGES), 97)
     if with_postgres:
         command = [str(system_programs() / "postgres"), "--version"]
         yield subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
