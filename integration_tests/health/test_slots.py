@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -24,14 +23,14 @@ class Season(NamedTuple):
     as_of: datetime
     warehouse: Warehouse
 
-    @property
-    def since(self) -> datetime:
-        return self.as_of.replace(hour=0) - PERIOD
 
-    @property
-    def within(self) -> datetime:
-        """When schedules began that begin within the period."""
-        return self.since + timedelta(days=3, hours=5, minutes=10)
+def _since(as_of: datetime) -> datetime:
+    return as_of.replace(hour=0) - PERIOD
+
+
+def _within(as_of: datetime) -> datetime:
+    """When schedules began that begin within the period."""
+    return _since(as_of) + timedelta(days=3, hours=5, minutes=10)
 
 
 @pytest.fixture(scope="module")
@@ -57,17 +56,24 @@ def season(request: pytest.FixtureRequest, postgres_url: str, tmp_path_factory: 
 
 
 def _tables(as_of: datetime) -> Tables:
-    at = Season(as_of, DuckDB(Path()))
-    rows = {name: schedule.row for name, schedule in known(at.within, as_of + PERIOD)}
+    since = _since(as_of)
+    rows = {name: schedule.row for name, schedule in known(_within(as_of), as_of + PERIOD)}
     rows |= {name: schedule.row for name, schedule, _ in unknown()}
-    first = {"id": "first", "expected_start_time": at.since - PERIOD, "state_type": "SCHEDULED"}
+    first = {"id": "first", "expected_start_time": since - PERIOD, "state_type": "SCHEDULED"}
     return {
         "flow_runs": [{**first, "_airbyte_extracted_at": as_of}],
         "deployment_schedules": [
-            {"id": name, "deployment_id": name, "is_active": True, "updated": at.since, **row}
+            {"id": name, "deployment_id": name, "is_active": True, "updated": since, **row}
             for name, row in rows.items()
         ],
     }
+
+
+@cache
+def _dates(as_of: datetime) -> dict[str, set[datetime]]:
+    """The dates of each schedule by Prefect, which takes seconds."""
+    first, last = _utc(_since(as_of)), _utc(as_of - timedelta(minutes=1))
+    return {name: set(schedule.dates(first, last)) for name, schedule in known(_within(as_of), as_of + PERIOD)}
 
 
 def test_the_slots_of_a_hundred_schedules_are_the_dates_of_prefect(season: Season) -> None:
@@ -86,16 +92,6 @@ def test_the_slots_of_a_hundred_schedules_are_the_dates_of_prefect(season: Seaso
         if slots.get(name, set()) != dates[name]
     }
     assert wrong == {}
-
-
-@cache
-def _dates(as_of: datetime) -> dict[str, set[datetime]]:
-    """The dates of each schedule by Prefect, which takes seconds."""
-    at = Season(as_of, DuckDB(Path()))
-    return {
-        name: set(schedule.dates(_utc(at.since), _utc(as_of - timedelta(minutes=1))))
-        for name, schedule in known(at.within, as_of + PERIOD)
-    }
 
 
 def test_a_schedule_without_slots_says_why(season: Season) -> None:
