@@ -15,9 +15,10 @@ from source_prefect import SourcePrefect, manifest
 
 ROOT = Path(__file__).parents[1]
 STREAM_PAGES = ROOT / "docs" / "streams"
-FOLDERS = ("", "docs", "docs/streams", "builder", "dbt")
-# `make bench` writes a page that is not one of them.
-DOCUMENTS = sorted({path for folder in FOLDERS for path in (ROOT / folder).glob("*.md")} - {ROOT / "benchmark.md"})
+# At the top in capitals: `make bench` writes benchmark.md there.
+DOCUMENTS = sorted(
+    [*ROOT.glob("[A-Z]*.md"), *(path for name in ("docs", "builder", "dbt") for path in (ROOT / name).rglob("*.md"))]
+)
 CONFIG = {"connection": {"type": "server", "api_url": "http://localhost:4200/api"}}
 
 # The sections that Airbyte asks of a source's documentation, in its order.

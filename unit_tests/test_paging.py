@@ -182,12 +182,27 @@ def test_rows_deleted_while_a_tie_is_read_in_no_order_hide_none_of_it() -> None:
     _assert_exactly_once(_ids(by_offset(table)), table)
 
 
-def test_a_gap_in_a_tie_that_was_read_in_no_order_is_read_again() -> None:
+@pytest.mark.parametrize(
+    ("ticks", "limit", "changes"),
+    [
+        (
+            [2] * 22 + [0, 0, 3, 0, 3, 4, 3, 3, 4, 3, 3, 3, 4],
+            4,
+            {3: ("delete", 34), 5: ("delete", 31), 6: ("delete", 30)},
+        ),
+        (
+            [1, 0, 2, 0, 3, 2, 2, 1, 0, 2, 2, 3, 3, 2, 2, 2, 3],
+            2,
+            {5: ("insert", 4), 7: ("insert", 4), 10: ("delete three", 5), 12: ("delete three", 7),
+             18: ("delete three", 3), 23: ("delete", 5)},
+        ),
+    ],
+)  # fmt: skip
+def test_a_gap_in_a_tie_that_was_read_in_no_order_is_read_again(
+    ticks: list[int], limit: int, changes: dict[int, tuple[str, int]]
+) -> None:
     """A row that was only in that set must not be taken for one of the last page."""
-    ticks = [1, 0, 2, 0, 3, 2, 2, 1, 0, 2, 2, 3, 3, 2, 2, 2, 3]
-    changes = {5: ("insert", 4), 7: ("insert", 4), 10: ("delete three", 5), 12: ("delete three", 7)}
-    changes |= {18: ("delete three", 3), 23: ("delete", 5)}
-    table = Table(ticks, 2, [changes.get(number, ("nothing", 0)) for number in range(24)])
+    table = Table(ticks, limit, [changes.get(number, ("nothing", 0)) for number in range(24)])
     _assert_exactly_once(_ids(by_offset(table)), table)
 
 

@@ -237,8 +237,8 @@ def _environment(home: Path) -> dict[str, str]:
         "PREFECT_CLI_PROMPT": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_LOGGING_LEVEL": "WARNING",
-        # A traceback for each answer 500, without colours and marked columns: those are half of
-        # what such an answer costs.
+        # A traceback for each answer 500, without colours and marked columns: those are a third
+        # of what such an answer costs.
         "PREFECT_LOGGING_COLORS": "false",
         "PYTHONNODEBUGRANGES": "1",
         "PREFECT_API_URL": "",
